@@ -1,0 +1,1 @@
+"""What is published: figures, tables, claims and the pipeline behind them."""

@@ -1,0 +1,1 @@
+"""Learn the flux of every pixel from the labels, and invert it."""

@@ -1,0 +1,1 @@
+"""The observed side: LAMOST files, continuum, velocity, simulated surveys."""

@@ -1,0 +1,1 @@
+"""What a star of given labels looks like: model grid, broadening, training sets."""
