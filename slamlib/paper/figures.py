@@ -1,0 +1,24 @@
+"""The figures of the paper: each function takes data and returns a matplotlib Figure.
+
+They compute nothing that takes time and read no file, so that replotting never refits.
+Figs 2-4 are about models, 1, 5 and 6 about spectra, 7-10 about labels.
+"""
+
+from slamlib.paper.figures_compare import fig08_hrs, fig09_lrs_vs_mrs
+from slamlib.paper.figures_labels import fig07_hr_diagram, fig10_corner
+from slamlib.paper.figures_models import fig02_training_set, fig03_cross_validation, fig04_sample_size
+from slamlib.paper.figures_spectra import fig01_spectra, fig_fit
+from slamlib.paper.style import save
+
+__all__ = [
+    "fig01_spectra",
+    "fig02_training_set",
+    "fig03_cross_validation",
+    "fig04_sample_size",
+    "fig07_hr_diagram",
+    "fig08_hrs",
+    "fig09_lrs_vs_mrs",
+    "fig10_corner",
+    "fig_fit",
+    "save",
+]

@@ -1,0 +1,273 @@
+"""Figures about labels: the HR diagram of the catalogues (7) and one star's posterior (10)."""
+
+import corner
+import numpy as np
+from matplotlib.colors import LogNorm, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+from scipy.interpolate import interpn
+from scipy.ndimage import gaussian_filter
+from scipy.stats import chi2, norm
+
+from slamlib.errors import InputError
+from slamlib.labels import LABELS, LOGG, TEFF
+from slamlib.paper.style import (
+    BLACK,
+    BLUE,
+    COLUMN,
+    CYAN,
+    PAGE,
+    RED,
+    apj_style,
+    new_figure,
+    note_simulated,
+    require_columns,
+)
+
+_AGES = {6.0: ("1 Myr", CYAN), 7.0: ("10 Myr", RED), 8.0: ("100 Myr", BLACK)}
+_METALLICITIES = {0.0: ("-", 1.1), -1.0: ("--", 0.7)}
+_GRID_STYLE = {"color": BLACK, "linestyle": (0, (1, 1)), "linewidth": 1.2}
+_CREDIBLE = (0.68, 0.95, 0.99)
+_CREDIBLE_LINES = ("-", "--", ":")
+_CREDIBLE_FILLS = (0.75, 0.45, 0.2)
+# Bins of the histograms across an axis, and the smoothing of the density in bins.
+_BINS, _SMOOTHING = 50, 1.2
+# Enough for the 99% contour to be a curve and not noise.
+_LEAST_SAMPLES = 500
+
+
+@apj_style()
+def fig07_hr_diagram(catalogues, isochrones, boundary, simulated):
+    """Draw the density of stars in Teff and log g, with isochrones and the grid's edge (Fig. 7).
+
+    Parameters
+    ----------
+    catalogues : dict of str to Table
+        "LRS" (drawn above) and "MRS" (below) with columns teff [K], logg and flag ("I" inside the
+        grid). Stars without finite labels are left out.
+    isochrones : Table
+        PARSEC: columns mh, log_age, initial_mass, log_teff, logg; 1, 10 and 100 Myr at [M/H] = -1
+        and 0 are drawn.
+    boundary : array_like, (k, 2)
+        Corners (Teff [K], log g) of the training grid.
+    simulated : bool
+        Whether the stars are simulated; the figure then says so.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If a column or an isochrone is missing, or a catalogue has no star with labels.
+    """
+    require_columns(catalogues, ("LRS", "MRS"), "the dict of catalogues")
+    require_columns(isochrones, ("mh", "log_age", "initial_mass", "log_teff", "logg"), "the isochrone table")
+    stars = {name: _finite_stars(catalogues[name], name) for name in ("LRS", "MRS")}
+    corners = np.concatenate([boundary, np.asarray(boundary)[:1]])
+    bins = _shared_bins(stars, corners)
+    counts = {name: np.histogram2d(teff / 1e3, logg, bins=bins)[0] for name, (teff, logg, _) in stars.items()}
+    scale = LogNorm(1, max(10, *(count.max() for count in counts.values())))
+    figure = new_figure(COLUMN, 6.4)
+    panels = figure.subplots(2, 1, sharex=True, sharey=True)
+    for axes, (name, count) in zip(panels, counts.items(), strict=True):
+        shown = np.ma.masked_equal(count.T, 0)
+        mesh = axes.pcolormesh(*bins, shown, norm=scale, cmap="cividis", rasterized=True)
+        _draw_isochrones(axes, isochrones)
+        axes.plot(corners[:, 0] / 1e3, corners[:, 1], **_GRID_STYLE)
+        total, inside = len(stars[name][0]), int(stars[name][2].sum())
+        text = f"{name}: {total:,} stars,\n{inside:,} in the grid"
+        axes.text(0.97, 0.03, text, ha="right", va="bottom", fontsize=8, transform=axes.transAxes)
+        axes.set_ylabel(LOGG.axis)
+    _hr_axes(panels[1], bins)
+    figure.legend(handles=_isochrone_key(), loc="outside upper center", ncols=3, columnspacing=1.0)
+    figure.colorbar(mesh, ax=panels, label="Stars per bin", location="bottom", aspect=40, pad=0.02)
+    if simulated:
+        note_simulated(panels[0])
+    return figure
+
+
+@apj_style()
+def fig10_corner(samples, simulated, truth=None, gaussian=None):
+    """Draw the posterior of the four labels of one star (Fig. 10).
+
+    Parameters
+    ----------
+    samples : array_like, (n, 4)
+        Draws from the posterior, the burn-in removed.
+    simulated : bool
+        Whether the star's spectrum is simulated; the figure then says so.
+    truth : array_like, (4,), optional
+        True labels, drawn as dotted lines.
+    gaussian : tuple of (4,) and (4, 4), optional
+        Mean and covariance of the optimiser's answer, drawn for comparison.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Contours enclose 68, 95 and 99% of the probability in each plane; dashed lines mark the
+        16th, 50th and 84th percentile.
+
+    Raises
+    ------
+    InputError
+        If the samples have the wrong shape, are too few, not finite, or a label does not vary.
+    """
+    samples = np.asarray(samples, dtype=float)
+    if samples.ndim != 2 or samples.shape[1] != len(LABELS) or len(samples) < _LEAST_SAMPLES:
+        raise InputError(
+            f"samples have shape {samples.shape}; expected (n, 4) with n at least {_LEAST_SAMPLES}"
+        )
+    if not np.isfinite(samples).all():
+        raise InputError("samples are not all finite; remove the walkers that left the prior")
+    for label, values in zip(LABELS, samples.T, strict=True):
+        if np.ptp(values) == 0:
+            raise InputError(f"all samples have the same {label.name}, {values[0]}; did the walkers move?")
+    figure = Figure(figsize=(PAGE, PAGE))
+    corner.corner(
+        samples,
+        fig=figure,
+        bins=_BINS,
+        range=_wide_ranges(samples),
+        quantiles=(0.16, 0.5, 0.84),
+        labels=[label.axis for label in LABELS],
+        max_n_ticks=4,
+        color=BLUE,
+        # The contours are ours: corner's levels ignore that smoothing widens a narrow ridge.
+        plot_datapoints=False,
+        plot_density=False,
+        plot_contours=False,
+        hist_kwargs={"linewidth": 1.0},
+    )
+    panels = np.reshape(figure.axes, (len(LABELS), len(LABELS)))
+    for label, axes, values in zip(LABELS, np.diag(panels), samples.T, strict=True):
+        low, middle, high = (f"{value:.{label.decimals}f}" for value in _median_and_errors(values))
+        axes.set_title(rf"{label.symbol} = ${middle}_{{-{low}}}^{{+{high}}}$", fontsize=9)
+    for row in range(len(LABELS)):
+        for column in range(row):
+            _draw_credible_regions(panels[row, column], samples[:, column], samples[:, row])
+    pairs = zip(_CREDIBLE, _CREDIBLE_LINES, strict=True)
+    handles = [
+        Line2D([], [], color=BLUE, linestyle=line, label=f"{level:.0%} region") for level, line in pairs
+    ]
+    if gaussian is not None:
+        handles.append(_draw_gaussian(panels, samples, *map(np.asarray, gaussian)))
+    if truth is not None:
+        corner.overplot_lines(
+            figure, np.asarray(truth, dtype=float), color=BLACK, linestyle=":", linewidth=1.2
+        )
+        handles.append(Line2D([], [], color=BLACK, linestyle=":", linewidth=1.2, label="true labels"))
+    figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.95, 0.9), fontsize=9)
+    if simulated:
+        note_simulated(panels[0, -1])
+    return figure
+
+
+def _finite_stars(table, name):
+    """Teff [K], log g and "is inside the grid" of the stars of a catalogue that have labels."""
+    require_columns(table, ("teff", "logg", "flag"), f"the {name} catalogue")
+    teff, logg = (
+        np.ma.filled(np.ma.asarray(table[column], dtype=float), np.nan) for column in ("teff", "logg")
+    )
+    finite = np.isfinite(teff) & np.isfinite(logg) & (teff > 0)
+    if not finite.any():
+        raise InputError(f"the {name} catalogue has no star with finite teff and logg")
+    return teff[finite], logg[finite], np.asarray(table["flag"], dtype=str)[finite] == "I"
+
+
+def _shared_bins(stars, corners):
+    """Edges of the bins in Teff [10^3 K], equal in the logarithm, and log g; they hold every star."""
+    log_teff = np.log10(np.concatenate([*(star[0] for star in stars.values()), corners[:, 0]]) / 1e3)
+    logg = np.concatenate([*(star[1] for star in stars.values()), corners[:, 1]])
+    # Finer bins for larger samples, so that neither is empty nor coarse.
+    most = max(len(star[0]) for star in stars.values())
+    n_bins = int(np.clip(2 * np.sqrt(most), 50, 110))
+    edges = []
+    for values in (log_teff, logg):
+        margin = 0.04 * np.ptp(values)
+        edges.append(np.linspace(values.min() - margin, values.max() + margin, n_bins + 1))
+    return 10 ** edges[0], edges[1]
+
+
+def _draw_isochrones(axes, isochrones):
+    for age, (_, color) in _AGES.items():
+        for mh, (line, width) in _METALLICITIES.items():
+            row = np.isclose(isochrones["log_age"], age) & np.isclose(isochrones["mh"], mh)
+            if not row.any():
+                raise InputError(f"the isochrone table has no log_age = {age} with mh = {mh}")
+            track = isochrones[row]
+            track = track[np.argsort(track["initial_mass"], kind="stable")]
+            style = {"color": color, "linestyle": line, "linewidth": width}
+            style["path_effects"] = [withStroke(linewidth=width + 0.8, foreground="white")]
+            axes.plot(10 ** np.asarray(track["log_teff"], dtype=float) / 1e3, track["logg"], **style)
+
+
+def _isochrone_key():
+    """Entries of the legend: colour is age, line style is metallicity."""
+    ages = [Line2D([], [], color=color, label=age) for age, color in _AGES.values()]
+    others = [
+        Line2D([], [], color="0.5", linestyle=line, linewidth=width, label=f"[M/H] = ${mh:.0f}$")
+        for mh, (line, width) in _METALLICITIES.items()
+    ]
+    others.append(Line2D([], [], **_GRID_STYLE, label="model grid"))
+    # A legend fills its columns first: this puts the ages in one row.
+    return [key for column in zip(ages, others, strict=True) for key in column]
+
+
+def _hr_axes(axes, bins):
+    """Hot stars left, giants above, labelled ticks at round temperatures."""
+    axes.set(xscale="log", xlim=bins[0][[-1, 0]], ylim=bins[1][[-1, 0]])
+    axes.set_xlabel(rf"{TEFF.symbol} [$10^3$ K]")
+    axes.xaxis.set_major_locator(FixedLocator([5, 7, 10, 15, 20, 30, 40, 50, 70]))
+    axes.xaxis.set_minor_locator(FixedLocator([*range(4, 20), *range(20, 80, 2)]))
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _wide_ranges(samples):
+    """Ranges that hold the 99% contours with room to close."""
+    low, high = np.quantile(samples, (0.0005, 0.9995), axis=0)
+    margin = 0.15 * (high - low)
+    return list(zip(low - margin, high + margin, strict=True))
+
+
+def _draw_credible_regions(axes, x, y):
+    """Draw the regions of highest density that hold 68, 95 and 99% of the samples."""
+    bounds = (axes.get_xlim(), axes.get_ylim())
+    counts, *edges = np.histogram2d(x, y, bins=_BINS, range=bounds)
+    density = gaussian_filter(counts, _SMOOTHING, mode="constant")
+    centres = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
+    at_samples = interpn(centres, density, np.stack([x, y], axis=1), bounds_error=False, fill_value=0)
+    # The highest level is the smallest region; the 99% level stays above the empty background.
+    levels = np.maximum(np.quantile(at_samples, 1 - np.array(_CREDIBLE[::-1])), density.max() * 1e-6)
+    fills = [to_rgba(BLUE, alpha) for alpha in _CREDIBLE_FILLS[::-1]]
+    axes.contourf(*centres, density.T, [*levels, 1.01 * density.max()], colors=fills)
+    axes.contour(
+        *centres, density.T, levels, colors=BLUE, linewidths=0.9, linestyles=list(_CREDIBLE_LINES[::-1])
+    )
+
+
+def _median_and_errors(values):
+    low, middle, high = np.quantile(values, (0.16, 0.5, 0.84))
+    return middle - low, middle, high - middle
+
+
+def _draw_gaussian(panels, samples, mean, covariance):
+    """Overlay a Gaussian: its density on the diagonal, the same credible regions below it."""
+    look = {"color": RED, "linewidth": 0.9, "linestyle": "-"}
+    angle = np.linspace(0, 2 * np.pi, 200)
+    circle = np.stack([np.cos(angle), np.sin(angle)])
+    for row, axes in enumerate(np.diag(panels)):
+        x = np.linspace(*axes.get_xlim(), 300)
+        bin_width = np.diff(axes.get_xlim())[0] / _BINS
+        axes.plot(x, len(samples) * bin_width * norm.pdf(x, mean[row], np.sqrt(covariance[row, row])), **look)
+        for column in range(row):
+            pair = [column, row]
+            shape = np.linalg.cholesky(covariance[np.ix_(pair, pair)])
+            for level, line in zip(_CREDIBLE, _CREDIBLE_LINES, strict=True):
+                ellipse = mean[pair, None] + np.sqrt(chi2.ppf(level, 2)) * shape @ circle
+                panels[row, column].plot(*ellipse, **look | {"linestyle": line})
+    return Line2D([], [], **look, label="Gaussian of the fit")

@@ -1,0 +1,113 @@
+"""How every figure looks: sizes and colours of an ApJ page, and files with reproducible bytes."""
+
+from pathlib import Path
+
+from matplotlib import style
+from matplotlib.figure import Figure
+
+from slamlib.errors import InputError
+from slamlib.files import atomic
+
+# Widths of one column and of the full page of ApJ [inch].
+COLUMN, PAGE = 3.5, 7.1
+SMALL = 7  # the smallest font size used [pt]
+
+# The vibrant scheme of Paul Tol (SRON/EPS/TN/09-002): red, blue and black as in the paper,
+# told apart by every common kind of colour vision.
+RED, BLUE, BLACK, CYAN, GREY = "#CC3311", "#0077BB", "#000000", "#33BBEE", "#BBBBBB"
+
+INSTRUMENT_STYLE = {
+    "LRS": {"color": RED, "marker": "s", "markersize": 4.5},
+    "MRS": {"color": BLUE, "marker": "*", "markersize": 7},
+}
+SIMULATED_NOTE = "simulated spectra"
+
+_RC = {
+    "font.family": "STIXGeneral",  # ships with matplotlib: the same letters on every machine
+    "mathtext.fontset": "stix",
+    "font.size": 9,
+    "axes.labelsize": 9,
+    "axes.titlesize": 8,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.minor.visible": True,
+    "ytick.minor.visible": True,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 4.5,
+    "errorbar.capsize": 0,
+    "figure.constrained_layout.h_pad": 0.015,
+    "figure.constrained_layout.w_pad": 0.03,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3 fonts
+}
+
+
+def apj_style():
+    """Return the style as a context manager, which is a decorator too.
+
+    It starts from matplotlib's own defaults, so that a reader's matplotlibrc changes nothing.
+    """
+    return style.context(["default", _RC])
+
+
+def new_figure(width, height):
+    """Return an empty figure of that size [inch], laid out by constraints, outside pyplot."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def note_simulated(axes):
+    """Say above the upper right corner of `axes` that what it shows is simulated."""
+    axes.set_title(SIMULATED_NOTE, loc="right", fontsize=8, fontstyle="italic", color=BLUE)
+
+
+def require_columns(table, names, what):
+    """Check that a table (or a dict of arrays) has every column that a figure needs.
+
+    Raises
+    ------
+    InputError
+        If columns are missing, or if the table has no rows.
+    """
+    present = list(getattr(table, "colnames", table))
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise InputError(f"{what} lacks {', '.join(missing)}; it has {', '.join(map(str, present))}")
+    if hasattr(table, "colnames") and len(table) == 0:
+        raise InputError(f"{what} has no rows; nothing can be drawn")
+
+
+def save(figure, folder, name):
+    """Write a figure as PNG (300 dpi) and PDF; the same figure always gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    folder : str or Path
+        Made if missing.
+    name : str
+        File name without suffix.
+
+    Returns
+    -------
+    Path
+        The PNG, for a notebook to show.
+    """
+    folder = Path(folder)
+    with apj_style():
+        # Each draw would refine the layout by a hair: fix it, so that every file shares it.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for suffix, metadata in ((".pdf", {"CreationDate": None}), (".png", {})):
+            with atomic(folder / f"{name}{suffix}") as path:
+                figure.savefig(path, format=suffix[1:], metadata=metadata)
+    return folder / f"{name}.png"

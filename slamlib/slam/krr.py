@@ -1,0 +1,70 @@
+"""Kernel ridge regression of all pixels at once, with exact leave-one-out errors."""
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg.lapack import dpotri
+
+from slamlib.errors import InputError
+
+
+def fit_krr(kernel, targets, ridge):
+    """Solve (K + ridge I) dual = targets by one Cholesky factorisation.
+
+    The leave-one-out residual of sample i is dual_i / [(K + ridge I)^-1]_ii (Rasmussen &
+    Williams 2006, Gaussian Processes for Machine Learning, equation 5.12): no refit.
+
+    Parameters
+    ----------
+    kernel : ndarray, (n, n)
+    targets : ndarray, (n, n_pix)
+    ridge : float
+        Added to the diagonal of the kernel.
+
+    Returns
+    -------
+    dual : ndarray, (n, n_pix)
+        The prediction is ``kernel(x, samples) @ dual``.
+    residuals : ndarray, (n, n_pix)
+        Leave-one-out residuals: target minus prediction without that sample.
+
+    Raises
+    ------
+    InputError
+        If the kernel is not positive definite even with the ridge.
+    """
+    matrix = np.array(kernel, dtype=float)
+    matrix.flat[:: len(matrix) + 1] += ridge
+    try:
+        factor = cho_factor(matrix, lower=True, overwrite_a=True)
+    except np.linalg.LinAlgError:
+        raise InputError(f"kernel + {ridge:g} I is not positive definite; use a larger ridge") from None
+    dual = cho_solve(factor, targets)
+    inverse, _ = dpotri(factor[0], lower=1)
+    return dual, dual / np.diag(inverse)[:, None]
+
+
+def loo_error(kernel, targets, ridges):
+    """Mean squared leave-one-out error of every pixel for several ridges.
+
+    One eigendecomposition serves all ridges.
+
+    Parameters
+    ----------
+    kernel : ndarray, (n, n)
+    targets : ndarray, (n, n_pix)
+    ridges : sequence of float
+
+    Returns
+    -------
+    ndarray, (n_ridges, n_pix)
+    """
+    values, vectors = eigh(kernel)
+    projected = vectors.T @ targets
+    errors = np.empty((len(ridges), targets.shape[1]))
+    for row, ridge in enumerate(ridges):
+        # Rounding can leave tiny negative eigenvalues of a positive semidefinite matrix.
+        shrink = 1 / (np.maximum(values, 0) + ridge)
+        dual = vectors @ (shrink[:, None] * projected)
+        diagonal = (vectors**2) @ shrink
+        errors[row] = np.mean((dual / diagonal[:, None]) ** 2, axis=0)
+    return errors

@@ -1,0 +1,90 @@
+"""The posterior of one star's labels, sampled with emcee."""
+
+import emcee
+import numpy as np
+
+from slamlib.errors import InputError
+from slamlib.slam.infer import checked, default_bounds, infer, standardise_spectra
+
+
+class LogPosterior:
+    """Logarithm of the posterior of the labels of one star, for many labels at once.
+
+    Gaussian likelihood with observation and model variance, uniform prior in a box.
+
+    Parameters
+    ----------
+    slam : Slam
+    flux, ivar : array_like, (n_pix,)
+        As in `slamlib.slam.infer.infer`.
+    bounds : ndarray, (2, 4), optional
+        Lowest and highest label; `default_bounds` otherwise.
+    """
+
+    def __init__(self, slam, flux, ivar, bounds=None):
+        flux, ivar = checked(slam, flux, ivar)
+        if len(flux) != 1:
+            raise InputError(f"a posterior is of one star; got {len(flux)} spectra")
+        if not ivar.any():
+            raise InputError("all pixels are masked (ivar = 0): there is nothing to sample")
+        self.slam = slam
+        self.bounds = default_bounds(slam) if bounds is None else np.asarray(bounds, dtype=float)
+        self._target, self._weight = standardise_spectra(slam, flux, ivar)
+
+    def __call__(self, labels):
+        """Log-posterior (m,) up to a constant at labels (m, 4); -inf outside the box."""
+        labels = np.atleast_2d(labels)
+        allowed = ((labels >= self.bounds[0]) & (labels <= self.bounds[1])).all(axis=1)
+        result = np.full(len(labels), -np.inf)
+        if allowed.any():
+            value, _ = self.slam.standardised(self.slam.standardise(labels[allowed]))
+            result[allowed] = -0.5 * (self._weight * (self._target - value) ** 2).sum(axis=1, dtype=float)
+        return result
+
+
+def sample_posterior(
+    slam, flux, ivar, seed, bounds=None, n_walkers=32, n_steps=2000, n_burn=500, progress=False
+):
+    """Draw labels from the posterior of one star.
+
+    The walkers start around the solution of `infer`, spread by its covariance.
+
+    Parameters
+    ----------
+    slam : Slam
+    flux, ivar : array_like, (n_pix,)
+    seed : int
+        Of walkers and moves: same seed, same samples.
+    bounds : ndarray, (2, 4), optional
+    n_walkers, n_steps, n_burn : int
+        emcee's ensemble, steps kept, steps thrown away before.
+    progress : bool
+
+    Returns
+    -------
+    samples : ndarray, (n_steps * n_walkers, 4)
+    best : Inference
+        The solution of `infer` for the same star.
+    autocorrelation : ndarray, (4,)
+        Integrated autocorrelation time in steps; emcee asks for n_steps of 50 times that.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to fit.
+    """
+    posterior = LogPosterior(slam, flux, ivar, bounds)
+    best = infer(slam, flux, ivar, bounds=posterior.bounds)
+    rng = np.random.default_rng(seed)
+    start = rng.multivariate_normal(best.labels[0], best.covariance[0], size=n_walkers)
+    # Strictly inside the box, or a walker on the bound could never leave it.
+    inset = 1e-3 * (posterior.bounds[1] - posterior.bounds[0])
+    start = np.clip(
+        start, posterior.bounds[0] + inset * rng.random(4), posterior.bounds[1] - inset * rng.random(4)
+    )
+    sampler = emcee.EnsembleSampler(n_walkers, start.shape[1], posterior, vectorize=True)
+    state = emcee.State(start, random_state=np.random.RandomState(seed).get_state())
+    state = sampler.run_mcmc(state, n_burn, progress=progress)
+    sampler.reset()
+    sampler.run_mcmc(state, n_steps, progress=progress)
+    return sampler.get_chain(flat=True), best, sampler.get_autocorr_time(quiet=True)

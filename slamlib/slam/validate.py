@@ -1,0 +1,123 @@
+"""How good SLAM is on model spectra it was not trained on, against noise and sample size."""
+
+import numpy as np
+from astropy.table import Table, vstack
+from tqdm.auto import tqdm
+
+from slamlib.labels import LABELS, NAMES
+from slamlib.slam.infer import infer
+from slamlib.slam.model import Slam
+from slamlib.slam.search import folds
+
+# Rank of the low-rank form that the labels are found with: its error is a small part of
+# the model's own (tests/test_infer.py), and large samples cost no more than small ones.
+RANK = 800
+
+
+def scatter_and_bias(predicted, true):
+    """Root mean square and mean of the label errors.
+
+    Equations 1 and 2 of Guo et al. 2021 (ApJS 257, 54), read as rms and mean.
+
+    Parameters
+    ----------
+    predicted, true : ndarray, (n, 4)
+        Rows with NaN are left out.
+
+    Returns
+    -------
+    scatter, bias : ndarray, (4,)
+
+    Examples
+    --------
+    >>> scatter_and_bias(np.array([[3.0], [1.0]]), np.array([[0.0], [0.0]]))
+    (array([2.23606798]), array([2.]))
+    """
+    error = predicted - true
+    error = error[np.isfinite(error).all(axis=1)]
+    return np.sqrt(np.mean(error**2, axis=0)), np.mean(error, axis=0)
+
+
+def noisy(flux, snr, good, rng):
+    """Add Gaussian noise of the given SNR per pixel; return flux and ivar, 0 where not `good`."""
+    noise = rng.normal(0, 1 / snr, flux.shape).astype(np.float32)
+    return flux + noise, np.broadcast_to(np.float32(snr**2) * good, flux.shape)
+
+
+def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, n_search=1000, max_stars=1000, seed=0):
+    """Predict the labels of each spectrum with a SLAM that has not seen it.
+
+    Hyper-parameters are chosen once on the whole set, as in the paper; the folds refit.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    snrs : sequence of float
+        Signal-to-noise ratios per pixel of the noise added to the held-out spectra.
+    rng : numpy.random.Generator
+        Draws the noise.
+    regressor : {"svr", "krr"}
+    n_folds, n_search, seed
+        As in `Slam`.
+    max_stars : int
+        Label at most this many stars at each SNR, spread evenly over the folds.
+
+    Returns
+    -------
+    Table
+        One row for each SNR and label: instrument, n_train, regressor, snr, label, n,
+        scatter, bias and mad (1.4826 times the median absolute error).
+    """
+    labels, flux, good = training.labels, training.flux, training.instrument.good
+    hyper = (
+        Slam(regressor, n_folds=n_folds, n_search=n_search, seed=seed)
+        .fit(labels[:n_search], flux[:n_search])
+        .hyper_
+    )
+    predicted = {snr: np.full(labels.shape, np.nan) for snr in snrs}
+    name = f"{training.instrument.name} {len(labels)} {regressor}"
+    for train, test in tqdm(list(folds(len(labels), n_folds, seed)), desc=name, unit="fold"):
+        slam = Slam(regressor, n_folds=n_folds, seed=seed).fit(labels[train], flux[train], hyper=hyper)
+        slam = slam.compress(RANK)
+        test = test[: -(-max_stars // n_folds)]
+        for snr in snrs:
+            predicted[snr][test] = infer(slam, *noisy(flux[test], snr, good, rng)).labels
+    return vstack([_rows(training, regressor, snr, predicted[snr]) for snr in snrs])
+
+
+def _rows(training, regressor, snr, predicted):
+    done = np.isfinite(predicted).all(axis=1)
+    scatter, bias = scatter_and_bias(predicted[done], training.labels[done])
+    mad = 1.4826 * np.median(np.abs(predicted[done] - training.labels[done]), axis=0)
+    rows = Table()
+    rows["instrument"] = [training.instrument.name] * len(LABELS)
+    rows["n_train"] = len(training.labels)
+    rows["regressor"] = regressor
+    rows["snr"] = float(snr)
+    rows["label"] = NAMES
+    rows["n"] = int(done.sum())
+    rows["scatter"], rows["bias"], rows["mad"] = scatter, bias, mad
+    return rows
+
+
+def cramer_rao(slam, labels, ivar):
+    """Cramer-Rao bound: the least standard error any unbiased method can reach.
+
+    The inverse Fisher matrix of the model spectra for the given noise, without model
+    variance (Kay 1993, Fundamentals of Statistical Signal Processing, chapter 3).
+
+    Parameters
+    ----------
+    slam : Slam
+    labels : array_like, (m, 4)
+    ivar : array_like, (n_pix,) or (m, n_pix)
+
+    Returns
+    -------
+    ndarray, (m, 4)
+    """
+    # Scaled by the spread of the labels, or the matrix is too ill-conditioned to invert.
+    slope = slam.jacobian(labels).astype(float) * slam.label_scale_[:, None]
+    weighted = slope * np.broadcast_to(ivar, (len(slope), slope.shape[2]))[:, None, :]
+    fisher = weighted @ slope.transpose(0, 2, 1)
+    return np.sqrt(np.diagonal(np.linalg.inv(fisher), axis1=1, axis2=2)) * slam.label_scale_

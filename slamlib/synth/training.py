@@ -1,0 +1,160 @@
+"""Training sets: random labels inside the grid, and their spectra as an instrument sees them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from slamlib.errors import FileError, InputError
+from slamlib.files import atomic
+from slamlib.instruments import Instrument, get_instrument
+from slamlib.labels import as_labels
+from slamlib.synth.broaden import LIMB_DARKENING, broaden, instrument_sigma, pixel_edges, rebin_matrix
+
+VSINI_MAX = 300.0
+# Spectra in flight at once: 64 of them and their transforms stay within 100 MB.
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Labels and the spectra that belong to them.
+
+    Attributes
+    ----------
+    labels : ndarray, (n, 4)
+        Teff [K], log g, [M/H], v sin i [km/s].
+    flux : ndarray of float32, (n, n_pix)
+        Normalised spectra on the instrument's pixels.
+    instrument : Instrument
+    seed : int
+        What the labels were drawn from.
+    """
+
+    labels: np.ndarray
+    flux: np.ndarray
+    instrument: Instrument
+    seed: int
+
+    def save(self, path):
+        """Write to an npz file, whole or not at all."""
+        with atomic(path) as temporary, temporary.open("wb") as stream:
+            np.savez(
+                stream, labels=self.labels, flux=self.flux, instrument=self.instrument.name, seed=self.seed
+            )
+
+    @classmethod
+    def read(cls, path):
+        """Read what `save` wrote; FileError if it is missing or something else."""
+        try:
+            with np.load(Path(path), allow_pickle=False) as file:
+                return cls(
+                    file["labels"], file["flux"], get_instrument(str(file["instrument"])), int(file["seed"])
+                )
+        except FileNotFoundError:
+            raise FileError(f"no training set {path}; run notebook 01_training_set first") from None
+        except (OSError, KeyError, ValueError, EOFError) as error:
+            raise FileError(
+                f"{path} is not a readable training set ({error}); delete it and remake it"
+            ) from error
+
+
+def draw_labels(grid, n, rng, vsini_max=VSINI_MAX):
+    """Draw labels uniformly inside the grid's real boundary, v sin i from 0 to its maximum.
+
+    Parameters
+    ----------
+    grid : ModelGrid
+    n : int
+    rng : numpy.random.Generator
+    vsini_max : float
+        [km/s].
+
+    Returns
+    -------
+    ndarray, (n, 4)
+    """
+    if n < 1:
+        raise InputError(f"a training set needs at least one star; got n = {n}")
+    accepted = np.empty((0, 3))
+    while len(accepted) < n:
+        drawn = rng.uniform(*grid.ranges, size=(2 * n, 3))
+        accepted = np.concatenate([accepted, drawn[grid.contains(drawn)]])
+    return np.column_stack([accepted[:n], rng.uniform(0, vsini_max, n)])
+
+
+def observe(spectra, grid, instrument, vsini, sigma=None, velocity=0.0, limb_darkening=LIMB_DARKENING):
+    """Turn grid spectra into what an instrument records: broadened and rebinned.
+
+    Parameters
+    ----------
+    spectra : ndarray, (n, grid n_pix)
+        Normalised spectra on the pixels of `grid`.
+    grid : ModelGrid
+    instrument : Instrument or str
+    vsini : array_like, (n,)
+        [km/s].
+    sigma : array_like, (n,), optional
+        Gaussian broadening [km/s]; the instrument's profile by default.
+    velocity : float or array_like, (n,)
+        Redshift [km/s].
+    limb_darkening : float
+
+    Returns
+    -------
+    ndarray of float32, (n, n_pix)
+    """
+    instrument = get_instrument(instrument)
+    sigma = instrument_sigma(instrument.resolution) if sigma is None else sigma
+    fine = broaden(spectra, grid.dv, vsini, sigma, velocity, limb_darkening)
+    return fine @ rebin_matrix(pixel_edges(grid.wave), instrument.edges)
+
+
+def synthesise(grid, labels, instrument, limb_darkening=LIMB_DARKENING):
+    """Model spectra of any labels inside the grid, as an instrument sees them.
+
+    Parameters
+    ----------
+    grid : ModelGrid
+    labels : array_like, (n, 4)
+        Inside the grid; v sin i [km/s] >= 0.
+    instrument : Instrument or str
+    limb_darkening : float
+
+    Returns
+    -------
+    ndarray of float32, (n, n_pix)
+
+    Raises
+    ------
+    InputError
+        If labels lie outside the grid or the grid does not cover the instrument.
+    """
+    labels = as_labels(labels)
+    weights = grid.weights(labels[:, :3]).astype(np.float32)
+    flux = np.empty((len(labels), get_instrument(instrument).wave.size), dtype=np.float32)
+    for start in range(0, len(labels), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        flux[chunk] = observe(
+            weights[chunk] @ grid.flux, grid, instrument, labels[chunk, 3], limb_darkening=limb_darkening
+        )
+    return flux
+
+
+def training_set(grid, instrument, n, seed):
+    """Draw `n` labels inside the grid and synthesise their spectra.
+
+    Parameters
+    ----------
+    grid : ModelGrid
+    instrument : Instrument or str
+    n : int
+    seed : int
+
+    Returns
+    -------
+    TrainingSet
+    """
+    instrument = get_instrument(instrument)
+    labels = draw_labels(grid, n, np.random.default_rng(seed))
+    return TrainingSet(labels, synthesise(grid, labels, instrument), instrument, seed)

@@ -1,0 +1,419 @@
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from astropy.table import Table
+from matplotlib.colors import to_hex
+from matplotlib.contour import QuadContourSet
+from matplotlib.text import Text
+
+from slamlib.errors import InputError
+from slamlib.instruments import LRS, MRS
+from slamlib.labels import LABELS, NAMES
+from slamlib.paper import figures
+from slamlib.paper.figures_spectra import LINES, _spread
+from slamlib.paper.style import BLACK, BLUE, RED, SIMULATED_NOTE
+from slamlib.synth.grid import ModelGrid
+
+EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"
+BOX = np.array([[15000, 2.0], [30000, 3.0], [55000, 4.0], [55000, 4.75], [15000, 4.75]])
+
+
+def spectrum(instrument, snr, seed=3):
+    """Gaussian absorption at the named lines: normalised flux with noise, ivar, model."""
+    wave = instrument.wave
+    model = np.ones(wave.size)
+    for _, centres in LINES:
+        for centre in centres:
+            model -= 0.2 * np.exp(-0.5 * ((wave - centre) / 4) ** 2)
+    noise = np.random.default_rng(seed).normal(0, 1 / snr, wave.size)
+    return np.where(instrument.good, model + noise, 1.0), snr**2 * instrument.good, model
+
+
+def examples():
+    rows = []
+    for instrument in (LRS, MRS):
+        normalised, ivar, _ = spectrum(instrument, 100)
+        continuum = 2e4 * (instrument.wave / 5000) ** -2
+        rows.append(
+            {
+                "instrument": instrument.name,
+                "wave": instrument.wave,
+                "flux": normalised * continuum,
+                "continuum": continuum,
+                "normalised": normalised,
+                "ivar": ivar,
+                "text": "star 1",
+            }
+        )
+    return rows
+
+
+def fit(instrument, simulated=True):
+    flux, ivar, model = spectrum(instrument, 80)
+    labels, errors = (16841, 4.3, -0.18, 111), (120, 0.02, 0.04, 6)
+    return figures.fig_fit(
+        instrument.wave, flux, ivar, model, instrument, labels, errors, "star 1", simulated
+    )
+
+
+def cv_table(sizes):
+    errors = dict(zip(NAMES, (400, 0.04, 0.06, 6), strict=True))
+    rows = [
+        (name, n, "svr", snr, label, error * (1 + 60 / snr) / n**0.1, error * 3 / snr)
+        for name, counts in sizes.items()
+        for n in counts
+        for snr in (100, 20, 60)
+        for label, error in errors.items()
+    ]
+    return Table(rows=rows, names=("instrument", "n_train", "regressor", "snr", "label", "scatter", "bias"))
+
+
+def catalogue(n, seed):
+    rng = np.random.default_rng(seed)
+    teff, logg = rng.uniform(11000, 35000, n), rng.normal(4, 0.4, n)
+    return Table({"teff": teff, "logg": logg, "flag": np.where((teff > 15000) & (logg < 4.75), "I", "")})
+
+
+def hrs_table(origin="simulated"):
+    rng = np.random.default_rng(5)
+    columns = {"star": [f"HD{i}" for i in range(12)] * 2, "instrument": ["LRS"] * 12 + ["MRS"] * 12}
+    columns |= {"origin": [origin, *["simulated"] * 23], "flag": ["", *["I"] * 23]}
+    for name, centre, spread, error in (
+        ("teff", 22000, 4000, 500),
+        ("logg", 4, 0.2, 0.1),
+        ("vsini", 60, 30, 8),
+    ):
+        truth = np.tile(rng.normal(centre, spread, 12), 2)
+        columns |= {f"{name}_hrs": truth, f"e_{name}_hrs": np.full(24, error / 3)}
+        columns |= {name: truth + rng.normal(0, error, 24), f"e_{name}": np.full(24, error)}
+    return Table(columns)
+
+
+def common_table():
+    rng = np.random.default_rng(6)
+    table = Table({"snr_lrs": rng.uniform(100, 400, 50)})
+    for name, centre, spread in zip(NAMES, (22000, 4, -0.2, 120), (4000, 0.2, 0.2, 60), strict=True):
+        truth = rng.normal(centre, spread, 50)
+        for end in ("lrs", "mrs"):
+            table[f"{name}_{end}"] = truth + rng.normal(0, spread / 10, 50)
+            table[f"e_{name}_{end}"] = np.full(50, spread / 10)
+    return table
+
+
+def posterior(n=20000):
+    sigma = np.array([280, 0.04, 0.05, 6])
+    correlation = np.array([[1, 0.8, 0.3, 0], [0.8, 1, 0.1, 0.1], [0.3, 0.1, 1, -0.3], [0, 0.1, -0.3, 1]])
+    mean, covariance = np.array([22000, 3.95, -0.1, 40]), correlation * np.outer(sigma, sigma)
+    return np.random.default_rng(7).multivariate_normal(mean, covariance, n), mean, covariance
+
+
+def hr_diagram(simulated=True):
+    isochrones = Table.read(EMBEDDED / "parsec_isochrones.ecsv")
+    stars = {"LRS": catalogue(2000, 1), "MRS": catalogue(900, 2)}
+    return figures.fig07_hr_diagram(stars, isochrones, BOX, simulated)
+
+
+def training_set():
+    nodes = Table.read(EMBEDDED / "tlusty_nodes.ecsv")
+    rng = np.random.default_rng(8)
+    labels = {
+        name: rng.uniform([15000, 3, -1, 0], [30000, 4.75, 0.3, 300], (n, 4))
+        for name, n in (("LRS", 50), ("MRS", 200))
+    }
+    return figures.fig02_training_set(nodes, labels, BOX)
+
+
+CV_SIZES = {"LRS": (1000,), "MRS": (5000,)}
+SAMPLE_SIZES = {"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)}
+EVERY_FIGURE = {
+    "fig01": lambda: figures.fig01_spectra(examples(), True),
+    "fig02": training_set,
+    "fig03": lambda: figures.fig03_cross_validation(cv_table(CV_SIZES)),
+    "fig04": lambda: figures.fig04_sample_size(cv_table(SAMPLE_SIZES)),
+    "fig05": lambda: fit(LRS),
+    "fig06": lambda: fit(MRS),
+    "fig07": hr_diagram,
+    "fig08": lambda: figures.fig08_hrs(hrs_table()),
+    "fig09": lambda: figures.fig09_lrs_vs_mrs(common_table(), True),
+    "fig10": lambda: figures.fig10_corner(posterior()[0], True),
+}
+
+
+built = cache(lambda name: EVERY_FIGURE[name]())  # for tests that only look
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def drawn(axes):
+    """The lines of a panel that have data points, by label."""
+    return {line.get_label(): line for line in axes.lines if line.get_marker() not in ("None", "")}
+
+
+def style_of(line):
+    return to_hex(line.get_color()).upper(), line.get_linestyle(), line.get_marker()
+
+
+@pytest.mark.parametrize("name", ["fig02", "fig07", "fig10"])
+def test_a_figure_built_twice_has_identical_bytes_whatever_the_readers_settings(name, tmp_path):
+    first = figures.save(EVERY_FIGURE[name](), tmp_path / "a", name)
+    with matplotlib.rc_context({"font.size": 30, "lines.linewidth": 9, "savefig.dpi": 50}):
+        second = figures.save(EVERY_FIGURE[name](), tmp_path / "b", name)
+    assert sorted(path.name for path in first.parent.iterdir()) == [f"{name}.pdf", f"{name}.png"]
+    for suffix in (".png", ".pdf"):
+        assert first.with_suffix(suffix).read_bytes() == second.with_suffix(suffix).read_bytes()
+
+
+def test_saving_a_figure_again_gives_the_same_bytes_and_no_date(tmp_path):
+    figure = figures.fig03_cross_validation(cv_table(CV_SIZES))
+    pages = [figures.save(figure, tmp_path, name).with_suffix(".pdf").read_bytes() for name in ("a", "b")]
+    assert pages[0] == pages[1]
+    assert b"CreationDate" not in pages[0]
+
+
+def test_a_failed_save_leaves_no_file(tmp_path, monkeypatch):
+    figure = training_set()
+    monkeypatch.setattr(figure, "savefig", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        figures.save(figure, tmp_path, "fig02")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", EVERY_FIGURE)
+def test_no_text_is_smaller_than_seven_points(name):
+    figure = built(name)
+    assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 7
+
+
+@pytest.mark.parametrize("name", ["fig01", "fig05", "fig06", "fig07", "fig08", "fig09", "fig10"])
+def test_figures_of_simulated_stars_say_so(name):
+    assert SIMULATED_NOTE in texts(built(name))
+
+
+def test_figures_of_real_stars_do_not_say_simulated():
+    real = hrs_table()
+    real["origin"] = "real"
+    for figure in (
+        figures.fig01_spectra(examples(), False),
+        fit(LRS, False),
+        hr_diagram(False),
+        figures.fig08_hrs(real),
+        figures.fig09_lrs_vs_mrs(common_table(), False),
+        figures.fig10_corner(posterior()[0], False),
+    ):
+        assert not any("simulated" in text for text in texts(figure))
+
+
+def test_one_simulated_star_among_real_ones_is_enough_for_the_note():
+    table = hrs_table()
+    table["origin"] = ["real"] * 23 + ["simulated"]
+    assert SIMULATED_NOTE in texts(figures.fig08_hrs(table))
+
+
+def test_named_lines_are_absorption_lines_of_the_models():
+    grid = ModelGrid.read(EMBEDDED / "tlusty_ob_grid.fits")
+    # In vacuum they would be 1.1-1.9 A longer. Each is deep in a late B, an early B or an O star.
+    stars = grid.spectra([[15000, 3.5, 0], [22000, 4, 0], [35000, 4, 0]])
+    for name, waves in LINES:
+        for wave in waves:
+            near = np.abs(grid.wave - wave) < 1.0
+            deepest = grid.wave[near][np.argmin(stars[:, near], axis=1)]
+            deep = stars[:, near].min(axis=1) < 0.93
+            assert deep.any() and np.abs(deepest[deep] - wave).min() < 0.3, (name, wave)
+
+
+def test_crowded_names_are_moved_apart_and_the_others_stay():
+    places = _spread(np.array([4000.0, 4471, 4481, 4800]), 50, (3900, 5000))
+    assert np.diff(places).min() > 50 - 1e-9
+    assert places[[0, 3]] == pytest.approx([4000, 4800])
+    assert places[1:3].mean() == pytest.approx(4476)
+
+
+def test_spectra_figure_has_a_column_for_each_arm_and_hides_masked_pixels():
+    figure = built("fig01")
+    windows = [axes.get_xlim() for axes in figure.axes]
+    assert windows == [(3900, 7000)] * 2 + [(4950, 5350), (6300, 6800)] * 2
+    gap = (LRS.wave > 5800) & (LRS.wave < 6000)
+    flux = next(line.get_ydata() for line in figure.axes[1].lines if len(line.get_ydata()) == LRS.wave.size)
+    assert np.isnan(flux[gap]).all() and np.isfinite(flux[LRS.good]).all()
+
+
+@pytest.mark.parametrize(("instrument", "n_panels"), [(LRS, 6), (MRS, 4)])
+def test_fit_shows_residuals_under_each_window_and_labels_with_errors(instrument, n_panels):
+    figure = built({"LRS": "fig05", "MRS": "fig06"}[instrument.name])
+    assert len(figure.axes) == n_panels
+    title = figure.get_suptitle()
+    for text in (r"16841 \pm 120$ K", r"4.30 \pm 0.02", r"-0.18 \pm 0.04", r"111 \pm 6$ km s$^{-1}$"):
+        assert text in title
+    flux, ivar, model = spectrum(instrument, 80)
+    shown = np.concatenate(
+        [axes.lines[0].get_ydata() for axes in figure.axes if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]]
+    )
+    expected = (flux - model)[ivar > 0]
+    np.testing.assert_allclose(np.sort(shown[np.isfinite(shown)]), np.sort(expected), atol=1e-12)
+
+
+def test_cross_validation_has_scatter_solid_bias_dashed_and_a_panel_for_each_label():
+    table = cv_table(CV_SIZES)
+    figure = figures.fig03_cross_validation(table)
+    assert [axes.get_ylabel() for axes in figure.axes] == [f"Error of {label.axis}" for label in LABELS]
+    for axes, label in zip(figure.axes, NAMES, strict=True):
+        lines = drawn(axes)
+        assert style_of(lines["LRS scatter (1,000 models)"]) == (RED, "-", "s")
+        assert style_of(lines["LRS bias"]) == (RED, "--", "s")
+        assert style_of(lines["MRS scatter (5,000 models)"]) == (BLUE, "-", "*")
+        assert style_of(lines["MRS bias"]) == (BLUE, "--", "*")
+        rows = table[(table["label"] == label) & (table["instrument"] == "LRS")]
+        rows.sort("snr")
+        np.testing.assert_array_equal(lines["LRS bias"].get_xydata().T, [rows["snr"], rows["bias"]])
+
+
+def test_sample_sizes_have_the_papers_colours_by_rank():
+    for sizes in (SAMPLE_SIZES, {"LRS": (150, 300), "MRS": (100, 300, 500)}):
+        figure = figures.fig04_sample_size(cv_table(sizes))
+        lrs, mrs = figure.axes[:2]
+        assert [style_of(line) for line in lrs.lines] == [(RED, "-", "s"), (BLUE, "--", "s")]
+        assert [style_of(line) for line in mrs.lines] == [(color, "-", "*") for color in (RED, BLUE, BLACK)]
+        assert [line.get_label() for line in mrs.lines] == [f"{n:,}" for n in sizes["MRS"]]
+        assert len(figure.axes) == 8
+
+
+def test_two_curves_are_never_drawn_as_one():
+    with pytest.raises(InputError, match="n_train has the values 1000, 5000"):
+        figures.fig03_cross_validation(cv_table(SAMPLE_SIZES))
+    mixed = cv_table(CV_SIZES)
+    mixed["regressor"][:3] = "krr"
+    with pytest.raises(InputError, match="regressor has the values krr, svr"):
+        figures.fig04_sample_size(mixed)
+
+
+def test_training_set_marks_ostar_by_crosses_and_bstar_by_circles():
+    lines = drawn(built("fig02").axes[0])
+    assert lines["OSTAR2002"].get_marker() == "x" and len(lines["OSTAR2002"].get_xdata()) == 69
+    assert lines["BSTAR2006"].get_marker() == "o" and len(lines["BSTAR2006"].get_xdata()) == 163
+
+
+def test_hr_diagram_counts_every_star_and_has_hot_left_and_giants_above():
+    figure = built("fig07")
+    lrs, mrs, bar = figure.axes
+    assert bar.get_xlabel() == "Stars per bin"
+    for axes, n, seed in ((lrs, 2000, 1), (mrs, 900, 2)):
+        assert axes.get_xlim()[0] > axes.get_xlim()[1] and axes.get_ylim()[0] > axes.get_ylim()[1]
+        assert axes.collections[0].get_array().sum() == n
+        inside = (catalogue(n, seed)["flag"] == "I").sum()
+        assert any(f"{n:,} stars" in text and f"{inside:,} in the grid" in text for text in texts(axes))
+
+
+def test_hrs_comparison_has_the_papers_symbols_open_when_simulated():
+    figure = figures.fig08_hrs(hrs_table("real"))
+    lines = {bar.get_label(): bar.lines[0] for bar in figure.axes[0].containers}
+    expected = {"LRS": (RED, "None", "o"), "MRS": (BLUE, "None", "s")}
+    for name, style in expected.items():
+        line = lines[f"HRS-{name}, simulated spectra"]
+        assert style_of(line) == style and line.get_markerfacecolor() == "white"
+    assert lines["HRS-LRS, real spectra"].get_markerfacecolor() == RED
+    assert len(lines["outside the grid"].get_xdata()) == 1
+
+
+def test_hrs_comparison_prints_the_rms_and_skips_failed_stars():
+    table = hrs_table()
+    table["logg"][0] = np.nan
+    rms = np.sqrt(np.nanmean((table["logg"] - table["logg_hrs"])[:12] ** 2))
+    assert any(rf"LRS: $\sigma$ = {rms:.2f} (n = 11)" in text for text in texts(figures.fig08_hrs(table)))
+
+
+def test_lrs_against_mrs_prints_bias_and_scatter_of_mrs_minus_lrs():
+    table = common_table()
+    table["teff_mrs"] = table["teff_lrs"] + 100.0
+    shown = texts(figures.fig09_lrs_vs_mrs(table, True))
+    assert any("n = 50\nbias = $100$" in text and "= 100" in text for text in shown)
+
+
+def test_corner_contours_are_closed_and_enclose_68_95_and_99_per_cent():
+    samples, mean, covariance = posterior()
+    figure = figures.fig10_corner(samples, True, truth=mean, gaussian=(mean, covariance))
+    panels = np.reshape(figure.axes, (4, 4))
+    assert [axes.get_xlabel() for axes in panels[3]] == [label.axis for label in LABELS]
+    for row in range(4):
+        for column in range(row):
+            sets = [c for c in panels[row, column].collections if isinstance(c, QuadContourSet)]
+            (contours,) = [c for c in sets if not c.filled]
+            for level, path in zip((0.99, 0.95, 0.68), contours.get_paths(), strict=True):
+                polygon = max(path.to_polygons(closed_only=False), key=len)
+                np.testing.assert_array_equal(polygon[0], polygon[-1])
+                inside = path.contains_points(samples[:, [column, row]]).mean()
+                assert inside == pytest.approx(level, abs=0.005)
+
+
+def test_corner_titles_give_median_and_16_84_per_cent():
+    samples = posterior()[0]
+    figure = built("fig10")
+    low, middle, high = np.quantile(samples[:, 0], (0.16, 0.5, 0.84))
+    expected = rf"$T_{{\rm eff}}$ = ${middle:.0f}_{{-{middle - low:.0f}}}^{{+{high - middle:.0f}}}$"
+    assert expected in texts(figure)
+
+
+def test_a_missing_column_is_named():
+    table = cv_table(CV_SIZES)
+    table.remove_column("bias")
+    isochrones = Table.read(EMBEDDED / "parsec_isochrones.ecsv")
+    stars = {"LRS": catalogue(50, 1), "MRS": catalogue(50, 2)}
+    stars["MRS"].remove_column("flag")
+    hrs, common, spectra = hrs_table(), common_table(), examples()
+    hrs.remove_column("e_vsini_hrs")
+    common.remove_column("mh_mrs")
+    del spectra[1]["ivar"]
+    for missing, draw in {
+        "logg": lambda: figures.fig02_training_set(Table({"grid": ["a"], "teff": [1]}), {}, BOX),
+        "bias": lambda: figures.fig03_cross_validation(table),
+        "flag": lambda: figures.fig07_hr_diagram(stars, isochrones, BOX, True),
+        "e_vsini_hrs": lambda: figures.fig08_hrs(hrs),
+        "mh_mrs": lambda: figures.fig09_lrs_vs_mrs(common, True),
+        "ivar": lambda: figures.fig01_spectra(spectra, True),
+    }.items():
+        with pytest.raises(InputError, match=f"lacks {missing};"):
+            draw()
+
+
+def test_data_that_cannot_be_drawn_are_refused_with_the_reason():
+    samples = posterior(600)[0]
+    stuck, lost = samples.copy(), samples.copy()
+    stuck[:, 2] = 0.0
+    lost[0, 0] = np.nan
+    failed, strange = hrs_table(), hrs_table()
+    failed["teff"] = np.nan
+    strange["origin"][0] = "guessed"
+    empty = cv_table(CV_SIZES)[:0]
+    flux, ivar, model = spectrum(LRS, 50)
+    isochrones = Table({name: [0.0] for name in ("mh", "log_age", "initial_mass", "log_teff", "logg")})
+    stars = {"LRS": catalogue(50, 1), "MRS": catalogue(50, 2)}
+    for message, draw in {
+        "same mh": lambda: figures.fig10_corner(stuck, True),
+        "not all finite": lambda: figures.fig10_corner(lost, True),
+        "at least 500": lambda: figures.fig10_corner(samples[:100], True),
+        "finite teff": lambda: figures.fig08_hrs(failed),
+        "guessed": lambda: figures.fig08_hrs(strange),
+        "has no rows": lambda: figures.fig03_cross_validation(empty),
+        "one length": lambda: figures.fig_fit(
+            LRS.wave, flux[:-1], ivar, model, LRS, [2e4, 4, 0, 9], [9] * 4, "", True
+        ),
+        "is its wavelength in Angstrom": lambda: figures.fig_fit(
+            LRS.wave / 10, flux, ivar, model, LRS, [2e4, 4, 0, 9], [9] * 4, "", True
+        ),
+        "no log_age = 6.0": lambda: figures.fig07_hr_diagram(stars, isochrones, BOX, True),
+    }.items():
+        with pytest.raises(InputError, match=message):
+            draw()
+
+
+def test_figures_leave_their_data_untouched():
+    table, common = hrs_table(), common_table()
+    copies = table.copy(), common.copy()
+    figures.fig08_hrs(table)
+    figures.fig09_lrs_vs_mrs(common, True)
+    for before, after in zip(copies, (table, common), strict=True):
+        assert before.pformat() == after.pformat()
