@@ -8,6 +8,8 @@ import numpy as np
 
 from slamlib.errors import InputError
 
+# Speed of light [km/s].
+C_KMS = 299792.458
 # Diffuse interstellar bands: central wavelength in air and half-width masked [A]. The
 # half-widths are about the FWHM of Hobbs et al. 2008 (ApJ 680, 1256) on each side, widened
 # for the narrow bands by the 3.5 A resolution element of LRS.

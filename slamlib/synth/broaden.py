@@ -12,7 +12,7 @@ from scipy.sparse import csc_array
 from scipy.special import j1
 
 from slamlib.errors import InputError
-from slamlib.synth.grid import C_KMS
+from slamlib.instruments import C_KMS
 
 LIMB_DARKENING = 0.6
 # Gaussian transforms below this are zero in float32 next to the line depths they multiply.

@@ -12,9 +12,9 @@ from scipy.sparse import csr_array
 from scipy.spatial import Delaunay
 
 from slamlib.errors import FileError, InputError
+from slamlib.instruments import C_KMS
 from slamlib.labels import as_labels
 
-C_KMS = 299792.458
 # Labels are inside when every barycentric weight is above minus this: the rounding of
 # float32 node labels, far below any error of a label.
 _EDGE = 1e-6

@@ -1,0 +1,86 @@
+# Guo et al. (2021) from the model grid to the figures. `make` lists what can be made.
+#
+# PROFILE=quick|paper   size of everything
+# SOURCE=mock|lamost    simulated stars, or real spectra in data/raw/
+# GRID=embedded|PATH    model grid
+# For instance: make fig-3 PROFILE=quick
+
+PROFILE = paper
+SOURCE = mock
+GRID = embedded
+SEED = 257
+PYTHON = python3
+
+READY = .venv/.ready
+PY = .venv/bin/python
+PIPELINE = $(PY) -m slamlib.paper.pipeline
+# Single quotes, so that the shell leaves odd values to slamlib, which says what is wrong with them.
+OPTIONS = --profile '$(PROFILE)' --source '$(SOURCE)' --grid '$(GRID)' --seed '$(SEED)'
+CODE = slamlib tests notebooks $(wildcard benchmarks)
+
+# Only the virtual environment's own packages count.
+unexport PYTHONPATH PYTHONHOME
+export PYTHONNOUSERSITE = 1
+
+.PHONY: help paper quick notebooks test lint lab clean lock
+.DELETE_ON_ERROR:
+
+help: ## this list (the default)
+	@echo "Targets (PROFILE=$(PROFILE) SOURCE=$(SOURCE) GRID=$(GRID)):"
+	@sed -n 's/^\([a-zA-Z%-]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
+	    | sed 's/%/N/' | awk -F'|' '{printf "%-12s%s\n", $$1, $$2}'
+
+# The graph of notebooks lives in slamlib/paper/graph.py, which writes the rules followed here.
+define follow
++@rules="$$($(PIPELINE) plan $(1) $(OPTIONS))" && $(MAKE) --no-print-directory -f "$$rules" $(2)
+endef
+
+paper: $(READY) ## every figure and table; the paper's sizes unless PROFILE=quick
+	$(call follow,all,all)
+
+quick: ## every figure and table at small size, about 5 minutes
+	@$(MAKE) --no-print-directory paper PROFILE=quick
+
+notebooks: $(READY) ## run the notebooks, publish nothing
+	$(call follow,notebooks,notebooks)
+
+fig-%: $(READY) ## one figure and what it needs
+	$(call follow,$@,all)
+
+table-%: $(READY) ## one table and what it needs
+	$(call follow,$@,all)
+
+test: $(READY) lint ## all tests, on the notebooks at small size
+	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
+	@$(PY) -m pytest
+
+lint: $(READY) ## style of code and notebooks
+	@$(PY) -m ruff check --quiet $(CODE)
+	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	@$(PY) -m jupyterlab notebooks/00_overview.ipynb
+
+clean: ## delete everything computed; data/raw and .venv stay
+	rm -rf build tables data/products
+	find figures -type f ! -name README.md -delete
+
+lock: ## renew requirements.lock (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: $(PYTHON) -m pip install uv"; exit 1; }
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest \
+	    --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+# The filter keeps outputs out of the repository; it is set for this clone alone.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "$(PYTHON) is missing or older than 3.11; name another: make PYTHON=python3.12"; exit 1; }
+	@echo "Installing the pinned packages into .venv (once, a minute or two) ..."
+	@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@if [ -e .git ] && command -v git >/dev/null; then \
+	    git config filter.nbstripout.clean "$(PY) -m nbstripout" && \
+	    git config filter.nbstripout.smudge cat && \
+	    git config diff.ipynb.textconv "$(PY) -m nbstripout -t" || true; fi
+	@touch $@

@@ -1,0 +1,177 @@
+"""Run one notebook, strictly: it succeeds as a whole, or it says why in a few lines.
+
+papermill alone only warns of an unknown parameter, leaves a failed notebook where the good
+one belongs, and takes whichever kernel the user's Jupyter finds first.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+import papermill
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from slamlib.errors import FileError, InputError, SlamlibError
+from slamlib.threads import n_cores, thread_environment
+
+
+class NotebookError(SlamlibError, RuntimeError):
+    """A notebook that failed; the message names the cell, the line and the cause."""
+
+
+class OwnKernelManager(AsyncKernelManager):
+    """Starts the kernel with this very Python, whatever kernels the user has installed."""
+
+    @property
+    def kernel_spec(self):
+        """The kernel of the running interpreter; JUPYTER_PATH has no say."""
+        return KernelSpec(**get_kernel_dict())
+
+    async def start_kernel(self, **options):
+        """Start it with its process output closed: what cells print is in the notebook anyway."""
+        await super().start_kernel(**{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options})
+
+
+def parameters_of(notebook):
+    """Return the names that a notebook's cell tagged `parameters` sets.
+
+    Parameters
+    ----------
+    notebook : str or Path
+
+    Returns
+    -------
+    set of str
+
+    Raises
+    ------
+    FileError
+        If the file is missing or is not a notebook.
+    InputError
+        If not exactly one cell is tagged.
+    """
+    try:
+        cells = nbformat.read(notebook, as_version=4).cells
+    except (OSError, ValueError, AttributeError) as error:
+        raise FileError(f"cannot read {notebook} as a notebook ({error}); restore it from git") from None
+    tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise InputError(f"{notebook} has {len(tagged)} cells tagged 'parameters'; tag exactly one")
+    return set(re.findall(r"^(\w+)\s*(?::[^=\n]+)?=(?!=)", tagged[0].source, re.MULTILINE))
+
+
+def execute(notebook, parameters, output, cwd):
+    """Execute a notebook into `output`.
+
+    Parameters
+    ----------
+    notebook : str or Path
+    parameters : dict
+        Values of names that the notebook's parameters cell sets.
+    output : Path
+        The executed notebook, written only when every cell succeeded. A failed one is kept
+        as `<name>.failed.ipynb` beside it; an interrupted one leaves nothing.
+    cwd : Path
+        Working folder of the kernel.
+
+    Raises
+    ------
+    FileError
+        If the notebook cannot be read.
+    InputError
+        If the notebook does not declare a parameter.
+    NotebookError
+        If a cell fails or the kernel dies.
+    """
+    notebook, output = Path(notebook), Path(output)
+    unknown = sorted(set(parameters) - parameters_of(notebook))
+    if unknown:
+        raise InputError(f"{notebook} has no parameter {', '.join(unknown)}; add it to its parameters cell")
+    failed = output.with_name(f"{output.stem}.failed.ipynb")
+    partial = output.with_name(f".{output.stem}.partial.ipynb")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _kernel_environment(), _terminate_as_interrupt():
+            papermill.execute_notebook(
+                str(notebook),
+                str(partial),
+                parameters=parameters,
+                cwd=str(cwd),
+                kernel_name="python3",
+                language="python",
+                kernel_manager_class=OwnKernelManager,
+                progress_bar=sys.stderr.isatty(),
+            )
+        os.replace(partial, output)
+        failed.unlink(missing_ok=True)
+    except (PapermillExecutionError, DeadKernelError) as error:
+        os.replace(partial, failed)
+        raise NotebookError(f"{notebook.stem} {_cause(error)}\nAs far as it got: {failed}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _cause(error):
+    """Say in two or three lines what went wrong, from papermill's error."""
+    if isinstance(error, DeadKernelError):
+        return "failed: its kernel died, most often for lack of memory; free some, or use PROFILE=quick"
+    # IPython heads each frame of its traceback "Cell In[3], line 2"; the last one of this
+    # cell is where the failing call was made.
+    frames = re.findall(
+        rf"Cell In\s?\[{error.exec_count}\], line (\d+)", _plain("\n".join(error.traceback or []))
+    )
+    lines = error.source.splitlines()
+    where, line = f"failed in cell {error.exec_count}", lines[0] if lines else ""
+    if frames and int(frames[-1]) <= len(lines):
+        where, line = f"{where}, line {frames[-1]}", lines[int(frames[-1]) - 1]
+    return f"{where}:\n    {line.strip()}\n{error.ename}: {_plain(error.evalue)}"
+
+
+def _plain(text):
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+@contextmanager
+def _kernel_environment():
+    """Set what the kernel inherits: threads, hashing, dates; none of the user's start-up files."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="slamlib-kernel-") as scratch:
+        os.environ.update(
+            thread_environment(n_cores()),
+            PYTHONHASHSEED="0",
+            SOURCE_DATE_EPOCH="0",  # matplotlib would stamp the hour into each PDF
+            IPYTHONDIR=scratch,
+            JUPYTER_RUNTIME_DIR=scratch,
+            JUPYTER_PLATFORM_DIRS="1",  # silences a notice of jupyter_core
+            PYDEVD_DISABLE_FILE_VALIDATION="1",  # silences a notice of the debugger
+        )
+        os.environ.pop("MPLBACKEND", None)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+@contextmanager
+def _terminate_as_interrupt():
+    """Let SIGTERM unwind like Ctrl-C, so that the kernel is stopped and nothing is left behind."""
+
+    def interrupt(signum, frame):
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

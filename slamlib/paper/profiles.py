@@ -1,0 +1,79 @@
+"""The two sizes of the one code path: `QUICK` to see it work, `PAPER` to reproduce the paper."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How large a run is. Mappings are keyed by the instrument's name.
+
+    Attributes
+    ----------
+    name : str
+    takes : str
+        How long everything takes on two cores, for people.
+    n_train : dict of int
+        Training spectra.
+    sample_sizes : dict of tuple of int
+        Training sizes whose errors notebook 04 compares.
+    n_folds : int
+        Folds of the cross-validation.
+    snrs : tuple of int
+        Signal-to-noise ratios of the cross-validation.
+    n_search : int
+        Training spectra used to search the hyper-parameters; the winner is fitted to all.
+    n_stars : dict of int
+        Stars of the simulated survey.
+    n_common : int
+        Simulated stars observed by both instruments at SNR > 100.
+    n_walkers, n_burn, n_steps : int
+        Walkers of the posterior of notebook 10, the steps they forget and the steps they keep.
+    """
+
+    name: str
+    takes: str
+    n_train: dict
+    sample_sizes: dict
+    n_folds: int
+    snrs: tuple
+    n_search: int
+    n_stars: dict
+    n_common: int
+    n_walkers: int
+    n_burn: int
+    n_steps: int
+
+
+QUICK = Profile(
+    name="quick",
+    takes="about 5 minutes",
+    n_train={"LRS": 300, "MRS": 500},
+    sample_sizes={"LRS": (150, 300), "MRS": (100, 300, 500)},
+    n_folds=5,
+    snrs=(20, 40, 60, 80, 100),
+    n_search=200,
+    n_stars={"LRS": 400, "MRS": 240},
+    n_common=60,
+    n_walkers=24,
+    n_burn=200,
+    n_steps=800,
+)
+
+# The paper's numbers: 1,000 and 5,000 training spectra (3.1), samples of Fig. 4, stars of
+# Tables 1 and 2, common stars of 4.4. It does not give the length of its chains.
+PAPER = Profile(
+    name="paper",
+    takes="hours",
+    n_train={"LRS": 1000, "MRS": 5000},
+    sample_sizes={"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)},
+    n_folds=5,
+    snrs=(20, 40, 60, 80, 100),
+    n_search=1000,
+    n_stars={"LRS": 16032, "MRS": 9382},
+    n_common=229,
+    n_walkers=32,
+    n_burn=1000,
+    n_steps=4000,
+)
+
+PROFILES = {profile.name: profile for profile in (QUICK, PAPER)}

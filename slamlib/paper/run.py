@@ -1,0 +1,171 @@
+"""One run of the paper: its size, its origin of spectra, its grid, its seed, and its folders."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from slamlib.errors import FileError, InputError
+from slamlib.paper.profiles import PROFILES
+
+SOURCES = ("mock", "lamost")
+EMBEDDED_GRID = Path("data/embedded/tlusty_ob_grid.fits")
+DEFAULT_SEED = 257
+
+
+def find_root(start=None):
+    """Return the folder of the compendium: the first one upward with pyproject.toml and notebooks/.
+
+    Parameters
+    ----------
+    start : str or Path, optional
+        Where to begin; the working directory by default.
+
+    Raises
+    ------
+    FileError
+        If no folder upward is the compendium.
+    """
+    start = Path.cwd() if start is None else Path(start).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    raise FileError(f"{start} is not inside the compendium (no pyproject.toml beside notebooks/); cd into it")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The four parameters every notebook takes, and what follows from them.
+
+    Attributes
+    ----------
+    profile : str
+        "quick" or "paper": the sizes.
+    source : str
+        "mock" (a simulated survey) or "lamost" (real spectra).
+    grid : str
+        "embedded", or the path of another model grid of the same layout; a relative path
+        counts from the root.
+    seed : int
+        Seed of every random draw.
+
+    Raises
+    ------
+    InputError
+        If a parameter has an unknown value.
+
+    Examples
+    --------
+    >>> run = Run(profile="quick")
+    >>> run.key, run.simulated, run.sizes.n_folds
+    ('quick-mock-embedded', True, 5)
+    """
+
+    profile: str = "quick"
+    source: str = "mock"
+    grid: str = "embedded"
+    seed: int = DEFAULT_SEED
+
+    def __post_init__(self):
+        """Check every parameter, so that a mistake is told before anything runs."""
+        _choose("profile", self.profile, PROFILES)
+        _choose("source", self.source, SOURCES)
+        if not isinstance(self.grid, str) or not self.grid.strip():
+            raise InputError(f"grid={self.grid!r} is not 'embedded' nor the path of a model grid")
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise InputError(f"seed={self.seed!r} is not a whole number, zero or larger")
+
+    @cached_property
+    def root(self):
+        """The folder of the compendium."""
+        return find_root()
+
+    @cached_property
+    def grid_path(self):
+        """The model grid's file.
+
+        Raises
+        ------
+        FileError
+            If there is no such file.
+        """
+        if self.grid == "embedded":
+            return self.root / EMBEDDED_GRID
+        path = (self.root / Path(self.grid).expanduser()).resolve()
+        if not path.is_file():
+            raise FileError(f"no model grid at {path}; name an existing FITS file, or use grid='embedded'")
+        return path
+
+    @cached_property
+    def key(self):
+        """The name of this run's folders; runs that may differ in result differ in key."""
+        grid = self.grid
+        if grid != "embedded":
+            # Two grids may share a file name: six digits of the path's hash tell them apart.
+            grid = f"{self.grid_path.stem}-{_digest(str(self.grid_path))[:3].hex()}".replace(" ", "_")
+        seed = "" if self.seed == DEFAULT_SEED else f"-seed{self.seed}"
+        return f"{self.profile}-{self.source}-{grid}{seed}"
+
+    @property
+    def build(self):
+        """Folder of the executed notebooks, stamps, figures and tables of this run."""
+        return self.root / "build" / self.key
+
+    @property
+    def products(self):
+        """Folder of the intermediate products; made when asked for."""
+        return _made(self.root / "data" / "products" / self.key)
+
+    @property
+    def figures(self):
+        """Folder of the figures; made when asked for."""
+        return _made(self.build / "figures")
+
+    @property
+    def tables(self):
+        """Folder of the tables; made when asked for."""
+        return _made(self.build / "tables")
+
+    @property
+    def sizes(self):
+        """The `Profile`: how many spectra, stars, folds and steps."""
+        return PROFILES[self.profile]
+
+    @property
+    def simulated(self):
+        """True when the stars are simulated, and figures and tables must say so."""
+        return self.source == "mock"
+
+    def rng(self, name):
+        """Return the random generator of one purpose.
+
+        Each name has a stream of its own, so that a draw more or less in one notebook does
+        not change the others.
+
+        Parameters
+        ----------
+        name : str
+            What is drawn, such as "training LRS".
+
+        Returns
+        -------
+        numpy.random.Generator
+        """
+        return np.random.default_rng([self.seed, *np.frombuffer(_digest(name), dtype="<u4")])
+
+
+def _digest(text):
+    # Python's own hash of a string changes from process to process.
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _choose(name, value, allowed):
+    if value not in tuple(allowed):
+        raise InputError(f"{name}={value!r} is unknown; use one of {', '.join(allowed)}")
+
+
+def _made(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

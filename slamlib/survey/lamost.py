@@ -1,0 +1,223 @@
+"""LAMOST FITS files of every data release, LRS and MRS, into one Spectrum type."""
+
+import gzip
+import io
+import math
+import warnings
+import zlib
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+
+from slamlib.errors import FileError, SlamlibError
+from slamlib.instruments import C_KMS
+from slamlib.survey.spectrum import Spectrum, air_from_vacuum
+
+# What LAMOST writes for a number it does not know.
+MISSING = -9999.0
+_MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+# Wavelengths beyond these [A] mean that a file does not hold what its layout promises.
+_WAVE_RANGE = (3000.0, 12000.0)
+
+
+def read(path):
+    """Read a LAMOST spectrum, whatever its release.
+
+    The layout is told from the content, not from the name: LRS as one image of five rows
+    (up to DR8) or as a COADD table (from DR9); MRS with COADD_B and COADD_R tables, or,
+    where a coadd is missing, the single exposure of that arm with the highest SNR
+    (``header["source_b"]``, ``header["source_r"]`` say which was taken). Gzipped or not.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Spectrum
+        In air, heliocentric, not normalised. The header holds obsid (0 if absent), ra, dec
+        [deg], mjd [d, from DATE-OBS], rv and e_rv [km/s] (the pipeline's, LRS only; nan if
+        absent), snr (SNRG of LRS, the lower arm of MRS), snr_b, snr_r, subclass, release,
+        instrument, file and simulated. A number that is missing or absurd is nan.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, empty, truncated, not FITS, FITS of another kind, has no
+        usable pixel or wavelengths out of order.
+    """
+    path = Path(path)
+    with open_fits(path, read_bytes(path)) as hdus:
+        spectrum = _read_hdus(hdus, path)
+        if spectrum.mask.all():
+            raise FileError("every pixel is masked or has no inverse variance; leave this file out")
+    return spectrum
+
+
+def read_bytes(path):
+    """Content of a file, unpacked if it is gzipped.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, unreadable, empty, or gzip and not whole.
+    """
+    try:
+        content = Path(path).read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except FileNotFoundError:
+        raise FileError(f"no file {path}; check the path or fetch it first") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FileError(f"{path} is a truncated or damaged gzip file ({error}); fetch it again") from error
+    except OSError as error:
+        raise FileError(f"cannot read {path} ({error}); check that it is a file you may read") from error
+    if not content:
+        raise FileError(f"{path} is empty; fetch it again")
+    return content
+
+
+@contextmanager
+def open_fits(path, content):
+    """Yield the HDUs of a FITS file; whatever goes wrong inside becomes a FileError naming it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The name that errors shall give.
+    content : bytes
+        As `read_bytes` returns it.
+    """
+    if content[:9] != b"SIMPLE  =":
+        raise FileError(f"{path} is not a FITS file; check what was downloaded")
+    try:
+        with warnings.catch_warnings():
+            # Odd cards are common in survey headers and harm nothing that is read here.
+            warnings.simplefilter("ignore", AstropyWarning)
+            with fits.open(io.BytesIO(content), memmap=False) as hdus:
+                yield hdus
+    except SlamlibError as error:
+        raise FileError(f"{path}: {error}") from None
+    except (OSError, TypeError, ValueError, LookupError, fits.VerifyError) as error:
+        raise FileError(f"{path} is damaged or not laid out as expected ({error}); fetch it again") from error
+
+
+def _read_hdus(hdus, path):
+    primary = hdus[0].header
+    header = _common_header(primary, path)
+    if primary.get("NAXIS") == 2 and hdus[0].shape[0] >= 5:
+        flux, ivar, wave, andmask = np.asarray(hdus[0].data[:4], dtype=float)
+        return _lrs(wave, flux, ivar, andmask, primary, header)
+    names = [hdu.name for hdu in hdus[1:3]]
+    if "COADD" in names:
+        return _lrs(*_vectors(hdus["COADD"].data), primary, header)
+    if not {"COADD_B", "COADD_R"} <= set(names):
+        names = [hdu.name for hdu in hdus[1:]]
+    if any(name.startswith(("COADD_B", "COADD_R", "B-", "R-")) for name in names):
+        return _mrs(hdus, names, primary, header)
+    raise FileError(
+        "not a LAMOST spectrum: expected a primary image of 5 rows, or a HDU COADD, COADD_B or COADD_R; "
+        f"found {', '.join(hdu.name or 'unnamed' for hdu in hdus)}"
+    )
+
+
+def _lrs(wave, flux, ivar, andmask, primary, header):
+    z, z_err = _number(primary, "Z"), _number(primary, "Z_ERR")
+    header.update(
+        instrument="LRS",
+        snr=_number(primary, "SNRG"),
+        snr_b=math.nan,
+        snr_r=math.nan,
+        rv=z * C_KMS if abs(z) < 1 else math.nan,
+        e_rv=z_err * C_KMS if 0 < z_err < 1 else math.nan,
+        subclass=str(primary.get("SUBCLASS", "")).strip(),
+    )
+    return Spectrum(*_pixels(wave, flux, ivar, andmask, primary), header)
+
+
+def _mrs(hdus, names, primary, header):
+    arms = []
+    for arm in ("B", "R"):
+        coadd = f"COADD_{arm}"
+        exposures = [name for name in names if name.startswith(f"{arm}-")]
+        if coadd in names:
+            source = coadd
+        elif exposures:
+            source = max(exposures, key=lambda name: np.nan_to_num(_number(hdus[name].header, "SNR"), nan=-1))
+        else:
+            source = ""
+        header[f"source_{arm.lower()}"] = source
+        header[f"snr_{arm.lower()}"] = _number(hdus[source].header, "SNR") if source else math.nan
+        if source:
+            arms.append(_pixels(*_vectors(hdus[source].data), primary))
+    header.update(
+        instrument="MRS",
+        snr=float(np.fmin(header["snr_b"], header["snr_r"])),
+        rv=math.nan,
+        e_rv=math.nan,
+        subclass="",
+    )
+    return Spectrum(*(np.concatenate(columns) for columns in zip(*arms, strict=True)), header)
+
+
+def _vectors(table):
+    """Wave, flux, ivar and mask of a table with one pixel a row or one row of vectors."""
+    names = {name.upper() for name in table.names}
+    wave = np.ravel(table["WAVELENGTH"] if "WAVELENGTH" in names else table["LOGLAM"]).astype(float)
+    mask = np.ravel(table["ANDMASK" if "ANDMASK" in names else "PIXMASK"])
+    flux, ivar = (np.ravel(table[name]).astype(float) for name in ("FLUX", "IVAR"))
+    return wave if "WAVELENGTH" in names else 10.0**wave, flux, ivar, mask
+
+
+def _pixels(wave, flux, ivar, mask, primary):
+    """Wave in air and increasing, flux, ivar and mask, with every bad pixel weightless."""
+    if wave.size and wave[0] > wave[-1]:
+        wave, flux, ivar, mask = wave[::-1], flux[::-1], ivar[::-1], mask[::-1]
+    if wave.size == 0 or not (np.isfinite(wave).all() and (np.diff(wave) > 0).all()):
+        raise FileError("the wavelengths are not in order; fetch the file again")
+    if wave[0] < _WAVE_RANGE[0] or wave[-1] > _WAVE_RANGE[1]:
+        raise FileError(
+            f"wavelengths from {wave[0]:.6g} to {wave[-1]:.6g} A are not LAMOST's; check where it came from"
+        )
+    if primary.get("VACUUM", True) not in (False, "F"):
+        wave = air_from_vacuum(wave)
+    # ANDMASK marks pixels bad in every exposure. ORMASK marks those bad in at least one:
+    # the coadd has already left that exposure out, and dropping the pixel as well would
+    # lose good data, so it is not used. PIXMASK is the mask of a single exposure.
+    bad = (mask != 0) | ~np.isfinite(flux) | ~np.isfinite(ivar) | (ivar <= 0)
+    return wave, np.where(np.isfinite(flux), flux, 0.0), np.where(bad, 0.0, ivar), bad
+
+
+def _common_header(primary, path):
+    obsid = _number(primary, "OBSID")
+    return {
+        "file": path.name,
+        "obsid": 0 if math.isnan(obsid) else int(obsid),
+        "ra": _number(primary, "RA"),
+        "dec": _number(primary, "DEC"),
+        "mjd": _mjd(primary),
+        "release": str(primary.get("DATA_V", "")).strip(),
+        "simulated": primary.get("SIMULATE", False) is True,
+    }
+
+
+def _mjd(primary):
+    """Time of the middle of the observation; the header's MJD is only the whole day."""
+    try:
+        moment = datetime.fromisoformat(str(primary["DATE-OBS"])).replace(tzinfo=UTC)
+    except (KeyError, ValueError, fits.VerifyError):
+        return _number(primary, "MJD")
+    return (moment - _MJD_EPOCH).total_seconds() / 86400
+
+
+def _number(header, key):
+    """Return the number of a header key, or nan where it is missing, damaged or not a number."""
+    try:
+        value = float(header[key])
+    except (KeyError, TypeError, ValueError, fits.VerifyError):
+        return math.nan
+    return value if math.isfinite(value) and value != MISSING else math.nan

@@ -1,0 +1,210 @@
+"""A simulated survey, written as LAMOST FITS files with the true labels in a table apart.
+
+Its spectra do not come from the interpolation that trains SLAM: nodes are blended by
+cubic radial basis functions instead of linearly, macroturbulence is added, and the
+instrument profile varies from star to star. So results are not flattered.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import vstack
+from joblib import Parallel, delayed
+from scipy.interpolate import RBFInterpolator
+from tqdm.auto import tqdm
+
+from slamlib.files import atomic
+from slamlib.instruments import get_instrument
+from slamlib.labels import LABELS
+from slamlib.survey.atmosphere import emission, observed_counts
+from slamlib.survey.lamost_write import write_lrs, write_mrs
+from slamlib.survey.population import draw_population, observing_conditions
+from slamlib.survey.spectrum import Spectrum, air_from_vacuum
+from slamlib.synth.broaden import broaden, instrument_sigma, pixel_edges, rebin_matrix
+
+# Node spacings that make one step in each of ln Teff, log g and [M/H] about equal.
+_SPACING = np.array([0.08, 0.25, 0.4])
+_PROFILE_SPREAD = 0.03
+_MACROTURBULENCE = 12.0
+_COMMON_SNR = (105.0, 300.0)
+_CHUNK = 64
+# log10 of the vacuum wavelength of LAMOST's coadded pixels: first, last, step.
+_NATIVE = {"LRS": ((3.5864, 3.8474, 1e-4),), "MRS": ((3.6896, 3.7306, 1e-5), (3.7972, 3.8354, 1e-5))}
+_FIRST_OBSID = {"LRS": 900_000_001, "MRS": 950_000_001}
+_WRITERS = {"LRS": write_lrs, "MRS": write_mrs}
+
+
+@dataclass(frozen=True)
+class SpectrumLibrary:
+    """Model spectra blended smoothly between the nodes of one or more grids.
+
+    Attributes
+    ----------
+    grids : sequence of ModelGrid
+        On the same pixels; such as the training grid and its extension.
+    """
+
+    grids: tuple
+
+    def __post_init__(self):
+        """Join the nodes and solve for the blending weights once."""
+        flux = np.concatenate([grid.flux for grid in self.grids])
+        nodes = np.concatenate([_coordinates(*_plane(grid)) for grid in self.grids])
+        blend = RBFInterpolator(nodes, np.eye(len(nodes)), kernel="cubic")
+        object.__setattr__(self, "_flux", flux)
+        object.__setattr__(self, "_blend", blend)
+
+    def spectra(self, labels3):
+        """Normalised spectra at Teff [K], log g, [M/H] (n, 3): float32, (n, n_pix)."""
+        weights = self._blend(_coordinates(*np.asarray(labels3, dtype=float).T))
+        return weights.astype(np.float32) @ self._flux
+
+
+def _plane(grid):
+    return (np.asarray(grid.nodes[name], dtype=float) for name in ("teff", "logg", "mh"))
+
+
+def _coordinates(teff, logg, mh):
+    return np.column_stack([np.log(teff), logg, mh]) / _SPACING
+
+
+def draw_survey(n_stars, n_common, isochrones, inside, rng):
+    """Draw who is observed, by which instrument, and how.
+
+    Parameters
+    ----------
+    n_stars : dict
+        Spectra for each instrument, "LRS" and "MRS".
+    n_common : int
+        Stars that both observe, at SNR > 100.
+    isochrones : Table
+    inside : callable
+        As `draw_population` takes it.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Table
+        One row a spectrum: star, obsid, instrument, group, the four labels, snr, rv, ebv,
+        ra, dec, mjd, sigma [km/s] (the Gaussian part of its broadening) and file.
+    """
+    n = n_stars["LRS"] + n_stars["MRS"] - n_common
+    population = draw_population(n, isochrones, inside, rng)
+    first = {"LRS": 0, "MRS": n_stars["LRS"] - n_common}
+    parts = []
+    for name, count in n_stars.items():
+        stars = np.arange(first[name], first[name] + count)
+        rows = population[stars]
+        rows["star"] = stars
+        rows["obsid"] = _FIRST_OBSID[name] + np.arange(count)
+        rows["instrument"] = name
+        for column in (conditions := observing_conditions(count, name, rng)).columns.values():
+            rows[column.name] = column
+        common = (stars >= first["MRS"]) & (stars < n_stars["LRS"])
+        rows["snr"][common] = np.maximum(rows["snr"][common], rng.uniform(*_COMMON_SNR, common.sum()))
+        sigma = instrument_sigma(
+            get_instrument(name).resolution * (1 + _PROFILE_SPREAD * rng.normal(size=count))
+        )
+        rows["sigma"] = np.hypot(sigma, rng.uniform(0, _MACROTURBULENCE, count))
+        prefix = {"LRS": "spec", "MRS": "med"}[name]
+        rows["file"] = [
+            f"{prefix}-{int(c['mjd'])}-SIM_sp01-{obsid}.fits.gz"
+            for c, obsid in zip(conditions, rows["obsid"], strict=True)
+        ]
+        parts.append(rows)
+    lrs, mrs = parts
+    # Same star, same place, same dust; each instrument has its own night and noise.
+    shared_lrs, shared_mrs = np.isin(lrs["star"], mrs["star"]), np.isin(mrs["star"], lrs["star"])
+    for column in ("ra", "dec", "ebv", "rv"):
+        mrs[column][shared_mrs] = lrs[column][shared_lrs]
+    truth = vstack(parts)
+    for label in LABELS:
+        truth[label.name].unit, truth[label.name].description = label.unit, f"true {label.description}"
+    truth.meta["simulated"] = True
+    return truth
+
+
+def write_survey(truth, library, grid, folder, seed, progress=True):
+    """Simulate and write every spectrum of `truth` that is not yet in `folder`.
+
+    Each spectrum has a random stream of its own, so that a survey interrupted and taken
+    up again has the same bytes as one that was not.
+
+    Parameters
+    ----------
+    truth : Table
+        As `draw_survey` gives it.
+    library : SpectrumLibrary
+    grid : ModelGrid
+        Whose pixels the library has.
+    folder : Path
+    seed : int
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    index : Table
+        star, obsid, instrument and file of every spectrum; also written to
+        ``folder/index.ecsv``, beside the truth in ``folder/truth.ecsv``.
+    """
+    missing = truth[[not (folder / name).exists() for name in truth["file"]]]
+    chunks = [
+        (rows["instrument"][0], rows[i : i + _CHUNK])
+        for rows in missing.group_by("instrument").groups
+        for i in range(0, len(rows), _CHUNK)
+    ]
+    with Parallel(n_jobs=2, backend="threading") as pool:
+        for name, rows in tqdm(chunks, desc="simulated spectra", unit="chunk", disable=not progress):
+            spectra = simulate(rows, library, grid, name, seed)
+            pool(
+                delayed(_WRITERS[name])(folder / file, spectrum)
+                for file, spectrum in zip(rows["file"], spectra, strict=True)
+            )
+    index = truth["star", "obsid", "instrument", "file"]
+    index.meta["simulated"] = True
+    for table, name in ((truth, "truth.ecsv"), (index, "index.ecsv")):
+        with atomic(folder / name) as temporary:
+            table.write(temporary, format="ascii.ecsv")
+    return index
+
+
+def simulate(rows, library, grid, instrument, seed):
+    """Simulate the spectra of some rows of the truth table.
+
+    Parameters
+    ----------
+    rows : Table
+        Rows of one instrument.
+    library, grid, seed
+        As `write_survey` takes them.
+    instrument : str
+        "LRS" or "MRS".
+
+    Returns
+    -------
+    list of Spectrum
+        In air, on LAMOST's native pixels, heliocentric, in counts.
+    """
+    streams = [np.random.default_rng([seed, int(obsid)]) for obsid in rows["obsid"]]
+    labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
+    flux = library.spectra(labels)
+    for i, group in enumerate(rows["group"]):
+        flux[i] = emission(grid.wave, flux[i], group, streams[i])
+    fine = broaden(flux, grid.dv, rows["vsini"], rows["sigma"], rows["rv"])
+    arms = []
+    for first, last, step in _NATIVE[instrument]:
+        centre = first + step * np.arange(round((last - first) / step) + 1)
+        wave = air_from_vacuum(10**centre)
+        arms.append((wave, fine @ rebin_matrix(pixel_edges(grid.wave), pixel_edges(wave))))
+    spectra = []
+    for i, row in enumerate(rows):
+        pieces = [
+            observed_counts(wave, normalised[i], row, instrument, streams[i]) for wave, normalised in arms
+        ]
+        flux_i, ivar, mask = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+        header = {name: row[name] for name in ("obsid", "ra", "dec", "mjd")}
+        header |= {"simulated": True, "release": "simulated, layout of DR7", "rv": np.nan, "e_rv": np.nan}
+        header |= dict.fromkeys(("snr", "snr_b", "snr_r"), row["snr"])
+        spectra.append(Spectrum(np.concatenate([wave for wave, _ in arms]), flux_i, ivar, mask, header))
+    return spectra

@@ -1,0 +1,235 @@
+"""From a LAMOST file to what SLAM takes: normalised flux at rest on the instrument's pixels."""
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from slamlib.errors import InputError, SlamlibError
+from slamlib.instruments import get_instrument
+from slamlib.survey.continuum import pseudo_continuum
+from slamlib.survey.lamost import read
+from slamlib.survey.spectrum import to_instrument
+from slamlib.survey.velocity import VelocityTemplates, shift_to_rest
+
+# The continuum is fitted this far beyond an arm [A], so that 600 km/s shift no pixel out
+# of it and the ends of the spline lie outside.
+MARGIN = 50.0
+# Stiffness of the continuum spline [A^3] for pixels of LAMOST's own width: log10 steps of
+# the coadded spectra.
+SMOOTHING = 1e6
+_NATIVE_STEP = {"LRS": 1e-4 * math.log(10), "MRS": 1e-5 * math.log(10)}
+# Files handed to a process at once.
+_CHUNK = 32
+
+_COLUMNS = {
+    "file": (str, None, "file name"),
+    "obsid": (int, None, "unique number of the spectrum"),
+    "ra": (float, u.deg, "right ascension"),
+    "dec": (float, u.deg, "declination"),
+    "mjd": (float, u.d, "modified Julian date of the observation"),
+    "snr": (float, None, "signal to noise ratio: g band of LRS, lower arm of MRS"),
+    "snr_b": (float, None, "signal to noise ratio of the blue MRS arm"),
+    "snr_r": (float, None, "signal to noise ratio of the red MRS arm"),
+    "rv": (float, u.km / u.s, "heliocentric radial velocity used"),
+    "e_rv": (float, u.km / u.s, "standard error of rv, nan if it was given"),
+    "subclass": (str, None, "spectral class by the LAMOST pipeline"),
+    "reason": (str, None, "why there is no spectrum; empty when there is one"),
+}
+
+
+def normalise(wave, flux, ivar, instrument):
+    """Divide each arm by its pseudo-continuum.
+
+    Model spectra put through the same division carry the same bias as the observed ones.
+    The stiffness of the spline is that of the paper for LAMOST's own pixels; for others it
+    is scaled so that structure of the same width [A] counts as continuum.
+
+    Parameters
+    ----------
+    wave : array_like, (n,)
+        Air, increasing [A].
+    flux, ivar : array_like, (n,)
+        ivar = 0 where a pixel is bad.
+    instrument : Instrument or str
+
+    Returns
+    -------
+    flux, ivar : ndarray, (n,)
+        Flux in units of the continuum and its ivar. Outside the arms (and 50 A around
+        them) and where the continuum is not positive, flux = 1 and ivar = 0.
+
+    Raises
+    ------
+    InputError
+        If an arm has too few good pixels or no positive continuum.
+    """
+    instrument = get_instrument(instrument)
+    wave, flux, ivar = (np.asarray(array, dtype=float) for array in (wave, flux, ivar))
+    out_flux, out_ivar = np.ones(wave.size), np.zeros(wave.size)
+    for first, last, _ in instrument.arms:
+        arm = np.flatnonzero((wave > first - MARGIN) & (wave < last + MARGIN))
+        within = (wave[arm] >= first) & (wave[arm] <= last)
+        good = ivar[arm] > 0
+        if not (within & good).any():
+            raise InputError(f"no good pixel from {first:.0f} to {last:.0f} A; leave this spectrum out")
+        coarseness = np.median(np.diff(np.log(wave[arm]))) / _NATIVE_STEP[instrument.name]
+        continuum = pseudo_continuum(wave[arm], flux[arm], ivar[arm], SMOOTHING / coarseness)
+        positive = good & (continuum > 0)
+        if positive.sum() < good.sum() / 2:
+            raise InputError(
+                f"the continuum from {first:.0f} to {last:.0f} A is negative; leave this spectrum out"
+            )
+        arm, continuum = arm[positive], continuum[positive]
+        out_flux[arm] = flux[arm] / continuum
+        out_ivar[arm] = ivar[arm] * continuum**2
+    return out_flux, out_ivar
+
+
+def prepare(spectrum, instrument, rv=None):
+    """Normalise a spectrum, shift it to rest and rebin it onto the instrument's pixels.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    instrument : Instrument or str
+    rv : float, optional
+        Radial velocity [km/s]; by default that of ``spectrum.header``.
+
+    Returns
+    -------
+    flux, ivar : ndarray, (n_pix,)
+        As `slamlib.survey.spectrum.to_instrument` gives them.
+
+    Raises
+    ------
+    InputError
+        Naming ``spectrum.header["file"]``, if the velocity is unknown, or an arm is not
+        covered or has no continuum.
+    """
+    flux, ivar, _ = _prepare(spectrum, get_instrument(instrument), rv)
+    return flux, ivar
+
+
+def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):
+    """Read and prepare many LAMOST files; a bad one costs its row, never the run.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+    instrument : Instrument or str
+    rv : float, mapping, VelocityTemplates or None
+        Where the velocities come from: None, the header; a number [km/s], for all; a
+        mapping of obsid to km/s, such as a catalogue's; templates, by cross-correlation.
+        The header's velocity is the LAMOST pipeline's, whose templates suit OB stars badly.
+    n_jobs : int
+        Number of processes.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    flux, ivar : ndarray of float32, (m, n_pix)
+        In the order of `paths`; a row without a spectrum has flux 1 and ivar 0.
+    table : Table
+        One row a path: file, obsid, ra, dec, mjd, snr, snr_b, snr_r, rv, e_rv, subclass and
+        reason, which is empty where all went well.
+    """
+    instrument = get_instrument(instrument)
+    paths = [Path(path) for path in paths]
+    _check_rv(rv)
+    flux = np.ones((len(paths), instrument.wave.size), dtype=np.float32)
+    ivar = np.zeros_like(flux)
+    rows = []
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    jobs = Parallel(n_jobs=min(n_jobs, max(len(chunks), 1)), return_as="generator")(
+        delayed(_read_chunk)(chunk, instrument, rv) for chunk in chunks
+    )
+    with tqdm(total=len(paths), unit="spectrum", disable=not progress) as bar:
+        for chunk_flux, chunk_ivar, chunk_rows in jobs:
+            here = slice(len(rows), len(rows) + len(chunk_rows))
+            flux[here], ivar[here] = chunk_flux, chunk_ivar
+            rows += chunk_rows
+            bar.update(len(chunk_rows))
+    return flux, ivar, _table(rows)
+
+
+def _prepare(spectrum, instrument, rv):
+    """Flux, ivar and a dict of rv and e_rv; every InputError names the file."""
+    try:
+        flux, ivar = normalise(spectrum.wave, spectrum.flux, spectrum.ivar, instrument)
+        velocity = _velocity(spectrum, flux, ivar, instrument, rv)
+        rest = shift_to_rest(spectrum.wave, velocity["rv"])
+        return *to_instrument(rest, flux, ivar, instrument), velocity
+    except InputError as error:
+        raise InputError(f"{spectrum.header.get('file', 'spectrum')}: {error}") from None
+
+
+def _velocity(spectrum, flux, ivar, instrument, rv):
+    if isinstance(rv, VelocityTemplates):
+        # Interstellar bands and the gap do not move with the star.
+        for first, last in instrument.excluded:
+            ivar = np.where((spectrum.wave >= first) & (spectrum.wave <= last), 0.0, ivar)
+        measured = rv.measure(spectrum.wave, flux, ivar)
+        return {"rv": measured.rv, "e_rv": measured.e_rv}
+    if rv is None:
+        velocity = {key: spectrum.header.get(key, math.nan) for key in ("rv", "e_rv")}
+        source = "in its header; give rv or templates"
+    elif isinstance(rv, Mapping):
+        obsid = spectrum.header.get("obsid", 0)
+        velocity = {"rv": float(rv.get(obsid, math.nan)), "e_rv": math.nan}
+        source = f"for obsid {obsid} in the catalogue; add it or use templates"
+    else:
+        velocity = {"rv": float(rv), "e_rv": math.nan}
+        source = f"in rv = {rv}; give a number in km/s"
+    if not math.isfinite(velocity["rv"]):
+        raise InputError(f"no radial velocity {source}")
+    return velocity
+
+
+def _check_rv(rv):
+    """Refuse at once what would otherwise cost every row."""
+    if rv is None or isinstance(rv, (Mapping, VelocityTemplates)):
+        return
+    if not (isinstance(rv, Real) and math.isfinite(rv)):
+        raise InputError(f"rv = {rv!r}; give None, km/s, a mapping of obsid to km/s, or VelocityTemplates")
+
+
+def _read_chunk(paths, instrument, rv):
+    flux = np.ones((len(paths), instrument.wave.size), dtype=np.float32)
+    ivar = np.zeros_like(flux)
+    rows = []
+    for i, path in enumerate(paths):
+        row = {"file": path.name, "reason": ""}
+        rows.append(row)
+        try:
+            spectrum = read(path)
+            row.update(spectrum.header)
+            # The pipeline's velocity shall not stand for one that was not used.
+            row.update(rv=math.nan, e_rv=math.nan)
+            if row["instrument"] != instrument.name:
+                raise InputError(
+                    f"{path.name} is of {row['instrument']}, not {instrument.name}; read it apart"
+                )
+            flux[i], ivar[i], velocity = _prepare(spectrum, instrument, rv)
+            row.update(velocity)
+        except SlamlibError as error:
+            # Only the name of the file: a catalogue must not depend on where the files lie.
+            row["reason"] = str(error).replace(str(path), path.name)
+    return flux, ivar, rows
+
+
+def _table(rows):
+    empty = {str: "", int: 0, float: math.nan}
+    table = Table()
+    for name, (kind, unit, description) in _COLUMNS.items():
+        values = [row.get(name, empty[kind]) for row in rows]
+        table[name] = np.array(values, dtype=kind)
+        table[name].unit, table[name].description = unit, description
+    return table

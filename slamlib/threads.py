@@ -1,0 +1,71 @@
+"""How BLAS and worker processes share the cores: decided here and nowhere else.
+
+Two crowds that each take every core halve the speed of both. So numerical libraries start
+with all cores (the kernel matrices are large), and a section that brings its own workers
+runs inside ``blas_threads(1)``.
+"""
+
+import os
+from contextlib import contextmanager
+
+import joblib
+from threadpoolctl import threadpool_limits
+
+from slamlib.errors import InputError
+
+CORES_VARIABLE = "SLAMLIB_CORES"
+_LIBRARY_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+def n_cores():
+    """Return how many cores this process may use.
+
+    The environment variable ``SLAMLIB_CORES`` wins, for a machine shared with others;
+    otherwise the CPU affinity and the container's quota count, not only the hardware.
+
+    Raises
+    ------
+    InputError
+        If ``SLAMLIB_CORES`` is not a positive whole number.
+    """
+    wanted = os.environ.get(CORES_VARIABLE)
+    if wanted is None:
+        return joblib.cpu_count()
+    if not wanted.isascii() or not wanted.isdigit() or int(wanted) < 1:
+        raise InputError(f"{CORES_VARIABLE}={wanted!r} is not a number of cores; use 1, 2, ... or unset it")
+    return int(wanted)
+
+
+@contextmanager
+def blas_threads(n):
+    """Limit BLAS to `n` threads inside the block and restore the former number after it.
+
+    Parameters
+    ----------
+    n : int
+        1 while worker threads or processes use the cores.
+
+    Raises
+    ------
+    InputError
+        If `n` is not a positive whole number.
+    """
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise InputError(f"blas_threads takes a positive whole number of threads, not {n!r}")
+    with threadpool_limits(limits=n, user_api="blas"):
+        yield
+
+
+def thread_environment(n):
+    """Return the environment variables that start a process with `n` library threads.
+
+    They are read when a library is loaded, so they must be set before the process starts.
+    """
+    return dict.fromkeys(_LIBRARY_VARIABLES, str(n))

@@ -1,0 +1,130 @@
+"""The pseudo-continuum: the spline is the exact minimiser, the clip finds the upper envelope."""
+
+import numpy as np
+import pytest
+from scipy.interpolate import make_smoothing_spline
+
+from slamlib.errors import InputError
+from slamlib.survey.continuum import pseudo_continuum, smoothing_spline
+
+WAVE = 10 ** np.arange(3.586, 3.848, 1e-4)
+TRUE = 1 + 0.4 * np.sin((WAVE - 3850) / 900) + 0.2 * (WAVE - 5000) / 1000
+
+
+def absorption_spectrum(rng, snr=100.0):
+    depth = sum(
+        d * np.exp(-0.5 * ((WAVE - w) / s) ** 2)
+        for w, d, s in ((4102, 0.5, 9), (4340, 0.5, 9), (4471, 0.3, 3), (4861, 0.45, 9), (6563, 0.3, 9))
+    )
+    return TRUE * (1 - depth + rng.normal(0, 1 / snr, WAVE.size))
+
+
+def line_free():
+    return np.all([abs(WAVE - w) > 40 for w in (4102, 4340, 4471, 4861, 6563)], axis=0)
+
+
+@pytest.mark.parametrize("smoothing", [1.0, 1e3, 1e6])
+def test_smoothing_spline_agrees_with_scipy(smoothing):
+    rng = np.random.default_rng(1)
+    x = np.arange(500) * 0.8 + rng.uniform(0, 0.4, 500)
+    y = np.sin(x / 40) + rng.normal(0, 0.1, x.size)
+    new = np.linspace(x[0], x[-1], 333)
+    expected = make_smoothing_spline(x, y, lam=smoothing)(new)
+    np.testing.assert_allclose(smoothing_spline(x, y, smoothing, new), expected, atol=1e-6)
+
+
+def test_without_smoothing_the_spline_interpolates():
+    x = np.array([0.0, 1, 2.5, 3, 5, 6])
+    y = np.array([1.0, 3, -2, 0, 4, 1])
+    np.testing.assert_allclose(smoothing_spline(x, y, 0.0, x), y, atol=1e-12)
+
+
+def test_very_stiff_the_spline_is_the_line_of_least_squares_beyond_the_ends_too():
+    x = np.linspace(0, 10, 60)
+    y = x + np.random.default_rng(2).normal(0, 1, x.size)
+    new = np.linspace(-5, 15, 30)
+    np.testing.assert_allclose(
+        smoothing_spline(x, y, 1e9, new), np.polyval(np.polyfit(x, y, 1), new), atol=1e-4
+    )
+
+
+def test_clipping_recovers_the_continuum_better_than_a_plain_spline():
+    flux = absorption_spectrum(np.random.default_rng(3))
+    clipped = pseudo_continuum(WAVE, flux, np.ones(WAVE.size))
+    plain = smoothing_spline(WAVE, flux, 1e6, WAVE)
+    error, plain_error = (np.abs(c / TRUE - 1) for c in (clipped, plain))
+    # Under the Balmer lines, where the plain spline dives.
+    assert error[~line_free()].mean() < 0.35 * plain_error[~line_free()].mean()
+    assert error[line_free()].mean() < 0.01
+
+
+def test_the_continuum_does_not_depend_on_the_flux_unit():
+    flux = absorption_spectrum(np.random.default_rng(4))
+    first = pseudo_continuum(WAVE, flux, np.ones(WAVE.size))
+    second = pseudo_continuum(WAVE, 1e-16 * flux, np.full(WAVE.size, 1e32))
+    np.testing.assert_allclose(second / 1e-16, first, rtol=1e-9)
+
+
+def test_pixels_without_weight_are_ignored_even_when_nan():
+    flux = absorption_spectrum(np.random.default_rng(5))
+    ivar = np.ones(WAVE.size)
+    ivar[1000:1040] = 0
+    first = pseudo_continuum(WAVE, flux, ivar)
+    spoiled = flux.copy()
+    spoiled[1000:1040] = np.nan
+    np.testing.assert_array_equal(pseudo_continuum(WAVE, spoiled, ivar), first)
+    assert np.isfinite(first).all()
+
+
+def test_a_cosmic_ray_hardly_lifts_the_continuum():
+    flux = absorption_spectrum(np.random.default_rng(6))
+    hit = flux.copy()
+    hit[1500:1502] *= 5
+    ivar = np.ones(WAVE.size)
+    change = pseudo_continuum(WAVE, hit, ivar) / pseudo_continuum(WAVE, flux, ivar) - 1
+    assert np.abs(change).max() < 0.01
+
+
+def line(wave):
+    return 1 - 0.5 * np.exp(-0.5 * ((wave - 4861) / 9) ** 2)
+
+
+def test_a_grid_twice_as_fine_needs_twice_the_smoothing():
+    fine = np.linspace(WAVE[0], WAVE[-1], 6000)
+    coarse = fine[::2]
+    first = pseudo_continuum(coarse, line(coarse), np.ones(coarse.size), smoothing=1e6)
+    second = pseudo_continuum(fine, line(fine), np.ones(fine.size), smoothing=2e6)
+    np.testing.assert_allclose(second[::2], first, atol=2e-3)
+
+
+def test_a_model_without_noise_keeps_its_line_free_windows():
+    far = abs(WAVE - 4861) > 200
+    continuum = pseudo_continuum(WAVE, line(WAVE), np.ones(WAVE.size))
+    np.testing.assert_allclose(continuum[far], 1, atol=2e-3)
+
+
+def test_the_lift_by_the_lopsided_clip_is_as_small_as_documented():
+    rng = np.random.default_rng(7)
+    clean = pseudo_continuum(WAVE, line(WAVE), np.ones(WAVE.size))
+    noisy = line(WAVE) + rng.normal(0, 0.01, WAVE.size)
+    lift = pseudo_continuum(WAVE, noisy, np.ones(WAVE.size)) / clean - 1
+    assert 0.001 < lift.mean() < 0.004
+
+
+def test_nan_flux_with_weight_is_refused():
+    flux = np.ones(WAVE.size)
+    flux[7] = np.nan
+    with pytest.raises(InputError, match="not finite"):
+        pseudo_continuum(WAVE, flux, np.ones(WAVE.size))
+
+
+def test_too_few_good_pixels_are_refused():
+    ivar = np.zeros(WAVE.size)
+    ivar[:20] = 1
+    with pytest.raises(InputError, match="only 20 good pixels"):
+        pseudo_continuum(WAVE, np.ones(WAVE.size), ivar)
+
+
+def test_a_spectrum_without_flux_is_refused():
+    with pytest.raises(InputError, match="median flux"):
+        pseudo_continuum(WAVE, np.full(WAVE.size, -1.0), np.ones(WAVE.size))

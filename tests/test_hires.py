@@ -1,0 +1,124 @@
+"""High-resolution spectra: every axis convention is read right; degrading widens by the right amount."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from slamlib.errors import FileError, InputError
+from slamlib.instruments import LRS
+from slamlib.survey.hires import degrade, read_hires
+from slamlib.survey.spectrum import air_from_vacuum, to_instrument
+
+SAMPLE = Path(__file__).parents[2] / "shared" / "samples" / "hires" / "HD886_elodie.fits"
+C_KMS = 299792.458
+
+
+def write(path, **header):
+    hdu = fits.PrimaryHDU(np.arange(50, dtype=np.float32) + 1)
+    hdu.header.update({key.replace("_FLAG", "-FLAG"): value for key, value in header.items()})
+    hdu.writeto(path)
+    return path
+
+
+def test_a_linear_air_axis_is_read(tmp_path):
+    wave, flux = read_hires(write(tmp_path / "a.fits", CRVAL1=4000.0, CDELT1=0.5))
+    np.testing.assert_allclose(wave, 4000 + 0.5 * np.arange(50))
+    np.testing.assert_array_equal(flux, np.arange(50) + 1)
+
+
+def test_the_reference_pixel_and_cd1_1_are_used(tmp_path):
+    wave, _ = read_hires(write(tmp_path / "a.fits", CRVAL1=4000.0, CD1_1=0.5, CRPIX1=11.0, CTYPE1="AWAV"))
+    assert wave[10] == 4000
+
+
+def test_vacuum_axes_become_air(tmp_path):
+    wave, _ = read_hires(write(tmp_path / "a.fits", CRVAL1=4000.0, CDELT1=0.5, CTYPE1="WAVE"))
+    np.testing.assert_allclose(wave, air_from_vacuum(4000 + 0.5 * np.arange(50)))
+
+
+def test_a_log_linear_axis_is_read(tmp_path):
+    wave, _ = read_hires(write(tmp_path / "a.fits", CRVAL1=3.6, CDELT1=1e-4, DC_FLAG=1))
+    np.testing.assert_allclose(wave, 10 ** (3.6 + 1e-4 * np.arange(50)))
+
+
+@pytest.mark.parametrize(("unit", "value"), [("nm", 400.0), ("0.1 nm", 4000.0), ("m", 4e-7)])
+def test_units_of_length_become_angstrom(tmp_path, unit, value):
+    wave, _ = read_hires(write(tmp_path / "a.fits", CRVAL1=value, CDELT1=value * 1e-4, CUNIT1=unit))
+    assert wave[0] == pytest.approx(4000)
+
+
+def test_a_descending_axis_is_turned(tmp_path):
+    wave, flux = read_hires(write(tmp_path / "a.fits", CRVAL1=4000.0, CDELT1=-0.5))
+    assert (np.diff(wave) > 0).all()
+    assert flux[-1] == 1
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", ", "])
+def test_two_column_text_is_read(tmp_path, separator):
+    path = tmp_path / "a.txt"
+    path.write_text("# wave flux\n" + "\n".join(f"{4000 + i}{separator}{i / 7:.3f}" for i in range(9)))
+    wave, flux = read_hires(path)
+    np.testing.assert_allclose(wave, 4000 + np.arange(9))
+    np.testing.assert_allclose(flux, np.arange(9) / 7, atol=1e-3)
+
+
+def test_degrading_gives_a_line_its_new_width_and_keeps_its_strength():
+    wave = np.arange(4800.0, 4920.0, 0.05)
+    before = C_KMS / 42000 / 2.354820045
+    line = lambda sigma: 1 - np.exp(-0.5 * (C_KMS * np.log(wave / 4861) / sigma) ** 2)  # noqa: E731
+    new, flux = degrade(wave, line(before), 42000, 1800)
+    after = C_KMS / 1800 / 2.354820045
+    expected = 1 - before / after * np.exp(-0.5 * (C_KMS * np.log(new / 4861) / after) ** 2)
+    np.testing.assert_allclose(flux, expected, atol=2e-4)
+
+
+def test_nan_spreads_no_further_than_the_kernel():
+    wave = np.arange(4800.0, 4920.0, 0.05)
+    flux = np.ones(wave.size)
+    flux[1200] = np.nan
+    new, out = degrade(wave, flux, 42000, 7500)
+    lost = new[np.isnan(out)]
+    assert lost.size > 0
+    assert abs(lost - wave[1200]).max() < 4.2 * 4861 / 7500 / 2.35
+
+
+def test_sharpening_is_refused():
+    with pytest.raises(InputError, match="cannot degrade"):
+        degrade(np.arange(4000.0, 4100), np.ones(100), 1800, 7500)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"hello world, this is\nno spectrum", "neither FITS nor two columns"),
+        (b"\x1f\x8b\x08broken", "truncated or damaged gzip"),
+        (b"4000 1\n3999 2\n4001 3\n", "not in order"),
+        (b"4000 nan\n4001 nan\n", "no pixel has a finite flux"),
+    ],
+)
+def test_bad_files_are_named(tmp_path, content, message):
+    path = tmp_path / "bad.dat"
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=message) as caught:
+        read_hires(path)
+    assert "bad.dat" in str(caught.value)
+
+
+def test_fits_without_a_wavelength_axis_is_named(tmp_path):
+    with pytest.raises(FileError, match=r"image\.fits.*one axis"):
+        read_hires(write(tmp_path / "image.fits"))
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason="no sample spectrum")
+def test_the_elodie_spectrum_has_h_beta_where_gamma_peg_has_it():
+    wave, flux = read_hires(SAMPLE)
+    wave, flux = degrade(wave, flux, 42000, 1800)
+    near = (wave > 4840) & (wave < 4882)
+    # gamma Peg recedes at 4 km/s: less than 0.1 A.
+    assert wave[near][np.argmin(flux[near])] == pytest.approx(4861.33, abs=0.3)
+    _, ivar = to_instrument(wave, flux, np.ones(wave.size), LRS)
+    assert not ivar[(LRS.wave < 3999) | (LRS.wave > 6801)].any()
+    assert (ivar > 0).mean() > 0.7

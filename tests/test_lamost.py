@@ -1,0 +1,314 @@
+"""Every layout of LAMOST files is read; bad files get one clear error; what we write, we read."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from slamlib.errors import FileError, InputError
+from slamlib.survey.lamost import read
+from slamlib.survey.lamost_write import write_lrs, write_mrs
+from slamlib.survey.spectrum import Spectrum, air_from_vacuum
+
+SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
+LRS_FILES = sorted(SAMPLES.glob("lamost_lrs/*"))
+MRS_FILES = sorted(SAMPLES.glob("lamost_mrs/*"))
+VACUUM = 10 ** (3.5682 + 1e-4 * np.arange(3909))
+MRS_VACUUM = {"B": 10 ** np.arange(3.690, 3.731, 1e-5), "R": 10 ** np.arange(3.798, 3.836, 1e-5)}
+
+
+def make_lrs(mrs=False, **header):
+    rng = np.random.default_rng(1)
+    vacuum = np.concatenate(list(MRS_VACUUM.values())) if mrs else VACUUM
+    mask = np.zeros(vacuum.size, bool)
+    mask[[0, 500, 501]] = True
+    ivar = np.where(mask, 0, rng.uniform(1, 2, vacuum.size))
+    known = {"obsid": 5, "ra": 10.25, "dec": -3.5, "mjd": 58000.5213, "release": "DR7-like"}
+    known.update(snr=80.5, subclass="B2", rv=-33.25, e_rv=2.0, snr_b=70.25, snr_r=90.5, simulated=True)
+    return Spectrum(
+        air_from_vacuum(vacuum), rng.uniform(90, 110, vacuum.size), ivar, mask, {**known, **header}
+    )
+
+
+def lrs_image(**changes):
+    """Rows of an LRS image as in DR7, and a primary HDU around them."""
+    rows = {"flux": np.full(VACUUM.size, 9.0), "ivar": np.full(VACUUM.size, 4.0), "wave": VACUUM}
+    rows.update(andmask=np.zeros(VACUUM.size), ormask=np.zeros(VACUUM.size))
+    rows.update(changes)
+    return fits.PrimaryHDU(np.stack(list(rows.values())).astype(np.float32))
+
+
+def mrs_table(name, wave, flux, snr, vectors=False, mask_name="ANDMASK"):
+    kind = str(wave.size) if vectors else ""
+    shaped = (lambda array: array[None]) if vectors else (lambda array: array)
+    columns = [
+        fits.Column("FLUX", f"{kind}E", array=shaped(flux)),
+        fits.Column("IVAR", f"{kind}E", array=shaped(np.ones(wave.size))),
+        fits.Column("WAVELENGTH", f"{kind}E", array=shaped(wave))
+        if vectors
+        else fits.Column("LOGLAM", "E", array=np.log10(wave)),
+        fits.Column(mask_name, f"{kind}I", array=shaped(np.zeros(wave.size, int))),
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name=name)
+    table.header["SNR"] = snr
+    return table
+
+
+def save(path, *hdus):
+    fits.HDUList(list(hdus)).writeto(path)
+    return path
+
+
+def test_an_lrs_image_is_read_and_brought_to_air(tmp_path):
+    spectrum = read(save(tmp_path / "a.fits", lrs_image()))
+    np.testing.assert_allclose(spectrum.wave, air_from_vacuum(VACUUM), atol=5e-4)
+    np.testing.assert_array_equal(spectrum.flux, 9)
+    assert spectrum.header["instrument"] == "LRS"
+
+
+def test_vacuum_false_leaves_the_wavelengths_alone(tmp_path):
+    hdu = lrs_image()
+    hdu.header["VACUUM"] = False
+    spectrum = read(save(tmp_path / "a.fits", hdu))
+    np.testing.assert_allclose(spectrum.wave, VACUUM, atol=5e-4)
+
+
+def test_the_coadd_table_of_dr9_gives_the_same_spectrum_as_the_image(tmp_path):
+    rng = np.random.default_rng(2)
+    flux, n = rng.uniform(1, 2, VACUUM.size), VACUUM.size
+    columns = [
+        fits.Column(name, f"{n}E", array=array[None])
+        for name, array in (
+            ("FLUX", flux),
+            ("IVAR", flux),
+            ("WAVELENGTH", VACUUM),
+            ("ANDMASK", np.zeros(n)),
+            ("ORMASK", np.zeros(n)),
+        )
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name="COADD")
+    new = read(save(tmp_path / "new.fits", fits.PrimaryHDU(), table))
+    old = read(save(tmp_path / "old.fits", lrs_image(flux=flux, ivar=flux)))
+    for name in ("wave", "flux", "ivar", "mask"):
+        np.testing.assert_array_equal(getattr(new, name), getattr(old, name))
+
+
+def test_andmask_and_useless_ivar_are_bad_but_ormask_alone_is_not(tmp_path):
+    flux, ivar, andmask, ormask = (np.full(VACUUM.size, value) for value in (9.0, 4.0, 0.0, 0.0))
+    andmask[10], ormask[20], flux[30], ivar[40], ivar[50], ivar[60] = 4, 4, np.nan, 0, -1, np.inf
+    spectrum = read(
+        save(tmp_path / "a.fits", lrs_image(flux=flux, ivar=ivar, andmask=andmask, ormask=ormask))
+    )
+    np.testing.assert_array_equal(np.flatnonzero(spectrum.mask), [10, 30, 40, 50, 60])
+    np.testing.assert_array_equal(spectrum.ivar == 0, spectrum.mask)
+    assert np.isfinite(spectrum.flux).all()
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+def test_mrs_arms_are_joined_whatever_the_table_layout(tmp_path, vectors):
+    tables = [
+        mrs_table(f"COADD_{arm}", wave, np.arange(wave.size) + 1.0, snr, vectors)
+        for (arm, wave), snr in zip(MRS_VACUUM.items(), (50.0, 90.0), strict=True)
+    ]
+    spectrum = read(save(tmp_path / "a.fits", fits.PrimaryHDU(), *tables))
+    expected = air_from_vacuum(np.concatenate(list(MRS_VACUUM.values())))
+    np.testing.assert_allclose(spectrum.wave, expected, atol=2e-3)
+    header = spectrum.header
+    assert (header["instrument"], header["snr_b"], header["snr_r"], header["snr"]) == ("MRS", 50, 90, 50)
+    assert header["source_b"] == "COADD_B"
+
+
+def test_without_a_coadd_the_best_exposure_is_taken_and_turned_to_increase(tmp_path):
+    blue, red = MRS_VACUUM["B"], MRS_VACUUM["R"]
+    spectrum = read(
+        save(
+            tmp_path / "a.fits",
+            fits.PrimaryHDU(),
+            mrs_table("COADD_B", blue, np.ones(blue.size), 50.0),
+            mrs_table("R-1", red[::-1], np.full(red.size, 3.0), 20.0, mask_name="PIXMASK"),
+            mrs_table("R-2", red[::-1], 5 + np.arange(red.size), 30.0, mask_name="PIXMASK"),
+        )
+    )
+    assert spectrum.header["source_r"] == "R-2"
+    assert spectrum.header["snr_r"] == 30
+    assert (np.diff(spectrum.wave) > 0).all()
+    assert spectrum.flux[-1] == 5
+
+
+def test_one_arm_alone_is_read_and_said(tmp_path):
+    red = MRS_VACUUM["R"]
+    spectrum = read(
+        save(tmp_path / "a.fits", fits.PrimaryHDU(), mrs_table("COADD_R", red, np.ones(red.size), 9.0))
+    )
+    assert spectrum.wave.size == red.size
+    assert spectrum.header["source_b"] == ""
+    assert spectrum.header["snr"] == 9
+
+
+def test_missing_and_absurd_header_values_are_nan_not_an_error(tmp_path):
+    hdu = lrs_image()
+    hdu.header["RA"], hdu.header["SNRG"], hdu.header["Z"] = "unknown", -9999.0, 17.0
+    hdu.header["DATE-OBS"] = "yesterday"
+    header = read(save(tmp_path / "a.fits", hdu)).header
+    assert header["obsid"] == 0
+    assert np.isnan([header[key] for key in ("ra", "dec", "mjd", "snr", "rv", "e_rv")]).all()
+    assert header["subclass"] == ""
+
+
+def test_the_gzip_is_told_from_the_content_not_the_name(tmp_path):
+    write_lrs(tmp_path / "a.fits.gz", make_lrs())
+    (tmp_path / "a.fits").write_bytes((tmp_path / "a.fits.gz").read_bytes())
+    np.testing.assert_array_equal(read(tmp_path / "a.fits").flux, read(tmp_path / "a.fits.gz").flux)
+
+
+@pytest.mark.parametrize("name", ["a.fits", "a.fits.gz"])
+@pytest.mark.parametrize(("write", "mrs", "tolerance"), [(write_lrs, False, 5e-4), (write_mrs, True, 2e-3)])
+def test_what_is_written_is_read_back(tmp_path, name, write, mrs, tolerance):
+    spectrum = make_lrs(mrs)
+    write(tmp_path / name, spectrum)
+    back = read(tmp_path / name)
+    np.testing.assert_allclose(back.wave, spectrum.wave, atol=tolerance)
+    np.testing.assert_allclose(back.flux, spectrum.flux, rtol=1e-6)
+    np.testing.assert_allclose(back.ivar, spectrum.ivar, rtol=1e-6)
+    np.testing.assert_array_equal(back.mask, spectrum.mask)
+    kept = ["obsid", "ra", "dec", "release", "simulated"]
+    kept += ["snr_b", "snr_r"] if mrs else ["snr", "subclass"]
+    assert {key: back.header[key] for key in kept} == {key: spectrum.header[key] for key in kept}
+    assert back.header["mjd"] == pytest.approx(spectrum.header["mjd"], abs=1e-7)
+    if not mrs:
+        assert back.header["rv"] == pytest.approx(-33.25)
+    assert back.header["instrument"] == ("MRS" if mrs else "LRS")
+
+
+@pytest.mark.parametrize(("write", "mrs"), [(write_lrs, False), (write_mrs, True)])
+def test_writing_twice_gives_the_same_bytes(tmp_path, monkeypatch, write, mrs):
+    write(tmp_path / "1" / "a.fits.gz", make_lrs(mrs))
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    write(tmp_path / "2" / "a.fits.gz", make_lrs(mrs))
+    content = (tmp_path / "1" / "a.fits.gz").read_bytes()
+    assert content == (tmp_path / "2" / "a.fits.gz").read_bytes()
+    assert b"DATE    =" not in gzip.decompress(content)
+
+
+def test_unknown_numbers_are_written_as_lamost_does_and_read_as_nan(tmp_path):
+    write_lrs(tmp_path / "a.fits", make_lrs(rv=np.nan, snr=np.nan))
+    assert fits.getheader(tmp_path / "a.fits")["Z"] == -9999
+    header = read(tmp_path / "a.fits").header
+    assert np.isnan([header["rv"], header["snr"]]).all()
+
+
+def test_only_simulated_spectra_say_so(tmp_path):
+    write_lrs(tmp_path / "a.fits", make_lrs(simulated=False))
+    assert "SIMULATE" not in fits.getheader(tmp_path / "a.fits")
+    write_mrs(tmp_path / "b.fits", make_lrs(True))
+    assert fits.getheader(tmp_path / "b.fits")["SIMULATE"] is True
+
+
+def test_a_fully_masked_spectrum_is_not_written(tmp_path):
+    spectrum = make_lrs()
+    masked = Spectrum(spectrum.wave, spectrum.flux, 0 * spectrum.ivar, np.ones_like(spectrum.mask), {})
+    with pytest.raises(InputError, match="masked"):
+        write_lrs(tmp_path / "a.fits", masked)
+
+
+def refused(path, message):
+    with pytest.raises(FileError, match=message) as caught:
+        read(path)
+    assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "is empty"), (b"<html>404</html>", "not a FITS file"), (b"\x1f\x8bjunk", "damaged gzip")],
+)
+def test_files_that_are_not_fits_are_named(tmp_path, content, message):
+    (tmp_path / "bad.fits").write_bytes(content)
+    refused(tmp_path / "bad.fits", message)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path):
+    refused(tmp_path / "absent.fits", "no file")
+    refused(tmp_path, "cannot read")
+
+
+@pytest.mark.parametrize("name", ["a.fits", "a.fits.gz"])
+@pytest.mark.parametrize(("write", "mrs"), [(write_lrs, False), (write_mrs, True)])
+@pytest.mark.parametrize("fraction", [0.01, 0.3, 0.6, 0.9])
+def test_a_truncated_file_is_named(tmp_path, name, write, mrs, fraction):
+    path = tmp_path / name
+    write(path, make_lrs(mrs))
+    content = path.read_bytes()
+    path.write_bytes(content[: int(fraction * len(content))])
+    refused(path, "damaged|fetch")
+
+
+def test_fits_of_another_kind_lists_what_was_found(tmp_path):
+    path = save(tmp_path / "image.fits", fits.PrimaryHDU(), fits.ImageHDU(np.ones((3, 3)), name="SCI"))
+    refused(path, "not a LAMOST spectrum.*found PRIMARY, SCI")
+
+
+def test_an_image_of_another_kind_is_refused(tmp_path):
+    refused(save(tmp_path / "sky.fits", fits.PrimaryHDU(np.ones((9, 9)))), "not in order")
+    rows = np.tile(np.arange(9.0), (5, 1))
+    refused(save(tmp_path / "ramp.fits", fits.PrimaryHDU(rows)), "not LAMOST's")
+
+
+def test_a_table_without_flux_is_refused(tmp_path):
+    table = fits.BinTableHDU.from_columns([fits.Column("LOGLAM", "E", array=np.ones(4))], name="COADD_B")
+    refused(save(tmp_path / "a.fits", fits.PrimaryHDU(), table), "not laid out as expected")
+
+
+def test_wavelengths_out_of_order_are_refused(tmp_path):
+    wave = VACUUM.copy()
+    wave[100], wave[200] = wave[200], wave[100]
+    refused(save(tmp_path / "a.fits", lrs_image(wave=wave)), "not in order")
+
+
+def test_a_fully_masked_file_is_refused(tmp_path):
+    refused(save(tmp_path / "a.fits", lrs_image(ivar=np.zeros(VACUUM.size))), "every pixel is masked")
+
+
+@pytest.mark.skipif(not LRS_FILES, reason="no sample spectra")
+@pytest.mark.parametrize("path", LRS_FILES, ids=lambda path: path.name)
+def test_real_lrs_files_are_read(path):
+    spectrum = read(path)
+    header = spectrum.header
+    assert header["instrument"] == "LRS"
+    assert header["release"].startswith("LAMOST DR")
+    assert 0 <= header["ra"] < 360
+    assert abs(header["rv"]) < 600
+    assert not header["simulated"]
+    # The release is the number in the name of the night: spec-MJD+1-...
+    assert int(header["mjd"]) + 1 == int(path.name.split("-")[1])
+    assert spectrum.mask.mean() < 0.1
+    # Air: the first pixel of the log10 grid, 3.5682, lies at 3699.99 A in vacuum.
+    assert spectrum.wave[0] == pytest.approx(3698.934, abs=0.01)
+
+
+@pytest.mark.skipif(not MRS_FILES, reason="no sample spectra")
+@pytest.mark.parametrize("path", MRS_FILES, ids=lambda path: path.name)
+def test_real_mrs_files_are_read(path):
+    spectrum = read(path)
+    header = spectrum.header
+    assert header["instrument"] == "MRS"
+    assert (header["source_b"], header["source_r"]) == ("COADD_B", "COADD_R")
+    assert 0 < header["snr"] <= header["snr_r"]
+    assert int(header["mjd"]) + 1 == int(path.name.split("-")[1])
+    assert spectrum.wave[0] < 4950
+    assert spectrum.wave[-1] > 6800
+
+
+@pytest.mark.skipif(not MRS_FILES, reason="no sample spectra")
+def test_a_real_descending_exposure_stands_in_for_a_lost_coadd(tmp_path):
+    with fits.open(MRS_FILES[0]) as hdus:
+        keep = fits.HDUList([hdu.copy() for hdu in hdus if hdu.name not in ("COADD_B", "COADD_R")])
+    keep.writeto(tmp_path / "a.fits")
+    alone, coadd = read(tmp_path / "a.fits"), read(MRS_FILES[0])
+    assert alone.header["source_b"].startswith("B-")
+    assert alone.header["source_r"].startswith("R-")
+    # H alpha lies at the same place in both.
+    for spectrum in (alone, coadd):
+        near = (spectrum.wave > 6550) & (spectrum.wave < 6575) & ~spectrum.mask
+        assert spectrum.wave[near][np.argmin(spectrum.flux[near])] == pytest.approx(6561.7, abs=0.5)

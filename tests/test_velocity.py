@@ -1,0 +1,115 @@
+"""Velocities are recovered, their errors are right, and masks and offsets do no harm."""
+
+import numpy as np
+import pytest
+
+from slamlib.errors import InputError
+from slamlib.survey.velocity import VelocityTemplates, radial_velocity, shift_to_rest
+
+C_KMS = 299792.458
+TEMPLATE_WAVE = np.exp(np.arange(np.log(4000), np.log(5200), 10 / C_KMS))
+WAVE = 10 ** np.arange(np.log10(4050), np.log10(5100), 1e-4)
+CENTRES = (4102.0, 4340.0, 4471.0, 4713.0, 4861.0, 4922.0)
+
+
+def model(wave, width=120.0, centres=CENTRES):
+    """Gaussian lines of a width given in km/s."""
+    return 1 - 0.3 * sum(np.exp(-0.5 * (C_KMS * np.log(wave / c) / width) ** 2) for c in centres)
+
+
+@pytest.fixture(scope="module")
+def templates():
+    flux = [model(TEMPLATE_WAVE), model(TEMPLATE_WAVE, centres=(4200.0, 4541.0, 4686.0))]
+    return VelocityTemplates(TEMPLATE_WAVE, flux, step=20.0)
+
+
+@pytest.mark.parametrize("rv", [-431.7, -3.3, 0.0, 88.8, 555.5])
+def test_a_noiseless_velocity_is_exact_far_below_a_pixel(templates, rv):
+    found = templates.measure(WAVE, model(shift_to_rest(WAVE, rv)), np.ones(WAVE.size))
+    assert found.rv == pytest.approx(rv, abs=0.3)
+    assert found.template == 0
+    assert found.peak > 0.999
+
+
+def test_the_better_template_is_named(templates):
+    flux = model(shift_to_rest(WAVE, 50.0), centres=(4200.0, 4541.0, 4686.0))
+    found = templates.measure(WAVE, flux, np.ones(WAVE.size))
+    assert found.template == 1
+    assert found.rv == pytest.approx(50, abs=0.5)
+
+
+def test_the_function_and_the_class_agree(templates):
+    flux = model(shift_to_rest(WAVE, 20.0)) + np.random.default_rng(1).normal(0, 0.01, WAVE.size)
+    ivar = np.full(WAVE.size, 1e4)
+    one = radial_velocity(WAVE, flux, ivar, TEMPLATE_WAVE, model(TEMPLATE_WAVE), step=20.0)
+    assert one.rv == pytest.approx(templates.measure(WAVE, flux, ivar).rv)
+
+
+def test_depth_and_continuum_level_do_not_matter(templates):
+    flux = model(shift_to_rest(WAVE, 100.0))
+    changed = 0.97 - 0.4 * (1 - flux)
+    found = templates.measure(WAVE, changed, np.ones(WAVE.size))
+    assert found.rv == pytest.approx(100, abs=0.3)
+    assert found.peak > 0.999
+
+
+def test_errors_equal_the_cramer_rao_bound_and_the_scatter(templates):
+    rng = np.random.default_rng(2)
+    sigma, rv, n = 0.03, 61.0, 200
+    depth_slope = (model(shift_to_rest(WAVE, rv + 1)) - model(shift_to_rest(WAVE, rv - 1))) / 2
+    bound = sigma / np.sqrt(np.sum(depth_slope**2))
+    clean = model(shift_to_rest(WAVE, rv))
+    ivar = np.full(WAVE.size, sigma**-2)
+    found = [templates.measure(WAVE, clean + rng.normal(0, sigma, WAVE.size), ivar) for _ in range(n)]
+    errors = np.array([f.e_rv for f in found])
+    pulls = (np.array([f.rv for f in found]) - rv) / errors
+    assert np.median(errors) == pytest.approx(bound, rel=0.1)
+    assert abs(pulls.mean()) < 4 / np.sqrt(n)
+    assert pulls.std() == pytest.approx(1, abs=0.2)
+
+
+def test_the_scale_of_ivar_does_not_change_velocity_or_error(templates):
+    flux = model(shift_to_rest(WAVE, 10.0)) + np.random.default_rng(3).normal(0, 0.02, WAVE.size)
+    first = templates.measure(WAVE, flux, np.ones(WAVE.size))
+    second = templates.measure(WAVE, flux, np.full(WAVE.size, 1e5))
+    np.testing.assert_allclose(first, second, rtol=1e-6)
+
+
+def test_masked_pixels_have_no_say(templates):
+    flux, ivar = model(shift_to_rest(WAVE, -40.0)), np.ones(WAVE.size)
+    bad = (WAVE > 4500) & (WAVE < 4600)
+    flux[bad], ivar[bad] = np.nan, 0
+    # A spurious strong line, masked.
+    spurious = (WAVE > 4300) & (WAVE < 4330)
+    flux[spurious], ivar[spurious] = -2.0, 0
+    assert templates.measure(WAVE, flux, ivar).rv == pytest.approx(-40, abs=0.3)
+
+
+def test_shift_to_rest_brings_a_line_home():
+    rest = 4861.0
+    assert shift_to_rest(rest * (1 + 250 / C_KMS), 250.0) == pytest.approx(rest)
+
+
+def test_no_overlap_with_the_templates_is_refused(templates):
+    with pytest.raises(InputError, match="only 0 good pixels"):
+        templates.measure(WAVE + 3000, model(WAVE), np.ones(WAVE.size))
+
+
+def test_nan_flux_with_weight_is_refused(templates):
+    flux = model(WAVE)
+    flux[100] = np.nan
+    with pytest.raises(InputError, match="not finite"):
+        templates.measure(WAVE, flux, np.ones(WAVE.size))
+
+
+def test_a_flat_spectrum_is_refused(templates):
+    with pytest.raises(InputError, match="no radial velocity"):
+        templates.measure(WAVE, np.ones(WAVE.size), np.ones(WAVE.size))
+
+
+@pytest.mark.parametrize(
+    ("flux", "message"), [(np.ones((2, 7)), "expected"), (np.full(TEMPLATE_WAVE.size, np.nan), "not finite")]
+)
+def test_unusable_templates_are_refused(flux, message):
+    with pytest.raises(InputError, match=message):
+        VelocityTemplates(TEMPLATE_WAVE, flux)
