@@ -1,8 +1,13 @@
-"""Atomic writing: a file is whole or absent, never half written."""
+"""Files that are whole or absent, never half written; tables as ECSV."""
 
+import hashlib
 import os
 from contextlib import contextmanager
 from pathlib import Path
+
+from astropy.table import Table
+
+from slamlib.errors import FileError
 
 
 @contextmanager
@@ -40,3 +45,31 @@ def atomic(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def code_digest():
+    """Return a hash of slamlib's own source, so that kept work of other code is not taken up."""
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+
+
+def write_ecsv(table, path):
+    """Write an astropy Table as ECSV, whole or not at all."""
+    with atomic(path) as temporary:
+        table.write(temporary, format="ascii.ecsv")
+
+
+def read_ecsv(path):
+    """Read an ECSV table; empty text stays empty text, where astropy would mask it.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or is no ECSV table.
+    """
+    try:
+        return Table.read(path, format="ascii.ecsv", fill_values=[])
+    except FileNotFoundError:
+        raise FileError(f"no table {path}; run the notebook that makes it first") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise FileError(f"{path} is not a readable ECSV table ({error}); delete it and remake it") from error

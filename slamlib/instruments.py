@@ -1,6 +1,6 @@
 """The two LAMOST instruments: resolving power, wavelength grid, masks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -62,6 +62,15 @@ class Instrument:
         """Lower and upper edge of every pixel in air [A], (2, n_pix)."""
         half = np.concatenate([np.full(_centres(*arm).size, arm[2] / 2) for arm in self.arms])
         return np.stack([self.wave - half, self.wave + half])
+
+    def widened(self, margin=45.0):
+        """Return the same instrument with each arm longer by `margin` [A] at both ends, nothing excluded.
+
+        For spectra whose continuum is still to be fitted: the ends of the fit then lie
+        outside the arms.
+        """
+        arms = tuple((first - margin, last + margin, step) for first, last, step in self.arms)
+        return replace(self, arms=arms, excluded=())
 
 
 def _centres(first, last, step):

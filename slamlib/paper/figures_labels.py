@@ -80,7 +80,7 @@ def fig07_hr_diagram(catalogues, isochrones, boundary, simulated):
         axes.plot(corners[:, 0] / 1e3, corners[:, 1], **_GRID_STYLE)
         total, inside = len(stars[name][0]), int(stars[name][2].sum())
         text = f"{name}: {total:,} stars,\n{inside:,} in the grid"
-        axes.text(0.97, 0.03, text, ha="right", va="bottom", fontsize=8, transform=axes.transAxes)
+        axes.text(0.03, 0.96, text, ha="left", va="top", fontsize=8, transform=axes.transAxes)
         axes.set_ylabel(LOGG.axis)
     _hr_axes(panels[1], bins)
     figure.legend(handles=_isochrone_key(), loc="outside upper center", ncols=3, columnspacing=1.0)

@@ -14,6 +14,9 @@ class Profile:
         How long everything takes on two cores, for people.
     n_train : dict of int
         Training spectra.
+        With the paper's regressor (support vectors), for Figs 3 and 4.
+    n_labels : dict of int
+        Training spectra of the kernel ridge regression that labels the stars.
     sample_sizes : dict of tuple of int
         Training sizes whose errors notebook 04 compares.
     n_folds : int
@@ -22,6 +25,8 @@ class Profile:
         Signal-to-noise ratios of the cross-validation.
     n_search : int
         Training spectra used to search the hyper-parameters; the winner is fitted to all.
+    n_validate : int
+        Held-out stars labelled at each SNR of a cross-validation.
     n_stars : dict of int
         Stars of the simulated survey.
     n_common : int
@@ -33,10 +38,12 @@ class Profile:
     name: str
     takes: str
     n_train: dict
+    n_labels: dict
     sample_sizes: dict
     n_folds: int
     snrs: tuple
     n_search: int
+    n_validate: int
     n_stars: dict
     n_common: int
     n_walkers: int
@@ -48,15 +55,17 @@ QUICK = Profile(
     name="quick",
     takes="about 5 minutes",
     n_train={"LRS": 300, "MRS": 500},
+    n_labels={"LRS": 1000, "MRS": 1000},
     sample_sizes={"LRS": (150, 300), "MRS": (100, 300, 500)},
     n_folds=5,
     snrs=(20, 40, 60, 80, 100),
-    n_search=200,
+    n_search=150,
+    n_validate=250,
     n_stars={"LRS": 400, "MRS": 240},
     n_common=60,
-    n_walkers=24,
+    n_walkers=32,
     n_burn=200,
-    n_steps=800,
+    n_steps=1500,
 )
 
 # The paper's numbers: 1,000 and 5,000 training spectra (3.1), samples of Fig. 4, stars of
@@ -65,10 +74,12 @@ PAPER = Profile(
     name="paper",
     takes="hours",
     n_train={"LRS": 1000, "MRS": 5000},
+    n_labels={"LRS": 5000, "MRS": 5000},
     sample_sizes={"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)},
     n_folds=5,
     snrs=(20, 40, 60, 80, 100),
     n_search=1000,
+    n_validate=1000,
     n_stars={"LRS": 16032, "MRS": 9382},
     n_common=229,
     n_walkers=32,

@@ -16,6 +16,8 @@ _MARGIN = 0.15
 _CONVERGED = 1e-4
 # Damping of the first step, and where a star whose every step fails is given up.
 _DAMPING, _GIVE_UP = 1e-2, 1e8
+# An error of 10,000 standard deviations of the training labels means "unknown".
+_LEAST_INFORMATION = 1e-8
 # Training spectra that a star is compared with to find its start.
 _TEMPLATES = 2000
 
@@ -127,9 +129,7 @@ def infer(slam, flux, ivar, inside=None, bounds=None, max_steps=60, chunk=256, p
             slam, target, weight, np.clip(slam.standardise(start), *z_bounds), z_bounds, max_steps
         )
         labels[stars] = slam.label_mean_ + slam.label_scale_ * z
-        covariance[stars] = np.linalg.pinv(fisher, hermitian=True) * np.outer(
-            slam.label_scale_, slam.label_scale_
-        )
+        covariance[stars] = _inverse(fisher) * np.outer(slam.label_scale_, slam.label_scale_)
         edge = ((z <= z_bounds[0]) | (z >= z_bounds[1])).any(axis=1)
         status[stars] = np.where(~converged, "unconverged", np.where(edge, "edge", "ok"))
     chi2 /= np.maximum(n_pix - len(NAMES), 1)
@@ -139,14 +139,15 @@ def infer(slam, flux, ivar, inside=None, bounds=None, max_steps=60, chunk=256, p
 def standardise_spectra(slam, flux, ivar):
     """Spectra and their weights in standardised flux; 0 in pixels to be ignored, whatever they hold."""
     target = np.where(ivar > 0, (flux - slam.flux_mean_) / slam.flux_scale_, 0).astype(np.float32)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         variance = 1 / ivar + slam.model_variance_
     return target, np.where(ivar > 0, slam.flux_scale_**2 / variance, 0).astype(np.float32)
 
 
 def checked(slam, flux, ivar):
     """Return flux and ivar as float32 (m, n_pix) that agree with the model, or say why not."""
-    flux, ivar = np.atleast_2d(np.asarray(flux, np.float32)), np.atleast_2d(np.asarray(ivar, np.float32))
+    with np.errstate(over="ignore"):  # what overflows becomes infinite and is told below, or is ignored
+        flux, ivar = (np.atleast_2d(np.asarray(array, np.float32)) for array in (flux, ivar))
     n_pix = slam.flux_mean_.size
     if flux.shape != ivar.shape or flux.shape[1] != n_pix:
         raise InputError(
@@ -211,13 +212,19 @@ def _step(z, gradient, hessian, damping, bounds):
     return np.linalg.solve(matrix, np.where(free, gradient, 0.0)[..., None])[..., 0]
 
 
+def _inverse(fisher):
+    """Covariance of standardised labels; what the data say nothing about gets a huge variance, not 0."""
+    values, vectors = np.linalg.eigh(fisher)
+    return (vectors / np.maximum(values, _LEAST_INFORMATION)[:, None, :]) @ vectors.transpose(0, 2, 1)
+
+
 def _inside(slam, labels, inside):
     """Which labels are finite, within the training v sin i, and inside the grid."""
     known = np.isfinite(labels).all(axis=1)
     result = np.zeros(len(labels), dtype=bool)
     low, high = slam.training_labels_.min(axis=0), slam.training_labels_.max(axis=0)
-    if inside is None:
-        result[known] = ((labels[known] >= low) & (labels[known] <= high)).all(axis=1)
-    elif known.any():
-        result[known] = inside(labels[known, :3]) & (labels[known, 3] <= high[3])
+    if known.any():
+        labels3 = labels[known, :3]
+        box = ((labels3 >= low[:3]) & (labels3 <= high[:3])).all(axis=1)
+        result[known] = (box if inside is None else inside(labels3)) & (labels[known, 3] <= high[3])
     return result

@@ -39,7 +39,13 @@ class Expansion:
             return kernel, slope
         dtype = self.coefficients.dtype
         value = (kernel @ self.transform).astype(dtype)
-        return value, (slope @ self.transform).astype(dtype) if gradient else None
+        return value, _times(slope, self.transform).astype(dtype) if gradient else None
+
+
+def _times(stack, matrix):
+    """Product of a stack (m, d, k) with a matrix (k, p) as one large product, not m small ones."""
+    m, d, k = stack.shape
+    return (stack.reshape(m * d, k) @ matrix).reshape(m, d, -1)
 
 
 class Slam:
@@ -74,7 +80,8 @@ class Slam:
     model_variance_ : ndarray of float32, (n_pix,)
         Cross-validated mean squared error of the predicted flux.
     hyper_ : dict of ndarray
-        What was chosen: C and gamma of each pixel, or the ridge, and the stretch of each label.
+        What was chosen: C and gamma of each pixel and their cross-validated error (squared,
+        in standardised flux), or the ridge; and the stretch of each label.
     expansions_ : list of Expansion
     intercept_ : ndarray of float32, (n_pix,)
     """
@@ -155,11 +162,13 @@ class Slam:
 
     def predict(self, labels):
         """Normalised flux at the labels (m, 4): float32, (m, n_pix)."""
+        self._require_fit()
         standardised = self.standardised(self.standardise(as_labels(labels)))[0]
         return (self.flux_mean_ + self.flux_scale_ * standardised).astype(np.float32)
 
     def jacobian(self, labels):
         """Analytic derivative of the flux with respect to each label: float32, (m, 4, n_pix)."""
+        self._require_fit()
         slope = self.standardised(self.standardise(as_labels(labels)), gradient=True)[1]
         return (slope * self.flux_scale_ / self.label_scale_[:, None]).astype(np.float32)
 
@@ -173,7 +182,7 @@ class Slam:
             basis, basis_slope = part.basis(z, gradient)
             value[:, part.pixels] = basis @ part.coefficients
             if gradient:
-                slope[..., part.pixels] = basis_slope @ part.coefficients
+                slope[..., part.pixels] = _times(basis_slope, part.coefficients)
         value += self.intercept_
         return value, slope
 
@@ -193,7 +202,7 @@ class Slam:
         compressed.__dict__.update(self.__dict__)
         compressed.expansions_, squares = [], 0.0
         for part in self.expansions_:
-            exact = rbf(part.centres, part.centres, part.gamma) @ part.coefficients
+            exact = part.basis(part.centres)[0] @ part.coefficients
             pivots, factor = pivoted_cholesky(part.centres, part.gamma, rank)
             coefficients = np.linalg.lstsq(factor, exact, rcond=1e-10)[0]
             squares += ((exact - factor @ coefficients) ** 2).mean(axis=0).sum()
@@ -218,13 +227,14 @@ class Slam:
         for name in _LEARNED:
             arrays[name] = getattr(self, name)
         with atomic(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, format=FORMAT, params=json.dumps(self.get_params()), **arrays)
+            params = json.dumps(self.get_params(), default=lambda value: np.asarray(value).tolist())
+            np.savez(stream, format=FORMAT, params=params, **arrays)
 
     @classmethod
     def read(cls, path):
         """Read what `save` wrote; FileError if it is missing, newer or something else."""
         try:
-            with np.load(Path(path), allow_pickle=False) as file:
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = dict(file)
             if int(arrays["format"]) > FORMAT:
                 raise FileError(
@@ -238,13 +248,17 @@ class Slam:
             slam.expansions_ = [_read_part(arrays, part) for part in parts]
         except FileNotFoundError:
             raise FileError(f"no SLAM model {path}; run notebook 02_train_slam first") from None
-        except (OSError, KeyError, ValueError, EOFError) as error:
+        except Exception as error:  # a damaged zip file can raise nearly anything
             if isinstance(error, FileError):
                 raise
             raise FileError(
                 f"{path} is not a readable SLAM model ({error}); delete it and train again"
             ) from error
         return slam
+
+    def _require_fit(self):
+        if not hasattr(self, "expansions_"):
+            raise InputError("this Slam has learned nothing yet; call fit(labels, flux) or read a saved one")
 
     def standardise(self, labels):
         """Labels in the units of the kernel: centred and scaled, shape as given."""

@@ -75,13 +75,16 @@ def sample_posterior(
     """
     posterior = LogPosterior(slam, flux, ivar, bounds)
     best = infer(slam, flux, ivar, bounds=posterior.bounds)
+    if best.status[0] == "no data":
+        raise InputError(f"{best.n_pix[0]} good pixels are too few to find labels; leave this star out")
     rng = np.random.default_rng(seed)
-    start = rng.multivariate_normal(best.labels[0], best.covariance[0], size=n_walkers)
-    # Strictly inside the box, or a walker on the bound could never leave it.
-    inset = 1e-3 * (posterior.bounds[1] - posterior.bounds[0])
-    start = np.clip(
-        start, posterior.bounds[0] + inset * rng.random(4), posterior.bounds[1] - inset * rng.random(4)
-    )
+    # In standardised units the covariance is well scaled even where a label is unknown.
+    spread = best.covariance[0] / np.outer(slam.label_scale_, slam.label_scale_)
+    offset = rng.multivariate_normal(np.zeros(len(spread)), spread, size=n_walkers)
+    # Strictly inside the box and apart, or walkers on a bound could never leave it.
+    inset = 1e-3 * (posterior.bounds[1] - posterior.bounds[0]) * rng.random(offset.shape)
+    start = best.labels[0] + slam.label_scale_ * offset
+    start = np.clip(start, posterior.bounds[0] + inset, posterior.bounds[1] - inset)
     sampler = emcee.EnsembleSampler(n_walkers, start.shape[1], posterior, vectorize=True)
     state = emcee.State(start, random_state=np.random.RandomState(seed).get_state())
     state = sampler.run_mcmc(state, n_burn, progress=progress)

@@ -65,16 +65,15 @@ def fit_pixels(z, targets, *, hyper, regressor, C, gamma, epsilon, ridge, n_fold
         raise InputError(f"unknown regressor {regressor!r}; use one of {', '.join(REGRESSORS)}")
     if regressor == "krr":
         return _krr(z, targets.astype(float), hyper or _search_krr(z[:n_search], targets[:n_search], ridge))
-    error = None
     if hyper is None:
-        hyper, error = _search_svr(z[:n_search], targets[:n_search], C, gamma, epsilon, n_folds, seed)
+        hyper = _search_svr(z[:n_search], targets[:n_search], C, gamma, epsilon, n_folds, seed)
+        if len(z) > n_search:
+            # The error falls with n, so that of the search is too large.
+            del hyper["error"]
+    if "error" not in hyper:
+        hyper = hyper | {"error": _held_out_error(z, targets, hyper, epsilon, n_folds, seed)}
     groups, intercept = _fit_svr_groups(z, targets, hyper, epsilon)
-    if error is None or len(z) > n_search:
-        # One fold held out at full size: the error falls with n, so that of the search is too large.
-        train, test = next(folds(len(z), n_folds, seed))
-        parts, offset = _fit_svr_groups(z[train], targets[train], hyper, epsilon)
-        error = ((_predict(z[test], z[train], parts, offset) - targets[test]) ** 2).mean(axis=0)
-    return PixelFit(hyper, groups, intercept, error)
+    return PixelFit(hyper, groups, intercept, hyper["error"])
 
 
 def _krr(z, targets, hyper):
@@ -108,7 +107,7 @@ def _search_krr(z, targets, ridges):
 
 
 def _search_svr(z, targets, Cs, gammas, epsilon, n_folds, seed):
-    """Best (C, gamma) of every pixel by exhaustive cross-validation, and its error."""
+    """Best C and gamma of every pixel by exhaustive cross-validation, and their error."""
     pairs = [(C, gamma) for gamma in gammas for C in Cs]
     errors = np.zeros((len(pairs), targets.shape[1]))
     parts = list(folds(len(z), n_folds, seed))
@@ -120,8 +119,15 @@ def _search_svr(z, targets, Cs, gammas, epsilon, n_folds, seed):
             errors[row] += ((predicted - targets[test]) ** 2).sum(axis=0)
     best = errors.argmin(axis=0)
     chosen = np.array(pairs)[best]
-    hyper = {"C": chosen[:, 0], "gamma": chosen[:, 1], "stretch": np.ones(z.shape[1])}
-    return hyper, errors.min(axis=0) / len(z)
+    error = errors.min(axis=0) / len(z)
+    return {"C": chosen[:, 0], "gamma": chosen[:, 1], "stretch": np.ones(z.shape[1]), "error": error}
+
+
+def _held_out_error(z, targets, hyper, epsilon, n_folds, seed):
+    """Mean squared error of each pixel on one fold, trained on the others."""
+    train, test = next(folds(len(z), n_folds, seed))
+    groups, intercept = _fit_svr_groups(z[train], targets[train], hyper, epsilon)
+    return ((_predict(z[test], z[train], groups, intercept) - targets[test]) ** 2).mean(axis=0)
 
 
 def _fit_svr_groups(z, targets, hyper, epsilon):

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit, prange
 
 from slamlib.errors import InputError
+from slamlib.slam.reductions import index_of, larger, smaller
 
 # A pixel that needs more steps than this per sample is not going to converge.
 _STEPS_PER_SAMPLE = 2000
@@ -121,8 +122,8 @@ def _fit_one(kernel, target, C, epsilon, tol, beta):
         for k in range(n):
             up[k] = residual[k] + rise[k]
             low[k] = residual[k] + fall[k]
-            highest = max(highest, up[k])
-            lowest = min(lowest, low[k])
+            highest = larger(highest, up[k])
+            lowest = smaller(lowest, low[k])
         gap = highest - lowest
         if gap <= tol or steps >= _STEPS_PER_SAMPLE * n:
             # Rounding has crept into the residuals: believe the gap only when they are fresh.
@@ -131,18 +132,14 @@ def _fit_one(kernel, target, C, epsilon, tol, beta):
             _residuals(kernel, target, beta, residual)
             fresh = True
             continue
-        i = 0
-        while up[i] != highest:
-            i += 1
+        i = index_of(up, highest)
         row_i = kernel[i]
         best = np.float32(0)
         for k in range(n):
-            drop = max(highest - low[k], np.float32(0))
-            gain[k] = drop * drop / max(np.float32(2) - np.float32(2) * row_i[k], np.float32(1e-6))
-            best = max(best, gain[k])
-        j = 0
-        while gain[j] != best:
-            j += 1
+            drop = larger(highest - low[k], np.float32(0))
+            gain[k] = drop * drop / larger(np.float32(2) - np.float32(2) * row_i[k], np.float32(1e-6))
+            best = larger(best, gain[k])
+        j = index_of(gain, best)
         row_j = kernel[j]
         step = (highest - low[j]) / max(np.float32(2) - np.float32(2) * row_i[j], np.float32(1e-6))
         step = min(step, -beta[i] if beta[i] < 0 else C - beta[i])

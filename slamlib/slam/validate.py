@@ -4,6 +4,7 @@ import numpy as np
 from astropy.table import Table, vstack
 from tqdm.auto import tqdm
 
+from slamlib.errors import InputError
 from slamlib.labels import LABELS, NAMES
 from slamlib.slam.infer import infer
 from slamlib.slam.model import Slam
@@ -69,10 +70,10 @@ def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, n_search=100
         scatter, bias and mad (1.4826 times the median absolute error).
     """
     labels, flux, good = training.labels, training.flux, training.instrument.good
+    # As many spectra as a fold trains on, so that the model variance is that of a fold.
+    base = np.arange(len(labels) - len(labels) // n_folds)
     hyper = (
-        Slam(regressor, n_folds=n_folds, n_search=n_search, seed=seed)
-        .fit(labels[:n_search], flux[:n_search])
-        .hyper_
+        Slam(regressor, n_folds=n_folds, n_search=n_search, seed=seed).fit(labels[base], flux[base]).hyper_
     )
     predicted = {snr: np.full(labels.shape, np.nan) for snr in snrs}
     name = f"{training.instrument.name} {len(labels)} {regressor}"
@@ -115,9 +116,18 @@ def cramer_rao(slam, labels, ivar):
     Returns
     -------
     ndarray, (m, 4)
+
+    Raises
+    ------
+    InputError
+        If the pixels that count say nothing about some label.
     """
     # Scaled by the spread of the labels, or the matrix is too ill-conditioned to invert.
     slope = slam.jacobian(labels).astype(float) * slam.label_scale_[:, None]
     weighted = slope * np.broadcast_to(ivar, (len(slope), slope.shape[2]))[:, None, :]
     fisher = weighted @ slope.transpose(0, 2, 1)
-    return np.sqrt(np.diagonal(np.linalg.inv(fisher), axis1=1, axis2=2)) * slam.label_scale_
+    try:
+        covariance = np.linalg.inv(fisher)
+    except np.linalg.LinAlgError:
+        raise InputError("the pixels with ivar > 0 do not determine all labels; use more of them") from None
+    return np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)) * slam.label_scale_

@@ -7,8 +7,9 @@ from astropy import units as u
 from scipy.ndimage import gaussian_filter1d
 
 from slamlib.errors import FileError, InputError
+from slamlib.instruments import get_instrument
 from slamlib.survey.lamost import open_fits, read_bytes
-from slamlib.survey.spectrum import air_from_vacuum
+from slamlib.survey.spectrum import Spectrum, air_from_vacuum, to_instrument
 
 _FWHM = 2 * math.sqrt(2 * math.log(2))
 
@@ -90,6 +91,38 @@ def degrade(wave, flux, resolution_from, resolution_to):
     grid = np.exp(log_wave[0] + step * np.arange(n))
     sigma = math.sqrt(resolution_to**-2 - resolution_from**-2) / _FWHM
     return grid, gaussian_filter1d(np.interp(grid, wave, flux), sigma / step, mode="nearest")
+
+
+def to_lamost(wave, flux, resolution, instrument, snr, header=None):
+    """Turn a high-resolution spectrum into one as LAMOST would have taken it, without its noise.
+
+    Parameters
+    ----------
+    wave, flux : ndarray, (n,)
+        In air [A]; nan where there is no flux.
+    resolution : float
+        Resolving power of the spectrum.
+    instrument : Instrument or str
+    snr : float
+        Signal-to-noise ratio per pixel that the inverse variance claims.
+    header : dict, optional
+        Header of the result.
+
+    Returns
+    -------
+    Spectrum
+        On the instrument's pixels and a margin; pixels not covered are masked.
+    """
+    instrument = get_instrument(instrument)
+    wide = instrument.widened()
+    known = np.isfinite(flux)
+    filled = np.interp(wave, wave[known], flux[known])
+    fine, smooth = degrade(wave, filled, resolution, instrument.resolution)
+    covered = np.interp(fine, wave, known.astype(float)) == 1
+    flux, ivar = to_instrument(fine, smooth, covered.astype(float), wide)
+    missing = ivar == 0
+    ivar = np.where(missing, 0, (snr / np.maximum(flux, 1e-3 * np.median(flux))) ** 2)
+    return Spectrum(wide.wave, flux, ivar, missing, dict(header or {}))
 
 
 def _from_fits(hdu):

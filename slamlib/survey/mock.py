@@ -5,6 +5,7 @@ cubic radial basis functions instead of linearly, macroturbulence is added, and 
 instrument profile varies from star to star. So results are not flattered.
 """
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,8 @@ from joblib import Parallel, delayed
 from scipy.interpolate import RBFInterpolator
 from tqdm.auto import tqdm
 
-from slamlib.files import atomic
+from slamlib.errors import InputError
+from slamlib.files import atomic, code_digest, write_ecsv
 from slamlib.instruments import get_instrument
 from slamlib.labels import LABELS
 from slamlib.survey.atmosphere import emission, observed_counts
@@ -48,6 +50,10 @@ class SpectrumLibrary:
 
     def __post_init__(self):
         """Join the nodes and solve for the blending weights once."""
+        if len({(grid.log_wave0, grid.dv, grid.flux.shape[1]) for grid in self.grids}) != 1:
+            raise InputError(
+                "the grids of a library must share their pixels; use grids of one wavelength axis"
+            )
         flux = np.concatenate([grid.flux for grid in self.grids])
         nodes = np.concatenate([_coordinates(*_plane(grid)) for grid in self.grids])
         blend = RBFInterpolator(nodes, np.eye(len(nodes)), kernel="cubic")
@@ -68,7 +74,7 @@ def _coordinates(teff, logg, mh):
     return np.column_stack([np.log(teff), logg, mh]) / _SPACING
 
 
-def draw_survey(n_stars, n_common, isochrones, inside, rng):
+def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
     """Draw who is observed, by which instrument, and how.
 
     Parameters
@@ -81,15 +87,29 @@ def draw_survey(n_stars, n_common, isochrones, inside, rng):
     inside : callable
         As `draw_population` takes it.
     rng : numpy.random.Generator
+    showcase : sequence of float, optional
+        Labels of the first star that both observe.
 
     Returns
     -------
     Table
         One row a spectrum: star, obsid, instrument, group, the four labels, snr, rv, ebv,
         ra, dec, mjd, sigma [km/s] (the Gaussian part of its broadening) and file.
+
+    Raises
+    ------
+    InputError
+        If more stars are to be common than either instrument observes.
     """
+    if not 0 <= n_common <= min(n_stars.values()):
+        raise InputError(f"{n_common} common stars are wanted of {n_stars}; use 0 to {min(n_stars.values())}")
     n = n_stars["LRS"] + n_stars["MRS"] - n_common
     population = draw_population(n, isochrones, inside, rng)
+    if showcase is not None:
+        star = population[n_stars["LRS"] - n_common]
+        star["group"] = "OB"
+        for label, value in zip(LABELS, showcase, strict=True):
+            star[label.name] = value
     first = {"LRS": 0, "MRS": n_stars["LRS"] - n_common}
     parts = []
     for name, count in n_stars.items():
@@ -148,25 +168,41 @@ def write_survey(truth, library, grid, folder, seed, progress=True):
         star, obsid, instrument and file of every spectrum; also written to
         ``folder/index.ecsv``, beside the truth in ``folder/truth.ecsv``.
     """
-    missing = truth[[not (folder / name).exists() for name in truth["file"]]]
+    _forget_other_surveys(truth, folder, seed)
     chunks = [
-        (rows["instrument"][0], rows[i : i + _CHUNK])
-        for rows in missing.group_by("instrument").groups
+        rows[i : i + _CHUNK]
+        for rows in truth.group_by("instrument").groups
         for i in range(0, len(rows), _CHUNK)
     ]
+    # A chunk is simulated whole even if one file is missing: the last bits of a spectrum
+    # depend on those computed with it.
+    chunks = [rows for rows in chunks if not all((folder / file).exists() for file in rows["file"])]
     with Parallel(n_jobs=2, backend="threading") as pool:
-        for name, rows in tqdm(chunks, desc="simulated spectra", unit="chunk", disable=not progress):
+        for rows in tqdm(chunks, desc="simulated spectra", unit="chunk", disable=not progress):
+            name = rows["instrument"][0]
             spectra = simulate(rows, library, grid, name, seed)
             pool(
                 delayed(_WRITERS[name])(folder / file, spectrum)
                 for file, spectrum in zip(rows["file"], spectra, strict=True)
+                if not (folder / file).exists()
             )
     index = truth["star", "obsid", "instrument", "file"]
     index.meta["simulated"] = True
     for table, name in ((truth, "truth.ecsv"), (index, "index.ecsv")):
-        with atomic(folder / name) as temporary:
-            table.write(temporary, format="ascii.ecsv")
+        write_ecsv(table, folder / name)
     return index
+
+
+def _forget_other_surveys(truth, folder, seed):
+    """Delete the spectra in `folder` unless they come from this truth, seed and code."""
+    drawn = repr([truth[name].tolist() for name in truth.colnames]).encode()
+    recipe = f"{code_digest()} {seed} {hashlib.sha256(drawn).hexdigest()}"
+    kept = folder / "recipe.txt"
+    if not kept.exists() or kept.read_text() != recipe:
+        for path in folder.glob("*-SIM_*.fits.gz"):
+            path.unlink()
+        with atomic(kept) as temporary:
+            temporary.write_text(recipe)
 
 
 def simulate(rows, library, grid, instrument, seed):

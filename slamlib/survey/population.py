@@ -15,6 +15,7 @@ _AGES = {6.0: 0.25, 7.0: 0.45, 8.0: 0.30}
 SALPETER = 2.35
 # Single stars of one age are rare: rotation, binaries and ages between widen an isochrone.
 _SCATTER_LOG_TEFF, _SCATTER_LOGG = 0.015, 0.07
+_SOUTHERN_LIMIT = -10.0
 _LATE_B = (11_500.0, 14_900.0)
 _MH_MEAN, _MH_SPREAD, _MH_RANGE = -0.1, 0.2, (-0.9, 0.28)
 # Median and logarithmic spread of SNR per pixel; faintest and brightest star.
@@ -160,10 +161,12 @@ def observing_conditions(n, instrument_name, rng):
     table["snr"] = np.clip(_SNR_MEDIAN[instrument_name] * spread, *_SNR_RANGE)
     table["rv"] = rng.normal(-10, 35, n)
     table["ebv"] = np.minimum(rng.exponential(0.45, n), 2.5)
-    # LAMOST sees declinations above -10 deg: Galactic longitudes of about 20 to 230 deg.
-    galactic = SkyCoord(
-        rng.uniform(25, 225, n), np.clip(rng.laplace(0, 4, n), -30, 30), unit=u.deg, frame="galactic"
-    )
-    table["ra"], table["dec"] = galactic.icrs.ra.deg, galactic.icrs.dec.deg
+    # The Milky Way that LAMOST sees: Galactic longitudes of about 20 to 230 deg.
+    table["ra"], table["dec"] = 0.0, -90.0
+    while (south := np.flatnonzero(table["dec"] < _SOUTHERN_LIMIT)).size:
+        longitude = rng.uniform(25, 225, south.size)
+        latitude = np.clip(rng.laplace(0, 4, south.size), -30, 30)
+        place = SkyCoord(longitude, latitude, unit=u.deg, frame="galactic").icrs
+        table["ra"][south], table["dec"][south] = place.ra.deg, place.dec.deg
     table["mjd"] = rng.uniform(*{"LRS": (55_900, 58_000), "MRS": (58_000, 59_000)}[instrument_name], n)
     return table

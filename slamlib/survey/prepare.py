@@ -93,19 +93,27 @@ def normalise(wave, flux, ivar, instrument):
 
 
 def prepare(spectrum, instrument, rv=None):
+    """Normalise a spectrum, shift it to rest and rebin it: `prepare_with_velocity` without the velocity."""
+    flux, ivar, _ = prepare_with_velocity(spectrum, instrument, rv)
+    return flux, ivar
+
+
+def prepare_with_velocity(spectrum, instrument, rv=None):
     """Normalise a spectrum, shift it to rest and rebin it onto the instrument's pixels.
 
     Parameters
     ----------
     spectrum : Spectrum
     instrument : Instrument or str
-    rv : float, optional
-        Radial velocity [km/s]; by default that of ``spectrum.header``.
+    rv : float, mapping, VelocityTemplates or None
+        As `read_many` takes it; by default the velocity of ``spectrum.header``.
 
     Returns
     -------
     flux, ivar : ndarray, (n_pix,)
         As `slamlib.survey.spectrum.to_instrument` gives them.
+    velocity : dict
+        rv and e_rv [km/s] of the shift.
 
     Raises
     ------
@@ -113,8 +121,14 @@ def prepare(spectrum, instrument, rv=None):
         Naming ``spectrum.header["file"]``, if the velocity is unknown, or an arm is not
         covered or has no continuum.
     """
-    flux, ivar, _ = _prepare(spectrum, get_instrument(instrument), rv)
-    return flux, ivar
+    instrument = get_instrument(instrument)
+    try:
+        flux, ivar = normalise(spectrum.wave, spectrum.flux, spectrum.ivar, instrument)
+        velocity = _velocity(spectrum, flux, ivar, instrument, rv)
+        rest = shift_to_rest(spectrum.wave, velocity["rv"])
+        return *to_instrument(rest, flux, ivar, instrument), velocity
+    except InputError as error:
+        raise InputError(f"{spectrum.header.get('file', 'spectrum')}: {error}") from None
 
 
 def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):
@@ -158,17 +172,6 @@ def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):
             rows += chunk_rows
             bar.update(len(chunk_rows))
     return flux, ivar, _table(rows)
-
-
-def _prepare(spectrum, instrument, rv):
-    """Flux, ivar and a dict of rv and e_rv; every InputError names the file."""
-    try:
-        flux, ivar = normalise(spectrum.wave, spectrum.flux, spectrum.ivar, instrument)
-        velocity = _velocity(spectrum, flux, ivar, instrument, rv)
-        rest = shift_to_rest(spectrum.wave, velocity["rv"])
-        return *to_instrument(rest, flux, ivar, instrument), velocity
-    except InputError as error:
-        raise InputError(f"{spectrum.header.get('file', 'spectrum')}: {error}") from None
 
 
 def _velocity(spectrum, flux, ivar, instrument, rv):
@@ -217,7 +220,7 @@ def _read_chunk(paths, instrument, rv):
                 raise InputError(
                     f"{path.name} is of {row['instrument']}, not {instrument.name}; read it apart"
                 )
-            flux[i], ivar[i], velocity = _prepare(spectrum, instrument, rv)
+            flux[i], ivar[i], velocity = prepare_with_velocity(spectrum, instrument, rv)
             row.update(velocity)
         except SlamlibError as error:
             # Only the name of the file: a catalogue must not depend on where the files lie.

@@ -45,7 +45,7 @@ def rotation_transform(u, limb_darkening=LIMB_DARKENING):
     u = np.asarray(u, dtype=float)
     small = np.abs(u) < 0.05
     safe = np.where(small, 1.0, u)
-    disc = np.where(small, 0.5 - u**2 / 16 + u**4 / 768, j1(safe) / safe)
+    disc = np.where(small, 0.5 - u**2 / 16 + u**4 / 384, j1(safe) / safe)
     limb = np.where(small, 1 / 3 - u**2 / 30 + u**4 / 840, (np.sin(safe) - safe * np.cos(safe)) / safe**3)
     return 2 * ((1 - limb_darkening) * disc + limb_darkening * limb) / (1 - limb_darkening / 3)
 
@@ -76,14 +76,16 @@ def broaden(flux, dv, vsini=0.0, sigma=0.0, velocity=0.0, limb_darkening=LIMB_DA
     Raises
     ------
     InputError
-        If a velocity is negative (save `velocity`) or not finite.
+        If a velocity is negative (save `velocity`), or anything is not finite.
     """
     flux = np.atleast_2d(np.asarray(flux, dtype=np.float32))
     n, n_pix = flux.shape
     vsini, sigma, velocity = (np.broadcast_to(np.asarray(v, float), n) for v in (vsini, sigma, velocity))
     for name, values in (("vsini", vsini), ("sigma", sigma)):
-        if not (values >= 0).all():
-            raise InputError(f"{name} must be finite and >= 0 km/s; got {values[~(values >= 0)][0]}")
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise InputError(f"{name} must be finite and >= 0 km/s; got {values.min()} to {values.max()}")
+    if not (np.isfinite(velocity).all() and np.isfinite(flux).all()):
+        raise InputError("velocity or flux is not finite; mend the pixel, or it spoils its whole spectrum")
     reach = np.max(vsini + 6 * sigma + np.abs(velocity), initial=0.0)
     length = fft.next_fast_len(n_pix + int(np.ceil(reach / dv)) + 1, real=True)
     transform = fft.rfft(1 - flux, length, axis=1)

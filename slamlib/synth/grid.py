@@ -1,5 +1,6 @@
 """A grid of model spectra on its irregular boundary, interpolated linearly."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -60,19 +61,19 @@ class ModelGrid:
                 header = hdus[0].header
                 nodes = Table(hdus["NODES"].data)
                 flux = hdus["FLUX"].data.astype(np.float32) / np.float32(header["FSCALE"])
-                log_wave0, dv = np.log(header["WAVE0"]), float(header["DV"])
+                log_wave0, dv = math.log(header["WAVE0"]), float(header["DV"])
+            for name in ("teff", "logg", "mh"):
+                nodes[name] = np.asarray(nodes[name], dtype=float)
         except FileNotFoundError:
             raise FileError(f"no grid file {path}; check the path or fetch the grid first") from None
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # a damaged file can raise anything, down to the decompressor's own errors
             raise FileError(
                 f"{path} is not a readable model grid ({error}); it needs WAVE0, DV and FSCALE in its "
                 "primary header and the HDUs NODES and FLUX: fetch it again"
             ) from error
         if len(nodes) != len(flux) or not np.isfinite(flux).all():
             raise FileError(f"{path}: {len(nodes)} nodes but {len(flux)} spectra, or flux not finite")
-        for name in ("teff", "logg", "mh"):
-            nodes[name] = np.asarray(nodes[name], dtype=float)
-        return cls(nodes, float(log_wave0), dv, flux)
+        return cls(nodes, log_wave0, dv, flux)
 
     @cached_property
     def wave(self):
@@ -143,7 +144,7 @@ class ModelGrid:
             row = int(np.flatnonzero(~inside)[0])
             raise InputError(
                 f"{(~inside).sum()} of {len(labels3)} labels lie outside the grid, first row {row}: "
-                f"teff, logg, mh = {labels3[row]}; the models are not extrapolated, select with contains()"
+                f"teff, logg, mh = {labels3[row].tolist()}; models are not extrapolated; use contains()"
             )
         upper = np.clip(np.searchsorted(self.mh_values, labels3[:, 2]), 1, len(self.mh_values) - 1)
         step = self.mh_values[upper] - self.mh_values[upper - 1]

@@ -47,13 +47,15 @@ class TrainingSet:
     def read(cls, path):
         """Read what `save` wrote; FileError if it is missing or something else."""
         try:
-            with np.load(Path(path), allow_pickle=False) as file:
-                return cls(
-                    file["labels"], file["flux"], get_instrument(str(file["instrument"])), int(file["seed"])
-                )
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                labels, flux = file["labels"], file["flux"]
+                instrument, seed = get_instrument(str(file["instrument"])), int(file["seed"])
+            if flux.shape != (len(labels), instrument.wave.size):
+                raise InputError(f"flux {flux.shape} is not {len(labels)} spectra of {instrument.name}")
+            return cls(labels, flux, instrument, seed)
         except FileNotFoundError:
             raise FileError(f"no training set {path}; run notebook 01_training_set first") from None
-        except (OSError, KeyError, ValueError, EOFError) as error:
+        except Exception as error:  # a damaged zip file can raise nearly anything
             raise FileError(
                 f"{path} is not a readable training set ({error}); delete it and remake it"
             ) from error

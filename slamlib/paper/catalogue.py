@@ -1,0 +1,151 @@
+"""From a list of LAMOST files to a catalogue of labels, in parts that survive an interruption."""
+
+import hashlib
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table, hstack, vstack
+from tqdm.auto import tqdm
+
+from slamlib.errors import InputError
+from slamlib.files import code_digest, read_ecsv, write_ecsv
+from slamlib.labels import NAMES
+from slamlib.slam.infer import infer
+from slamlib.survey.prepare import read_many
+from slamlib.threads import blas_threads, n_cores
+
+# Files a part: a few seconds of work, which is what an interruption costs at most.
+_PART = 500
+
+
+def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
+    """Label every spectrum; a file that cannot be used keeps its row, with the reason.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    instrument : Instrument or str
+    slams : dict
+        Name -> (path of a saved Slam, the Slam); the labels of the first bear plain names,
+        those of another have its name appended, as in ``teff_svr``.
+    rv : None, float, mapping or VelocityTemplates
+        As `slamlib.survey.prepare.read_many` takes it.
+    inside : callable
+        ``inside(labels3) -> bool``: inside the model grid.
+    folder : Path
+        Where finished parts are kept; a second call takes up what the first has done,
+        unless the files, the models or slamlib changed.
+    progress : bool
+
+    Returns
+    -------
+    Table
+        What the files say (file, obsid, ra, dec, mjd, snr, rv, ...), the labels, their
+        errors, flag, status and reason; rows in the order of `paths`.
+    """
+    recipe = code_digest().encode() + b"".join(path.read_bytes() for path, _ in slams.values())
+    parts = []
+    starts = range(0, len(paths), _PART)
+    for start in tqdm(starts, desc=f"{instrument} labels", unit="part", disable=not progress):
+        some = paths[start : start + _PART]
+        stats = [(path.name, path.stat().st_size if path.exists() else -1) for path in some]
+        digest = hashlib.sha256(recipe + repr(stats).encode()).hexdigest()[:16]
+        kept = folder / f"{instrument}-{digest}.ecsv"
+        if not kept.exists():
+            table = _label_part(some, instrument, slams, rv, inside)
+            write_ecsv(table, kept)
+        # Read back even when just made, so that a resumed run gives the same bytes.
+        parts.append(read_ecsv(kept))
+    if not parts:
+        raise InputError(f"no {instrument} spectrum to label; put files into data/raw/ or use source='mock'")
+    return vstack(parts, metadata_conflicts="silent")
+
+
+def _label_part(paths, instrument, slams, rv, inside):
+    with blas_threads(1):
+        flux, ivar, table = read_many(paths, instrument, rv=rv, n_jobs=n_cores(), progress=False)
+    for i, (name, (_, slam)) in enumerate(slams.items()):
+        labels = infer(slam, flux, ivar, inside=inside).table()
+        if i:
+            labels = labels[[*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"]]
+            for column in labels.colnames:
+                labels.rename_column(column, f"{column}_{name}")
+        table = hstack([table, labels])
+    return table
+
+
+def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",)):
+    """Scatter and bias of the labels of simulated stars inside the grid, against the truth.
+
+    Parameters
+    ----------
+    catalogue : Table
+        As `label_survey` gives it.
+    truth : Table
+        With obsid, group and the four labels.
+    instrument : str
+    snr : float
+        Only stars above this.
+    suffixes : sequence of str
+        Of the label columns: "" or "_svr".
+
+    Returns
+    -------
+    Table
+        instrument, regressor, label, n, scatter (rms about zero, as eq. 1 of the paper),
+        bias (mean, eq. 2), mad (1.4826 times the median absolute deviation), error (median
+        quoted) and outliers (fraction beyond 5 quoted errors).
+    """
+    row = {obsid: i for i, obsid in enumerate(truth["obsid"])}
+    true = truth[[row[obsid] for obsid in catalogue["obsid"]]]
+    rows = []
+    for suffix in suffixes:
+        ok = np.isin(np.asarray(catalogue["status" + suffix]), ("ok", "edge"))
+        chosen = np.flatnonzero(ok & (true["group"] == "OB") & (true["snr"] > snr))
+        for label in NAMES:
+            error = np.asarray(catalogue[label + suffix] - true[label], dtype=float)[chosen]
+            quoted = np.asarray(catalogue[f"e_{label}{suffix}"], dtype=float)[chosen]
+            rows.append(
+                {
+                    "instrument": instrument,
+                    "regressor": suffix.removeprefix("_") or "krr",
+                    "label": label,
+                    "n": chosen.size,
+                    "scatter": np.sqrt(np.mean(error**2)),
+                    "bias": np.mean(error),
+                    "mad": 1.4826 * np.median(np.abs(error - np.median(error))),
+                    "error": np.median(quoted),
+                    "outliers": np.mean(np.abs(error) > 5 * quoted),
+                }
+            )
+    return Table(rows)
+
+
+def common_stars(lrs, mrs, radius=2.0):
+    """Pair the stars that both instruments observed, by position.
+
+    Parameters
+    ----------
+    lrs, mrs : Table
+        Catalogues with ra and dec [deg].
+    radius : float
+        [arcsec].
+
+    Returns
+    -------
+    Table
+        obsid, snr, flag, the labels and their errors of each, ending in _lrs and _mrs.
+    """
+    names = [*NAMES, *(f"e_{label}" for label in NAMES)]
+    placed = [table[np.isfinite(table["ra"]) & np.isfinite(table["teff"])] for table in (lrs, mrs)]
+    if not all(len(table) for table in placed):
+        raise InputError("LRS and MRS must both have labelled stars to be compared; give spectra of each")
+    sky = [SkyCoord(table["ra"], table["dec"], unit=u.deg) for table in placed]
+    nearest, distance, _ = sky[0].match_to_catalog_sky(sky[1])
+    close = np.flatnonzero(distance.arcsec < radius)
+    pairs = Table()
+    for suffix, table in (("lrs", placed[0][close]), ("mrs", placed[1][nearest[close]])):
+        for name in ("obsid", "snr", "flag", *names):
+            pairs[f"{name}_{suffix}"] = table[name]
+    return pairs

@@ -1,0 +1,38 @@
+"""Template spectra for radial velocities: a few model stars over the whole grid."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from slamlib.instruments import get_instrument
+from slamlib.survey.velocity import VelocityTemplates
+from slamlib.synth.training import synthesise
+
+# Teff [K] and v sin i [km/s] of the templates; all of log g 4 and solar metallicity.
+_TEFF = (15_500, 18_000, 22_000, 27_000, 33_000, 42_000)
+_VSINI = (20, 100, 200)
+# Step of the correlation [km/s]: about a quarter of the pixel of LRS, half of that of MRS.
+_STEP = {"LRS": 20.0, "MRS": 5.0}
+_MARGIN = 40.0
+
+
+def velocity_templates(grid, instrument):
+    """Templates on one continuous range of wavelengths that spans the arms of an instrument.
+
+    Parameters
+    ----------
+    grid : ModelGrid
+    instrument : Instrument or str
+
+    Returns
+    -------
+    VelocityTemplates
+    """
+    instrument = get_instrument(instrument)
+    span = (instrument.wave[0] - _MARGIN, instrument.wave[-1] + _MARGIN, instrument.arms[0][2])
+    continuous = replace(instrument, arms=(span,), excluded=())
+    labels = np.array([(teff, 4.0, 0.0, vsini) for teff, vsini in product(_TEFF, _VSINI)])
+    return VelocityTemplates(
+        continuous.wave, synthesise(grid, labels, continuous), step=_STEP[instrument.name]
+    )

@@ -1,0 +1,81 @@
+"""What several tests share: the embedded grids, a small training set, small fitted SLAMs."""
+
+from pathlib import Path
+
+import pytest
+from astropy.table import Table
+
+from slamlib.slam.model import Slam
+from slamlib.survey.mock import SpectrumLibrary
+from slamlib.synth.grid import ModelGrid
+from slamlib.synth.training import training_set
+from slamlib.threads import blas_threads
+
+EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread():
+    """Small matrices gain nothing from threads, and lose much where others use the cores."""
+    with blas_threads(1):
+        yield
+
+
+@pytest.fixture(scope="session")
+def grid_path():
+    return EMBEDDED / "tlusty_ob_grid.fits"
+
+
+@pytest.fixture(scope="session")
+def extension_path():
+    return EMBEDDED / "tlusty_extension_grid.fits"
+
+
+@pytest.fixture(scope="session")
+def grid(grid_path):
+    return ModelGrid.read(grid_path)
+
+
+@pytest.fixture(scope="session")
+def extension(extension_path):
+    return ModelGrid.read(extension_path)
+
+
+@pytest.fixture(scope="session")
+def isochrones():
+    return Table.read(EMBEDDED / "parsec_isochrones.ecsv")
+
+
+@pytest.fixture(scope="session")
+def library(grid, extension):
+    return SpectrumLibrary((grid, extension))
+
+
+@pytest.fixture(scope="session")
+def training(grid):
+    """300 LRS spectra."""
+    return training_set(grid, "LRS", 300, seed=1)
+
+
+@pytest.fixture(scope="session")
+def unseen(grid):
+    """150 LRS spectra that no fixture is trained on."""
+    return training_set(grid, "LRS", 150, seed=2)
+
+
+@pytest.fixture(scope="session")
+def krr_slam(training):
+    """Kernel ridge on all LRS pixels."""
+    return Slam("krr").fit(training.labels, training.flux)
+
+
+@pytest.fixture(scope="session")
+def thin_slam(training):
+    """Kernel ridge on every tenth LRS pixel: quick to evaluate many times."""
+    return Slam("krr").fit(training.labels[:150], training.flux[:150, ::10])
+
+
+@pytest.fixture(scope="session")
+def svr_slam(training):
+    """Support vectors, searched and fitted, on every hundredth LRS pixel."""
+    return Slam("svr").fit(training.labels[:120], training.flux[:120, ::100])

@@ -1,0 +1,53 @@
+"""Atomic writing: whole or absent."""
+
+import pytest
+from astropy.table import Table
+
+from slamlib.errors import FileError
+from slamlib.files import atomic, read_ecsv, write_ecsv
+
+
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path):
+    target = tmp_path / "labels.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="power cut"), atomic(target) as temporary:
+        temporary.write_text("half of the n")
+        raise RuntimeError("power cut")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_target_does_not_change_before_the_block_ends(tmp_path):
+    target = tmp_path / "labels.txt"
+    target.write_text("old")
+    with atomic(target) as temporary:
+        temporary.write_text("new")
+        assert target.read_text() == "old"
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_temporary_name_keeps_the_suffix_and_the_folder(tmp_path):
+    target = tmp_path / "new" / "folder" / "spec.fits.gz"
+    with atomic(target) as temporary:
+        assert temporary.name.endswith("spec.fits.gz")
+        assert temporary.parent == target.parent
+        temporary.write_bytes(b"")
+    assert target.exists()
+
+
+def test_tables_survive_the_disk_with_units_and_empty_text(tmp_path):
+    table = Table({"teff": [20000.0, float("nan")], "flag": ["I", ""]}, units={"teff": "K"})
+    write_ecsv(table, tmp_path / "new" / "labels.ecsv")
+    again = read_ecsv(tmp_path / "new" / "labels.ecsv")
+    assert again["teff"].unit == "K"
+    assert again["flag"].tolist() == ["I", ""]
+    assert not again.has_masked_columns
+
+
+def test_what_is_no_table_is_refused_and_named(tmp_path):
+    (tmp_path / "notes.ecsv").write_text("no table\nat all, really\n")
+    with pytest.raises(FileError, match=r"notes\.ecsv is not a readable ECSV table"):
+        read_ecsv(tmp_path / "notes.ecsv")
+    with pytest.raises(FileError, match=r"no table .*absent\.ecsv"):
+        read_ecsv(tmp_path / "absent.ecsv")

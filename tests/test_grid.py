@@ -1,0 +1,219 @@
+"""The model grid: linear, exact at its nodes, and honest about its edge."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slamlib.errors import FileError, InputError
+from slamlib.synth.grid import ModelGrid
+
+unit = st.floats(0, 1)
+
+
+def node(grid, teff, logg, mh):
+    rows = np.flatnonzero(
+        (grid.nodes["teff"] == teff) & (grid.nodes["logg"] == logg) & (grid.nodes["mh"] == mh)
+    )
+    assert rows.size == 1
+    return rows[0]
+
+
+def node_labels(grid):
+    return np.column_stack([grid.nodes[name] for name in ("teff", "logg", "mh")])
+
+
+def lowest_and_highest(grid, teff):
+    """Edge of the grid: straight lines between the outermost nodes of neighbouring columns."""
+    labels = node_labels(grid)
+    columns = np.unique(labels[:, 0])
+    low = [labels[labels[:, 0] == t, 1].min() for t in columns]
+    high = [labels[labels[:, 0] == t, 1].max() for t in columns]
+    return np.interp(teff, columns, low), np.interp(teff, columns, high)
+
+
+def random_inside(grid, n, seed):
+    drawn = np.random.default_rng(seed).uniform(*grid.ranges, size=(4 * n, 3))
+    low, high = lowest_and_highest(grid, drawn[:, 0])
+    return drawn[(drawn[:, 1] > low) & (drawn[:, 1] < high)][:n]
+
+
+def test_models_are_returned_at_the_nodes(grid):
+    rows = np.arange(0, len(grid.nodes), 5)
+    np.testing.assert_allclose(grid.spectra(node_labels(grid)[rows]), grid.flux[rows], atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", ["teff", "logg", "mh"])
+def test_linear_between_neighbouring_nodes_along_each_axis(grid, axis):
+    pairs = []
+    if axis == "logg":
+        for teff, loggs in grid.columns.items():
+            pairs += [((teff, a, 0.0), (teff, b, 0.0)) for a, b in pairwise(loggs)]
+    elif axis == "teff":
+        for (t1, g1), (t2, g2) in pairwise(grid.columns.items()):
+            pairs += [((t1, g, -0.5), (t2, g, -0.5)) for g in sorted(set(g1) & set(g2))]
+    else:
+        pairs = [((20000.0, 4.0, a), (20000.0, 4.0, b)) for a, b in pairwise(grid.mh_values)]
+    pairs = np.array(pairs)
+    fraction = np.random.default_rng(0).uniform(0.05, 0.95, (len(pairs), 1))
+    weights = grid.weights((1 - fraction) * pairs[:, 0] + fraction * pairs[:, 1]).toarray()
+    expected = np.zeros_like(weights)
+    for row, (first, second) in enumerate(pairs):
+        expected[row, node(grid, *first)] = 1 - fraction[row, 0]
+        expected[row, node(grid, *second)] = fraction[row, 0]
+    np.testing.assert_allclose(weights, expected, atol=1e-7)
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(unit, unit, unit)
+def test_weights_are_a_partition_that_reproduces_the_labels(grid, a, b, c):
+    """Linear interpolation of the labels themselves must give the labels back."""
+    teff = 15000 + 40000 * a
+    low, high = lowest_and_highest(grid, teff)
+    labels = np.array([[teff, low + (high - low) * b, -1 + 1.3 * c]])
+    weights = grid.weights(labels)
+    assert weights.data.min() >= 0
+    assert weights.sum() == pytest.approx(1, abs=1e-12)
+    np.testing.assert_allclose(weights @ node_labels(grid), labels, rtol=2e-6, atol=2e-6)
+
+
+def test_weights_touch_only_the_two_neighbouring_columns(grid):
+    labels = random_inside(grid, 200, seed=4)
+    columns = np.array(list(grid.columns))
+    for label, weights in zip(labels, grid.weights(labels).toarray(), strict=True):
+        upper = np.searchsorted(columns, label[0])
+        assert set(grid.nodes["teff"][weights > 1e-9]) <= set(columns[upper - 1 : upper + 1])
+
+
+def test_strips_are_triangulated_without_gap_or_overlap(grid):
+    """Where triangles overlapped or left a gap, interpolation would jump."""
+    area = 0.0
+    for triangles, _ in grid._strips:
+        corner = triangles.points[triangles.simplices]
+        one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+        size = np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]) / 2
+        assert size.min() > 1e-3
+        area += size.sum()
+    x, y = (grid.boundary / [2000.0, 0.25]).T
+    assert area == pytest.approx(abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2, rel=1e-9)
+
+
+def test_contains_follows_the_edge_between_columns(grid):
+    drawn = np.random.default_rng(1).uniform([14000, 1.5, -1.1], [57000, 5.0, 0.4], size=(20000, 3))
+    low, high = lowest_and_highest(grid, drawn[:, 0])
+    expected = (drawn[:, 0] >= 15000) & (drawn[:, 0] <= 55000) & (drawn[:, 1] >= low) & (drawn[:, 1] <= high)
+    expected &= (drawn[:, 2] >= -1) & (drawn[:, 2] <= 0.3)
+    assert 0.1 < expected.mean() < 0.9
+    np.testing.assert_array_equal(grid.contains(drawn), expected)
+
+
+def test_low_gravity_edge_is_the_line_between_lowest_nodes(grid):
+    teff = np.linspace(15000, 55000, 401)
+    low, high = lowest_and_highest(grid, teff)
+    for edge, outwards in ((low, -1e-3), (high, 1e-3)):
+        assert grid.contains(np.column_stack([teff, edge, 0 * teff])).all()
+        assert grid.contains(np.column_stack([teff, edge - outwards, 0 * teff])).all()
+        assert not grid.contains(np.column_stack([teff, edge + outwards, 0 * teff])).any()
+
+
+def test_the_grid_is_neither_its_box_nor_its_convex_hull(grid):
+    # Lowest log g: 1.75 at 15,000 K, 2.00 at 16,000 and at 18,000 K. The hull of the outer
+    # two passes below 2.00 at 16,000 K.
+    assert grid.columns[16000.0][0] > np.interp(16000, [15000, 18000], [1.75, 2.0]) + 0.1
+    assert grid.contains([[16000, 2.0, 0], [16000, 1.95, 0], [50000, 3.0, 0]]).tolist() == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_edges_are_inside(grid):
+    assert grid.contains(node_labels(grid)).all()
+    assert grid.contains([[15000, 4.75, -1.0], [55000, 4.75, 0.3]]).all()
+    assert not grid.contains([[14999, 4, 0], [55001, 4.5, 0], [20000, 4, 0.301], [20000, 4, -1.001]]).any()
+
+
+def test_labels_outside_are_refused_and_named(grid):
+    with pytest.raises(InputError, match=r"1 of 3 labels lie outside the grid, first row 2.*50000"):
+        grid.spectra([[20000, 4, 0], [30000, 4, 0], [50000, 2, 0]])
+
+
+def test_labels_that_are_not_finite_are_refused(grid):
+    with pytest.raises(InputError, match="row 1 are not finite"):
+        grid.contains([[20000, 4, 0], [np.nan, 4, 0]])
+
+
+def test_many_at_once_equal_one_by_one(grid):
+    labels = random_inside(grid, 20, seed=3)
+    together = grid.spectra(labels)
+    alone = np.concatenate([grid.spectra(label) for label in labels])
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_pixels_are_spaced_by_dv(grid):
+    assert grid.wave[0] == pytest.approx(3850.0, abs=1e-9)
+    np.testing.assert_allclose(np.diff(np.log(grid.wave)) * 299792.458, grid.dv, rtol=1e-8)
+
+
+def test_missing_grid_is_named(tmp_path):
+    with pytest.raises(FileError, match=r"no grid file .*absent\.fits"):
+        ModelGrid.read(tmp_path / "absent.fits")
+
+
+@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
+@pytest.mark.parametrize("keep", [0, 100, 5000, 0.5, 0.99])
+def test_truncated_grid_is_refused(extension_path, tmp_path, keep):
+    content = extension_path.read_bytes()
+    path = tmp_path / "cut.fits"
+    path.write_bytes(content[: keep if keep >= 1 or keep == 0 else int(keep * len(content))])
+    with pytest.raises(FileError, match=r"cut\.fits"):
+        ModelGrid.read(path)
+
+
+@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
+def test_damaged_spectra_are_refused(extension_path, tmp_path):
+    content = bytearray(extension_path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20000] = bytes(20000)
+    path = tmp_path / "damaged.fits"
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"damaged\.fits"):
+        ModelGrid.read(path)
+
+
+def grid_file(path, drop="nothing", column="logg", rows=3):
+    primary = fits.PrimaryHDU()
+    primary.header["WAVE0"], primary.header["DV"], primary.header["FSCALE"] = 4000.0, 4.0, 30000
+    columns = [fits.Column(name, "E", array=np.zeros(2)) for name in ("teff", column, "mh")]
+    nodes = fits.BinTableHDU.from_columns(columns, name="NODES")
+    flux = fits.ImageHDU(np.ones((rows, 5), np.int16), name="FLUX")
+    hdus = [hdu for hdu in (primary, nodes, flux) if hdu.name != drop]
+    primary.header.remove(drop, ignore_missing=True)
+    fits.HDUList(hdus).writeto(path)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"drop": "NODES"}, {"drop": "FLUX"}, {"drop": "WAVE0"}, {"drop": "FSCALE"}, {"column": "g"}, {}]
+)
+def test_fits_of_another_kind_is_refused(tmp_path, wrong):
+    """The last case has all that is needed, but three spectra for two nodes."""
+    path = tmp_path / "other.fits"
+    grid_file(path, **wrong)
+    with pytest.raises(FileError, match=r"other\.fits"):
+        ModelGrid.read(path)
+
+
+def test_a_file_that_is_not_fits_is_refused(tmp_path):
+    path = tmp_path / "notes.fits"
+    path.write_text("not a FITS file\n" * 300)
+    with pytest.raises(FileError, match=r"notes\.fits"):
+        ModelGrid.read(path)
+
+
+def test_a_hole_among_the_nodes_is_named(grid):
+    lacking = ModelGrid(grid.nodes[1:], grid.log_wave0, grid.dv, grid.flux[1:, :10])
+    with pytest.raises(InputError, match="no node"):
+        lacking.spectra([[20000, 4, 0]])

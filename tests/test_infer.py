@@ -1,0 +1,264 @@
+"""Labels of many spectra: right, honest about their errors, and robust against bad pixels."""
+
+from copy import copy
+
+import astropy.units as u
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+from slamlib.errors import InputError
+from slamlib.slam.infer import default_bounds, infer
+from slamlib.slam.validate import noisy
+
+GOOD = np.array(1.0)
+
+
+def perfect(slam):
+    """The same model, declared free of error: spectra it predicts are then exactly its own."""
+    result = copy(slam)
+    result.model_variance_ = np.zeros_like(slam.model_variance_)
+    return result
+
+
+@pytest.fixture(scope="module")
+def own_spectra(krr_slam, unseen):
+    return krr_slam.predict(unseen.labels)
+
+
+@pytest.fixture(scope="module")
+def observed(unseen):
+    """Spectra the model has not seen, at SNR 100."""
+    return noisy(unseen.flux, 100, unseen.instrument.good, np.random.default_rng(3))
+
+
+@pytest.fixture(scope="module")
+def result(krr_slam, observed, grid):
+    return infer(krr_slam, *observed, inside=grid.contains)
+
+
+def test_noise_free_spectra_give_their_labels_back(krr_slam, own_spectra, unseen):
+    result = infer(krr_slam, own_spectra, np.full(own_spectra.shape, 1e6))
+    distance = (np.abs(result.labels - unseen.labels) / result.errors).max(axis=1)
+    assert (result.status == "ok").all()
+    # Trained on 300 spectra only, the model has a second minimum for a rare star above
+    # 45,000 K. Such a star must show in its chi-square.
+    found = distance < 0.02
+    assert found.mean() > 0.99
+    assert (result.chi2[found] < 1e-6).all()
+    assert (result.chi2[~found] > 1e-2).all()
+
+
+def test_errors_are_those_of_the_noise(krr_slam, own_spectra, unseen):
+    """Pulls of stars and labels: centred on 0 and of width 1 when the model is exact."""
+    flux, ivar = noisy(own_spectra, 100, GOOD, np.random.default_rng(4))
+    result = infer(perfect(krr_slam), flux, ivar)
+    pulls = (result.labels - unseen.labels) / result.errors
+    # Near zero rotation the flux depends on v sin i quadratically; above 45,000 K the small
+    # training set leaves second minima.
+    linear = (unseen.labels[:, 3] > 30) & (unseen.labels[:, 0] < 45000)
+    pulls = pulls[linear]
+    n = len(pulls)
+    assert n > 80
+    assert np.abs(pulls.mean(axis=0)).max() < 4 / np.sqrt(n)
+    assert np.abs(pulls.std(axis=0) - 1).max() < 4 / np.sqrt(2 * n)
+
+
+def test_chi_square_per_degree_of_freedom_is_one(krr_slam, own_spectra):
+    flux, ivar = noisy(own_spectra, 50, GOOD, np.random.default_rng(5))
+    result = infer(perfect(krr_slam), flux, ivar)
+    assert result.chi2.mean() == pytest.approx(1, abs=4 * np.sqrt(2 / flux.size) + 2e-3)
+
+
+def test_unseen_models_at_snr_100_are_unbiased_with_pulls_of_order_one(result, unseen):
+    assert (result.status == "ok").mean() > 0.9
+    error = result.labels - unseen.labels
+    scatter = 1.4826 * np.median(np.abs(error), axis=0)
+    assert (np.abs(np.median(error, axis=0)) < 4 * scatter / np.sqrt(len(error))).all()
+    pulls = error / result.errors
+    assert ((np.median(np.abs(pulls), axis=0) > 0.3) & (np.median(np.abs(pulls), axis=0) < 1.5)).all()
+    assert (scatter < [1500, 0.15, 0.25, 30]).all()
+
+
+def test_minimum_is_that_of_scipy(krr_slam, observed, result):
+    """The same chi-square, written with public parts, minimised by another code from another start."""
+    flux, ivar = (array.astype(float)[:6] for array in observed)
+    variance = 1 / np.where(ivar > 0, ivar, np.inf) + krr_slam.model_variance_
+    weight = np.where(ivar > 0, 1 / np.sqrt(variance), 0)
+    unit = krr_slam.training_labels_.std(axis=0)
+    for i in range(6):
+
+        def residual(z, i=i):
+            return (krr_slam.predict(z * unit)[0] - flux[i]) * weight[i]
+
+        start = (result.labels[i] + 0.3 * unit * [0.2, -0.3, 0.3, 0.2]) / unit
+        fit = least_squares(residual, start, diff_step=1e-3, xtol=1e-10, ftol=1e-12)
+        assert (np.abs(fit.x * unit - result.labels[i]) / result.errors[i]).max() < 0.05
+        degrees = np.count_nonzero(ivar[i]) - 4
+        assert result.chi2[i] == pytest.approx(2 * fit.cost / degrees, rel=1e-4)
+
+
+@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e30, -1e300])
+def test_pixels_without_weight_may_hold_anything(krr_slam, observed, junk):
+    flux, ivar = observed[0][:5].astype(float), np.array(observed[1][:5])
+    ivar[:, 500:900:3] = 0
+    expected = infer(krr_slam, flux, ivar)
+    spoiled = flux.copy()
+    spoiled[ivar == 0] = junk
+    result = infer(krr_slam, spoiled, ivar)
+    np.testing.assert_array_equal(result.labels, expected.labels)
+    np.testing.assert_array_equal(result.covariance, expected.covariance)
+    np.testing.assert_array_equal(result.n_pix, (ivar > 0).sum(axis=1))
+
+
+def test_masked_pixels_cost_precision(krr_slam, own_spectra):
+    ivar = np.full((2, own_spectra.shape[1]), 1e4)
+    ivar[1, ::2] = 0
+    errors = infer(krr_slam, own_spectra[[0, 0]], ivar).errors
+    assert (errors[1] > 1.2 * errors[0]).all()
+
+
+def test_a_star_without_pixels_has_no_labels_and_spoils_no_other(krr_slam, observed, grid):
+    flux, ivar = observed[0][:4].copy(), np.array(observed[1][:4])
+    ivar[1] = 0
+    flux[1] = np.nan
+    ivar[2] = 0
+    # Four labels cannot be had from four pixels.
+    ivar[2, 1000:1004] = 1e4
+    result = infer(krr_slam, flux, ivar, inside=grid.contains)
+    assert result.status.tolist() == ["ok", "no data", "no data", "ok"]
+    assert np.isnan(result.labels[1:3]).all()
+    assert np.isnan(result.errors[1:3]).all()
+    assert np.isnan(result.chi2[1:3]).all()
+    assert result.n_pix[1:3].tolist() == [0, 4]
+    assert result.inside.tolist() == [True, False, False, True]
+    alone = infer(krr_slam, flux[[0, 3]], ivar[[0, 3]])
+    np.testing.assert_allclose(result.labels[[0, 3]], alone.labels, rtol=1e-6)
+
+
+def test_nothing_but_unusable_stars_is_no_crash(krr_slam, grid):
+    nothing = np.zeros((3, krr_slam.flux_mean_.size))
+    result = infer(krr_slam, nothing, nothing, inside=grid.contains)
+    assert (result.status == "no data").all()
+    assert len(infer(krr_slam, nothing[:0], nothing[:0]).table()) == 0
+
+
+def test_featureless_pixels_give_huge_errors_not_small_ones(krr_slam, own_spectra):
+    """Where the data say nothing, an error of zero would be the worst answer."""
+    ivar = np.zeros((1, own_spectra.shape[1]))
+    ivar[0, np.argsort(krr_slam.flux_scale_)[:20]] = 1.0
+    result = infer(krr_slam, own_spectra[:1], ivar)
+    assert (result.errors > 3 * krr_slam.training_labels_.std(axis=0)).all()
+    assert (infer(krr_slam, own_spectra[:1], ivar * 1e-40).errors > result.errors).all()
+
+
+def test_a_label_does_not_depend_on_the_chunk(krr_slam, observed):
+    """Batches differ in rounding only; the tolerance is that of convergence, 0.02 standard errors."""
+    flux, ivar = (array[:20] for array in observed)
+    for slam in (krr_slam, krr_slam.compress(200)):
+        whole = infer(slam, flux, ivar)
+        for chunk in (1, 7):
+            part = infer(slam, flux, ivar, chunk=chunk)
+            assert (np.abs(part.labels - whole.labels) / whole.errors).max() < 0.02
+            np.testing.assert_array_equal(part.status, whole.status)
+            np.testing.assert_allclose(part.errors, whole.errors, rtol=0.02)
+
+
+def test_stars_outside_the_grid_are_not_flagged_inside(krr_slam, grid):
+    labels = np.array([[14000, 4.2, -0.3, 100], [45000, 3.5, 0, 100], [25000, 4.0, 0.0, 150]], dtype=float)
+    flux = krr_slam.predict(labels)
+    result = infer(krr_slam, flux, np.full(flux.shape, 1e6), inside=grid.contains)
+    np.testing.assert_allclose(result.labels, labels, atol=0.02 * krr_slam.training_labels_.std(axis=0).max())
+    assert result.inside.tolist() == [False, False, True]
+    assert result.table()["flag"].tolist() == ["", "", "I"]
+
+
+def test_rotation_beyond_the_training_set_is_outside(krr_slam):
+    labels = np.array([[25000, 4.0, -0.2, 330], [25000, 4.0, -0.2, 290]], dtype=float)
+    flux = krr_slam.predict(labels)
+    result = infer(krr_slam, flux, np.full(flux.shape, 1e6))
+    assert result.labels[0, 3] > 310
+    assert result.inside.tolist() == [False, True]
+
+
+def test_a_star_that_does_not_rotate_is_inside(krr_slam, grid):
+    flux = krr_slam.predict([[25000, 4.0, -0.2, -20]])
+    for inside in (None, grid.contains):
+        result = infer(krr_slam, flux, np.full(flux.shape, 1e6), inside=inside)
+        assert result.labels[0, 3] == pytest.approx(0, abs=1e-9)
+        assert result.status[0] == "edge"
+        assert result.inside[0]
+
+
+def test_solutions_stay_within_bounds_and_say_so(krr_slam, own_spectra, unseen):
+    bounds = default_bounds(krr_slam)
+    bounds[:, 0] = 20000, 30000
+    result = infer(krr_slam, own_spectra, np.full(own_spectra.shape, 1e4), bounds=bounds)
+    assert ((result.labels >= bounds[0] - 1e-6) & (result.labels <= bounds[1] + 1e-6)).all()
+    outside = (unseen.labels[:, 0] < 19000) | (unseen.labels[:, 0] > 31000)
+    assert (result.status[outside] != "ok").all()
+    assert (result.status[~outside] == "ok").mean() > 0.7
+
+
+def test_too_few_steps_are_reported(krr_slam, observed):
+    result = infer(krr_slam, *(array[:20] for array in observed), max_steps=1)
+    assert (result.status == "unconverged").any()
+
+
+def test_default_bounds_surround_the_training_set(krr_slam):
+    low, high = default_bounds(krr_slam)
+    assert (low[:3] < krr_slam.training_labels_[:, :3].min(axis=0)).all()
+    assert (high > krr_slam.training_labels_.max(axis=0)).all()
+    assert low[3] == 0
+
+
+def test_table_has_the_columns_and_units_of_the_catalogue(result):
+    table = result.table()
+    names = ["teff", "logg", "mh", "vsini"]
+    assert table.colnames == [*names, *(f"e_{n}" for n in names), "chi2", "n_pix", "flag", "status"]
+    for prefix in ("", "e_"):
+        assert table[f"{prefix}teff"].unit == u.K
+        assert table[f"{prefix}vsini"].unit == u.km / u.s
+        assert table[f"{prefix}mh"].unit == u.dex
+        assert table[f"{prefix}logg"].unit == u.dex(u.cm / u.s**2)
+    np.testing.assert_array_equal(table["teff"], result.labels[:, 0])
+    np.testing.assert_allclose(table["e_vsini"], np.sqrt(result.covariance[:, 3, 3]))
+    assert all(table[name].description for name in table.colnames)
+    assert set(table["flag"]) == {"I", ""}
+    assert ((table["flag"] == "I") == result.inside).all()
+
+
+def test_one_spectrum_may_be_a_vector(krr_slam, observed):
+    stack = infer(krr_slam, observed[0][:1], observed[1][:1])
+    single = infer(krr_slam, observed[0][0], observed[1][0])
+    np.testing.assert_array_equal(single.labels, stack.labels)
+
+
+def test_spectra_are_not_modified(krr_slam, observed):
+    flux, ivar = observed[0][:2].copy(), np.array(observed[1][:2])
+    before = flux.copy(), ivar.copy()
+    infer(krr_slam, flux, ivar)
+    np.testing.assert_array_equal(flux, before[0])
+    np.testing.assert_array_equal(ivar, before[1])
+
+
+def test_spectra_of_the_other_instrument_are_refused(krr_slam):
+    with pytest.raises(InputError, match=r"must both be \(m, 3101\)"):
+        infer(krr_slam, np.ones((1, 4502)), np.ones((1, 4502)))
+    with pytest.raises(InputError, match="must both be"):
+        infer(krr_slam, np.ones((2, 3101)), np.ones((1, 3101)))
+
+
+def test_flux_that_is_not_finite_and_counts_is_refused(krr_slam, observed):
+    flux, ivar = observed[0][:3].copy(), np.array(observed[1][:3])
+    flux[2, 100] = np.nan
+    with pytest.raises(InputError, match="flux of star 2, pixel 100 is not finite; set its ivar to 0"):
+        infer(krr_slam, flux, ivar)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf, 1e300])
+def test_impossible_inverse_variances_are_refused(krr_slam, observed, bad):
+    flux, ivar = observed[0][:1], np.array(observed[1][:1], dtype=float)
+    ivar[0, 5] = bad
+    with pytest.raises(InputError, match="ivar must be finite and >= 0"):
+        infer(krr_slam, flux, ivar)

@@ -1,0 +1,100 @@
+"""Kernel ridge regression: equal to scikit-learn's, leave-one-out equal to brute force; the kernel."""
+
+import numpy as np
+import pytest
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.metrics.pairwise import rbf_kernel
+
+from slamlib.errors import InputError
+from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
+from slamlib.slam.krr import fit_krr, loo_error
+
+RIDGES = (1e-5, 1e-3, 1e-1)
+
+
+@pytest.fixture(scope="module")
+def problem(training):
+    z = (training.labels - training.labels.mean(axis=0)) / training.labels.std(axis=0)
+    flux = training.flux[:, 35::103].astype(float)
+    flux = (flux - flux.mean(axis=0)) / flux.std(axis=0)
+    return z[:60], flux[:60], z[60:100]
+
+
+def test_kernel_equals_scikit_learn(problem):
+    z, _, other = problem
+    np.testing.assert_allclose(rbf(other, z, 0.3), rbf_kernel(other, z, 0.3), atol=1e-12)
+
+
+def test_kernel_gradient_equals_central_differences(problem):
+    z, _, other = problem
+    step = 1e-5
+    analytic = rbf_gradient(other, z, 0.3, rbf(other, z, 0.3))
+    for label in range(4):
+        shift = step * np.eye(4)[label]
+        numeric = (rbf(other + shift, z, 0.3) - rbf(other - shift, z, 0.3)) / (2 * step)
+        np.testing.assert_allclose(analytic[:, label], numeric, atol=1e-9)
+
+
+@pytest.mark.parametrize("ridge", RIDGES)
+def test_predictions_equal_scikit_learn(problem, ridge):
+    z, flux, other = problem
+    dual, _ = fit_krr(rbf(z, z, 0.3), flux, ridge)
+    reference = KernelRidge(kernel="rbf", gamma=0.3, alpha=ridge).fit(z, flux)
+    np.testing.assert_allclose(rbf(other, z, 0.3) @ dual, reference.predict(other), atol=1e-8)
+
+
+@pytest.mark.parametrize("ridge", RIDGES)
+def test_leave_one_out_equals_leaving_each_one_out(problem, ridge):
+    z, flux, _ = problem
+    _, residuals = fit_krr(rbf(z, z, 0.3), flux, ridge)
+    brute = np.empty_like(flux)
+    for i in range(len(z)):
+        others = np.arange(len(z)) != i
+        model = KernelRidge(kernel="rbf", gamma=0.3, alpha=ridge).fit(z[others], flux[others])
+        brute[i] = flux[i] - model.predict(z[i : i + 1])[0]
+    np.testing.assert_allclose(residuals, brute, rtol=1e-6, atol=1e-7)
+
+
+def test_errors_of_many_ridges_equal_those_of_single_fits(problem):
+    z, flux, _ = problem
+    kernel = rbf(z, z, 0.3)
+    expected = [(fit_krr(kernel, flux, ridge)[1] ** 2).mean(axis=0) for ridge in RIDGES]
+    np.testing.assert_allclose(loo_error(kernel, flux, RIDGES), expected, rtol=1e-6)
+
+
+def test_a_kernel_that_is_not_positive_definite_is_refused():
+    with pytest.raises(InputError, match="not positive definite; use a larger ridge"):
+        fit_krr(-np.eye(3), np.zeros((3, 2)), 1e-3)
+
+
+def test_the_input_is_not_modified(problem):
+    z, flux, _ = problem
+    kernel = rbf(z, z, 0.3)
+    before = kernel.copy(), flux.copy()
+    fit_krr(kernel, flux, 1e-3)
+    loo_error(kernel, flux, RIDGES)
+    np.testing.assert_array_equal(kernel, before[0])
+    np.testing.assert_array_equal(flux, before[1])
+
+
+def test_pivoted_cholesky_approaches_the_kernel_and_is_exact_at_its_pivots(problem):
+    z = problem[0]
+    kernel = rbf(z, z, 0.3)
+    errors = []
+    for rank in (5, 20, 60):
+        pivots, factor = pivoted_cholesky(z, 0.3, rank, tolerance=1e-12)
+        assert factor.shape == (60, len(pivots))
+        assert np.unique(pivots).size == len(pivots) <= rank
+        product = factor @ factor.T
+        np.testing.assert_allclose(product[pivots], kernel[pivots], atol=1e-9)
+        errors.append(np.abs(product - kernel).max())
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 1e-9
+
+
+def test_basis_transform_gives_the_factor_at_any_point(problem):
+    """At the samples themselves the transformed kernels with the pivots are the factor's rows."""
+    z = problem[0]
+    pivots, factor = pivoted_cholesky(z, 0.3, 25)
+    basis = rbf(z, z[pivots], 0.3) @ basis_transform(factor, pivots)
+    np.testing.assert_allclose(basis, factor, atol=1e-9)

@@ -1,0 +1,324 @@
+"""The simulated survey: who is in it, what its spectra are, and that it never passes for real."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from scipy.stats import kstest
+
+from slamlib.errors import InputError
+from slamlib.survey.atmosphere import emission, extinction, observed_counts
+from slamlib.survey.lamost import read
+from slamlib.survey.mock import SpectrumLibrary, draw_survey, simulate, write_survey
+from slamlib.survey.population import GROUPS, draw_population, rotation, salpeter_masses
+
+COUNTS, N_COMMON = {"LRS": 24, "MRS": 12}, 5
+
+
+@pytest.fixture(scope="module")
+def truth(isochrones, grid):
+    return draw_survey(COUNTS, N_COMMON, isochrones, grid.contains, np.random.default_rng(11))
+
+
+@pytest.fixture(scope="module")
+def large(isochrones, grid):
+    """A survey that is drawn, not written."""
+    return draw_survey({"LRS": 3000, "MRS": 1500}, 200, isochrones, grid.contains, np.random.default_rng(12))
+
+
+@pytest.fixture(scope="module")
+def survey(truth, library, grid, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("survey")
+    index = write_survey(truth, library, grid, folder, seed=5, progress=False)
+    return folder, index
+
+
+# --- who is observed
+
+
+def test_counts_and_shares_of_the_groups(large):
+    assert (large["instrument"] == "LRS").sum() == 3000
+    assert (large["instrument"] == "MRS").sum() == 1500
+    stars = large[np.unique(large["star"], return_index=True)[1]]
+    assert len(stars) == 4300
+    for group, share in GROUPS.items():
+        assert (stars["group"] == group).sum() == pytest.approx(4300 * share, abs=2)
+
+
+def test_spectra_have_names_of_their_own(large):
+    assert np.unique(large["obsid"]).size == len(large)
+    assert np.unique(large["file"]).size == len(large)
+
+
+def test_each_group_lies_where_the_paper_sees_it(large, grid):
+    labels = np.column_stack([large[name] for name in ("teff", "logg", "mh")])
+    inside = grid.contains(labels)
+    group = np.asarray(large["group"])
+    assert inside[group == "OB"].all()
+    assert not inside[group == "late B"].any()
+    assert (large["teff"][group == "late B"] < 15000).all()
+    assert not inside[group == "subdwarf"].any()
+    assert (large["logg"][group == "subdwarf"] > 4.75).all()
+
+
+def test_common_stars_are_the_same_star_at_high_snr(large):
+    lrs, mrs = (large[large["instrument"] == name] for name in ("LRS", "MRS"))
+    common = np.intersect1d(lrs["star"], mrs["star"])
+    assert common.size == 200
+    lrs, mrs = (part[np.isin(part["star"], common)] for part in (lrs, mrs))
+    for name in ("teff", "logg", "mh", "vsini", "group", "ra", "dec", "ebv", "rv", "star"):
+        np.testing.assert_array_equal(lrs[name], mrs[name])
+    assert min(lrs["snr"].min(), mrs["snr"].min()) > 100
+    assert not np.intersect1d(lrs["obsid"], mrs["obsid"]).size
+    assert not (lrs["sigma"] == mrs["sigma"]).any()
+
+
+def test_the_showcase_star_is_observed_by_both(isochrones, grid):
+    labels = (22000.0, 3.95, 0.0, 9.0)
+    drawn = draw_survey(COUNTS, 3, isochrones, grid.contains, np.random.default_rng(1), showcase=labels)
+    rows = drawn[drawn["teff"] == 22000.0]
+    assert sorted(rows["instrument"]) == ["LRS", "MRS"]
+    assert all(tuple(row["teff", "logg", "mh", "vsini"]) == labels for row in rows)
+
+
+def test_same_seed_same_survey(isochrones, grid, truth):
+    again = draw_survey(COUNTS, N_COMMON, isochrones, grid.contains, np.random.default_rng(11))
+    assert again.pformat(max_lines=-1, max_width=-1) == truth.pformat(max_lines=-1, max_width=-1)
+
+
+@pytest.mark.parametrize("n_common", [-1, 13])
+def test_impossible_numbers_of_common_stars_are_refused(isochrones, grid, n_common):
+    with pytest.raises(InputError, match=f"{n_common} common stars are wanted"):
+        draw_survey(COUNTS, n_common, isochrones, grid.contains, np.random.default_rng(1))
+
+
+def test_isochrones_without_hot_stars_are_refused(isochrones, grid):
+    cool = isochrones[isochrones["log_teff"] < 4.0]
+    with pytest.raises(InputError, match="no isochrone is hotter"):
+        draw_population(10, cool, grid.contains, np.random.default_rng(1))
+
+
+def test_masses_follow_salpeter():
+    masses = salpeter_masses(20000, 2.0, 50.0, np.random.default_rng(0))
+
+    def cumulative(m):
+        return (2.0**-1.35 - m**-1.35) / (2.0**-1.35 - 50.0**-1.35)
+
+    assert (masses.min() >= 2, masses.max() <= 50) == (True, True)
+    assert kstest(masses, cumulative).pvalue > 0.01
+    # The slope itself, by maximum likelihood of an unbounded power law above 2.
+    alpha = 1 + 1 / np.log(salpeter_masses(20000, 2.0, 1e9, np.random.default_rng(1)) / 2).mean()
+    assert alpha == pytest.approx(2.35, abs=4 * 1.35 / np.sqrt(20000))
+
+
+def test_rotation_axes_are_isotropic():
+    """One speed only: the distribution of sin i for random directions, F = 1 - sqrt(1 - s^2)."""
+
+    class OneSpeed(np.random.Generator):
+        def normal(self, loc, scale, size):
+            return np.full(size, 250.0)
+
+    drawn = rotation(20000, OneSpeed(np.random.PCG64(3)))
+    assert kstest(drawn / 250.0, lambda s: 1 - np.sqrt(1 - np.clip(s, 0, 1) ** 2)).pvalue > 0.01
+
+
+def test_rotation_is_two_peaked_and_below_its_limit():
+    drawn = rotation(20000, np.random.default_rng(4))
+    assert (drawn >= 0).all()
+    assert drawn.max() <= 300
+    slow, fast = (
+        rotation(5000, np.random.default_rng(4), slow=1.0),
+        rotation(5000, np.random.default_rng(4), slow=0.0),
+    )
+    assert np.median(slow) < 40 < 120 < np.median(fast)
+
+
+def test_stars_lie_along_the_northern_milky_way(large):
+    galactic = SkyCoord(large["ra"], large["dec"], unit=u.deg).galactic
+    assert np.median(np.abs(galactic.b.deg)) < 6
+    assert ((galactic.l.deg > 24.9) & (galactic.l.deg < 225.1)).all()
+    assert np.mean(large["dec"] > -10) > 0.97
+
+
+def test_true_labels_carry_units_and_are_declared_simulated(truth):
+    assert truth["teff"].unit == u.K
+    assert truth["vsini"].unit == u.km / u.s
+    assert truth.meta["simulated"] is True
+
+
+# --- what the star sends
+
+
+def test_library_is_exact_at_the_nodes_of_both_grids(library, grid, extension):
+    for part, rows in ((grid, slice(0, 516, 37)), (extension, slice(0, 28, 5))):
+        labels = np.column_stack([part.nodes[name] for name in ("teff", "logg", "mh")])[rows]
+        np.testing.assert_allclose(library.spectra(labels), part.flux[rows], atol=2e-5)
+
+
+def test_library_does_not_share_the_interpolation_that_trains_slam(library, grid):
+    """Between nodes it must differ from linear, though both describe the same star."""
+    labels = [[23000, 4.1, -0.2], [36000, 3.9, -0.7], [17000, 3.4, 0.1]]
+    difference = library.spectra(labels) - grid.spectra(labels)
+    assert (difference.std(axis=1) > 2e-4).all()
+    assert (difference.std(axis=1) < 2e-2).all()
+
+
+def test_grids_of_different_pixels_are_refused(grid, extension):
+    other = type(extension)(extension.nodes, extension.log_wave0, 5.0, extension.flux)
+    with pytest.raises(InputError, match="must share their pixels"):
+        SpectrumLibrary((grid, other))
+
+
+def test_featureless_and_emission_stars_are_what_they_are_called(grid):
+    flux = grid.flux[200]
+    rng = np.random.default_rng(0)
+    before = flux.copy()
+    dull = emission(grid.wave, flux, "featureless", rng)
+    np.testing.assert_allclose((dull - 1).std() / (flux - 1).std(), 0.085, atol=0.066)
+    bright = emission(grid.wave, flux, "emission", rng)
+    assert bright[np.argmin(np.abs(grid.wave - 6562.8))] > 1.2
+    assert emission(grid.wave, flux, "OB", rng) is flux
+    np.testing.assert_array_equal(flux, before)
+
+
+# --- what comes between
+
+
+@pytest.mark.parametrize("r_v", [3.1, 5.0])
+def test_extinction_is_that_of_cardelli_at_known_points(r_v):
+    """At V it is R_V E(B-V) by definition, at B one E(B-V) more; 0.751 A(V) at 7000 A for R_V = 3.1."""
+    magnitudes = -2.5 * np.log10(extinction(1e4 / np.array([1.82, 2.27]), ebv=0.7, r_v=r_v))
+    np.testing.assert_allclose(magnitudes, [0.7 * r_v, 0.7 * (r_v + 1)], rtol=1e-3)
+
+
+def test_extinction_grows_with_dust_and_towards_the_blue():
+    wave = np.array([3900.0, 5500.0, 7000.0])
+    assert -2.5 * np.log10(extinction(wave, ebv=1.0)[2]) / 3.1 == pytest.approx(0.751, abs=0.003)
+    assert (np.diff(extinction(wave, 1.0)) > 0).all()
+    np.testing.assert_allclose(extinction(wave, 0.0), 1)
+    np.testing.assert_allclose(extinction(wave, 0.8), extinction(wave, 0.4) ** 2)
+
+
+@pytest.mark.parametrize("instrument", ["LRS", "MRS"])
+def test_noise_is_what_the_inverse_variance_says(instrument):
+    """The same random stream at two noise levels: the difference is noise alone."""
+    wave = np.linspace(3900, 6990, 4000) if instrument == "LRS" else np.linspace(6300, 6800, 4000)
+    line = 1 - 0.4 * np.exp(-0.5 * ((wave - wave[2000]) / 30) ** 2)
+
+    def observe(snr):
+        row = {"snr": snr, "ebv": 0.5}
+        return observed_counts(wave, line, row, instrument, np.random.default_rng(9))
+
+    (flux, ivar, mask), (clean, _, _) = observe(80.0), observe(1e9)
+    used = ~mask
+    assert mask.any()
+    assert not ivar[mask].any()
+    pulls = (flux - clean)[used] * np.sqrt(ivar[used])
+    assert pulls.mean() == pytest.approx(0, abs=4 / np.sqrt(used.sum()))
+    assert pulls.std() == pytest.approx(1, abs=4 / np.sqrt(2 * used.sum()))
+
+
+def test_snr_is_that_of_the_continuum(grid):
+    wave = np.linspace(6300, 6800, 4000)
+    row = {"snr": 80.0, "ebv": 0.0}
+    flux, ivar, mask = observed_counts(wave, np.ones(4000), row, "MRS", np.random.default_rng(2))
+    assert np.median((flux * np.sqrt(ivar))[~mask]) == pytest.approx(80, rel=0.1)
+
+
+def test_dust_brings_interstellar_bands():
+    """The same random stream with and without dust: their ratio holds the dust alone."""
+    wave = np.linspace(6220, 6350, 2000)
+
+    def observe(ebv):
+        row = {"snr": 1e6, "ebv": ebv}
+        return observed_counts(wave, np.ones(2000), row, "MRS", np.random.default_rng(3))[0]
+
+    ratio = observe(0.5) / observe(0.0)
+    ends = [np.median(ratio[:100]), np.median(ratio[-100:])]
+    continuum = np.interp(wave, [wave[:100].mean(), wave[-100:].mean()], ends)
+    width = np.trapezoid(1 - ratio / continuum, wave)
+    # 1.1 A per magnitude of E(B-V), less a little where the band saturates.
+    assert width == pytest.approx(0.55, rel=0.12)
+
+
+# --- what is written
+
+
+def test_files_are_read_back_as_simulated_spectra(survey, truth):
+    folder, index = survey
+    for row in truth:
+        spectrum = read(folder / row["file"])
+        assert spectrum.header["simulated"] is True
+        assert spectrum.header["obsid"] == row["obsid"]
+        assert spectrum.header["instrument"] == row["instrument"]
+        assert spectrum.header["ra"] == pytest.approx(row["ra"])
+        assert spectrum.header["snr"] == pytest.approx(row["snr"])
+    assert len(index) == len(truth)
+
+
+def test_the_pipeline_velocity_of_a_file_does_not_give_the_truth_away(survey, truth):
+    folder, _ = survey
+    assert all(np.isnan(read(folder / row["file"]).header["rv"]) for row in truth)
+
+
+def test_a_file_holds_the_spectrum_that_was_simulated(survey, truth, library, grid):
+    folder, _ = survey
+    for name in ("LRS", "MRS"):
+        rows = truth[truth["instrument"] == name]
+        for row, spectrum in zip(rows, simulate(rows, library, grid, name, seed=5), strict=True):
+            again = read(folder / row["file"])
+            np.testing.assert_allclose(again.wave, spectrum.wave, atol=2e-3)
+            good = spectrum.ivar > 0
+            np.testing.assert_array_equal(again.ivar > 0, good)
+            np.testing.assert_allclose(again.flux[good], spectrum.flux[good], rtol=1e-6)
+
+
+def test_truth_and_index_are_written_beside_the_spectra(survey, truth):
+    folder, _ = survey
+    written = Table.read(folder / "truth.ecsv")
+    assert written.meta["simulated"] is True
+    np.testing.assert_allclose(written["teff"], truth["teff"])
+    index = Table.read(folder / "index.ecsv")
+    assert index.colnames == ["star", "obsid", "instrument", "file"]
+    assert index.meta["simulated"] is True
+
+
+def test_an_interrupted_survey_has_the_bytes_of_one_written_in_one_go(survey, truth, library, grid, tmp_path):
+    folder, _ = survey
+    for file in truth["file"][::3]:
+        (tmp_path / file).write_bytes((folder / file).read_bytes())
+    write_survey(truth, library, grid, tmp_path, seed=5, progress=False)
+    for file in truth["file"]:
+        assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
+
+
+def test_a_complete_survey_is_left_alone(survey, truth, library, grid):
+    folder, _ = survey
+    before = {file: (folder / file).stat().st_mtime_ns for file in truth["file"]}
+    write_survey(truth, library, grid, folder, seed=5, progress=False)
+    assert {file: (folder / file).stat().st_mtime_ns for file in truth["file"]} == before
+
+
+def test_another_seed_gives_another_night(truth, library, grid):
+    rows = truth[:2]
+    first, other = (simulate(rows, library, grid, "LRS", seed)[0] for seed in (5, 6))
+    assert not np.allclose(first.flux, other.flux)
+
+
+def test_lines_are_where_the_velocity_puts_them(library, grid, truth):
+    """H beta of a slow rotator at +200 km/s, against one at rest, by centre of gravity."""
+    rows = truth[truth["instrument"] == "LRS"][:1]
+    rows["snr"], rows["ebv"], rows["vsini"], rows["group"] = 1e6, 0.0, 20.0, "OB"
+    rows["teff"], rows["logg"], rows["mh"] = 22000.0, 4.0, 0.0
+    centres = []
+    for velocity in (0.0, 200.0):
+        rows["rv"] = velocity
+        spectrum = simulate(rows, library, grid, "LRS", seed=3)[0]
+        near = (np.abs(spectrum.wave - 4861.3) < 40) & (spectrum.ivar > 0)
+        wave, flux = spectrum.wave[near], spectrum.flux[near]
+        continuum = np.interp(wave, wave[[0, -1]], flux[[0, -1]])
+        depth = np.clip(1 - flux / continuum - 0.1, 0, None)
+        centres.append((wave * depth).sum() / depth.sum())
+    shift = (centres[1] / centres[0] - 1) * 299792.458
+    assert shift == pytest.approx(200, abs=8)

@@ -1,0 +1,270 @@
+"""Slam: predicts unseen spectra, differentiates itself correctly, survives the disk."""
+
+import numpy as np
+import pytest
+
+from slamlib.errors import FileError, InputError
+from slamlib.slam.infer import infer
+from slamlib.slam.model import Slam
+from slamlib.slam.search import folds
+
+SLAMS = ["krr_slam", "svr_slam"]
+
+
+@pytest.fixture
+def slam(request):
+    return request.getfixturevalue(request.param)
+
+
+def pixels_of(slam):
+    """How the fixtures thin the LRS pixels."""
+    return slice(None, None, 100) if slam.flux_mean_.size < 100 else slice(None)
+
+
+@pytest.mark.parametrize(("slam", "worst"), [("krr_slam", 0.2), ("svr_slam", 0.7)], indirect=["slam"])
+def test_unseen_spectra_are_predicted_far_better_than_by_the_mean(slam, worst, unseen):
+    """In units of the pixel's spread, where predicting the mean has an error of 1."""
+    flux = unseen.flux[:, pixels_of(slam)]
+    error = (slam.predict(unseen.labels) - flux) / flux.std(axis=0)
+    varied = flux.std(axis=0) > 1e-3
+    assert np.sqrt(np.mean(error[:, varied] ** 2)) < worst
+
+
+@pytest.mark.parametrize("slam", SLAMS, indirect=True)
+def test_model_variance_is_the_error_on_unseen_spectra(slam, unseen):
+    """Cross-validated within the training set, checked on spectra outside it."""
+    flux = unseen.flux[:, pixels_of(slam)]
+    seen = np.mean((slam.predict(unseen.labels) - flux) ** 2, axis=0)
+    assert 0.5 < np.median(seen / slam.model_variance_) < 1.5
+
+
+@pytest.mark.parametrize("slam", SLAMS, indirect=True)
+def test_jacobian_equals_central_differences(slam, unseen):
+    labels = unseen.labels[:20]
+    analytic = slam.jacobian(labels)
+    assert analytic.shape == (20, 4, slam.flux_mean_.size)
+    for label in range(4):
+        step = np.zeros(4)
+        step[label] = 0.02 * slam.label_scale_[label]
+        numeric = (slam.predict(labels + step) - slam.predict(labels - step)) / (2 * step[label])
+        np.testing.assert_allclose(analytic[:, label], numeric, atol=3e-3 * np.abs(analytic[:, label]).max())
+
+
+def test_prediction_is_the_kernel_expansion(thin_slam, training, unseen):
+    """Written out: mean + scale * sum of dual coefficients times Gaussians of label distance."""
+    part = thin_slam.expansions_[0]
+    stretch = thin_slam.hyper_["stretch"]
+    spread, mean = training.labels[:150].std(axis=0), training.labels[:150].mean(axis=0)
+    label, pixel = unseen.labels[3], 123
+    distance = ((label - training.labels[:150]) / spread * stretch) ** 2
+    value = np.exp(-distance.sum(axis=1)) @ part.coefficients[:, pixel]
+    expected = thin_slam.flux_mean_[pixel] + thin_slam.flux_scale_[pixel] * value
+    np.testing.assert_allclose(thin_slam.label_mean_, mean)
+    assert thin_slam.predict(label)[0, pixel] == pytest.approx(expected, rel=1e-5)
+
+
+def test_svr_chooses_the_pair_of_least_cross_validated_error(svr_slam, training):
+    """With one candidate only, no pixel can do better than the search over all six."""
+    labels, flux = training.labels[:120], training.flux[:120, ::100]
+    single = [Slam("svr", C=(C,), gamma=(g,)).fit(labels, flux) for C in (0.1, 1.0, 10.0) for g in (0.1, 1.0)]
+    least = np.min([slam.model_variance_ for slam in single], axis=0)
+    np.testing.assert_allclose(svr_slam.model_variance_, least, rtol=1e-5)
+    assert np.unique(svr_slam.hyper_["C"]).size > 1
+
+
+def test_given_hyper_parameters_are_used_as_they_are(svr_slam, training):
+    labels, flux = training.labels[:120], training.flux[:120, ::100]
+    again = Slam("svr").fit(labels, flux, hyper=svr_slam.hyper_)
+    np.testing.assert_array_equal(again.hyper_["C"], svr_slam.hyper_["C"])
+    np.testing.assert_allclose(again.predict(labels), svr_slam.predict(labels), atol=1e-6)
+
+
+def test_more_spectra_make_better_predictions(training, unseen):
+    flux = unseen.flux[:, ::10]
+    errors = []
+    for n in (40, 120, 300):
+        slam = Slam("krr").fit(training.labels[:n], training.flux[:n, ::10])
+        errors.append(np.mean(((slam.predict(unseen.labels) - flux) / slam.flux_scale_) ** 2))
+    assert errors[0] > 1.5 * errors[1] > 2 * errors[2]
+
+
+def test_folds_hold_out_every_sample_once():
+    held_out = []
+    for train, test in folds(103, 5, seed=3):
+        assert np.intersect1d(train, test).size == 0
+        assert train.size + test.size == 103
+        held_out.append(test)
+    np.testing.assert_array_equal(np.sort(np.concatenate(held_out)), np.arange(103))
+
+
+def test_constant_pixels_are_predicted_as_they_are(training):
+    flux = training.flux[:60, ::300].copy()
+    flux[:, 2] = 0.75
+    for regressor in ("krr", "svr"):
+        slam = Slam(regressor).fit(training.labels[:60], flux)
+        np.testing.assert_allclose(slam.predict(training.labels[100:120])[:, 2], 0.75, atol=1e-6)
+
+
+@pytest.mark.parametrize("slam", SLAMS, indirect=True)
+def test_compression_at_full_rank_changes_nothing(slam, unseen):
+    full = slam.compress(len(slam.training_labels_))
+    assert full.compression_error_ < 1e-4
+    np.testing.assert_allclose(full.predict(unseen.labels), slam.predict(unseen.labels), atol=2e-4)
+
+
+def test_compression_error_falls_with_rank_and_bounds_the_difference(krr_slam, unseen):
+    exact = krr_slam.predict(unseen.labels)
+    stated, seen = [], []
+    for rank in (60, 150, 250):
+        compressed = krr_slam.compress(rank)
+        stated.append(compressed.compression_error_)
+        difference = (compressed.predict(unseen.labels) - exact) / krr_slam.flux_scale_
+        seen.append(np.sqrt(np.mean(difference**2)))
+    assert stated[0] > stated[1] > stated[2]
+    assert seen[0] > seen[1] > seen[2]
+    # A small part of the model's own error.
+    own = np.sqrt(np.mean(krr_slam.model_variance_ / krr_slam.flux_scale_**2))
+    assert seen[2] < 0.1 * own
+
+
+def test_compression_moves_labels_by_a_small_part_of_their_errors(krr_slam, unseen):
+    noise = np.random.default_rng(0).normal(0, 0.01, unseen.flux.shape)
+    flux, ivar = unseen.flux + noise, np.full(unseen.flux.shape, 1e4)
+    exact = infer(krr_slam, flux, ivar)
+    moved = np.abs(infer(krr_slam.compress(250), flux, ivar).labels - exact.labels) / exact.errors
+    assert np.median(moved) < 0.05
+    assert np.quantile(moved, 0.9) < 0.2
+
+
+def test_compressing_twice_is_still_the_same_model(krr_slam, unseen):
+    once = krr_slam.compress(200)
+    twice = once.compress(200)
+    np.testing.assert_allclose(twice.predict(unseen.labels), once.predict(unseen.labels), atol=1e-3)
+
+
+def test_compression_leaves_the_original_alone(thin_slam, unseen):
+    before = thin_slam.predict(unseen.labels)
+    thin_slam.compress(20)
+    np.testing.assert_array_equal(thin_slam.predict(unseen.labels), before)
+    assert not hasattr(thin_slam, "compression_error_")
+
+
+@pytest.mark.parametrize("slam", ["thin_slam", "svr_slam"], indirect=True)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_save_and_read_round_trip_is_exact(slam, compressed, unseen, tmp_path):
+    slam = slam.compress(40) if compressed else slam
+    slam.save(tmp_path / "slam.npz")
+    again = Slam.read(tmp_path / "slam.npz")
+    np.testing.assert_array_equal(again.predict(unseen.labels), slam.predict(unseen.labels))
+    np.testing.assert_array_equal(again.jacobian(unseen.labels[:5]), slam.jacobian(unseen.labels[:5]))
+    np.testing.assert_array_equal(again.model_variance_, slam.model_variance_)
+    np.testing.assert_array_equal(again.training_labels_, slam.training_labels_)
+    assert again.hyper_.keys() == slam.hyper_.keys()
+    assert {k: np.asarray(v).tolist() for k, v in again.get_params().items()} == {
+        k: np.asarray(v).tolist() for k, v in slam.get_params().items()
+    }
+
+
+def test_a_model_of_a_newer_format_is_refused(thin_slam, tmp_path):
+    thin_slam.save(tmp_path / "slam.npz")
+    with np.load(tmp_path / "slam.npz") as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "newer.npz", **{**arrays, "format": 99})
+    with pytest.raises(FileError, match=r"newer\.npz was written by a newer slamlib \(format 99\)"):
+        Slam.read(tmp_path / "newer.npz")
+
+
+@pytest.mark.parametrize("keep", [0, 0.3, 0.999])
+def test_a_truncated_model_is_refused(thin_slam, tmp_path, keep):
+    path = tmp_path / "slam.npz"
+    thin_slam.save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(FileError, match=r"slam\.npz is not a readable SLAM model"):
+        Slam.read(path)
+
+
+def test_a_model_with_a_flipped_byte_is_refused(thin_slam, tmp_path):
+    path = tmp_path / "slam.npz"
+    thin_slam.save(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(FileError, match=r"slam\.npz"):
+        Slam.read(path)
+
+
+def test_files_of_another_kind_are_refused(training, tmp_path):
+    training.save(tmp_path / "training.npz")
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    for name in ("training.npz", "array.npy"):
+        with pytest.raises(FileError, match=name):
+            Slam.read(tmp_path / name)
+    with pytest.raises(FileError, match=r"no SLAM model .*absent"):
+        Slam.read(tmp_path / "absent.npz")
+
+
+def test_the_constructor_keeps_its_arguments_untouched():
+    widths, bounds = [0.3], np.array([1.0, 2.0])
+    slam = Slam("svr", C=bounds, gamma=widths, n_folds=3, seed=9)
+    assert slam.get_params()["gamma"] is widths
+    assert slam.get_params()["C"] is bounds
+    assert Slam(**slam.get_params()).get_params() == slam.get_params()
+
+
+def test_arguments_given_as_arrays_survive_the_disk(training, tmp_path):
+    slam = Slam("svr", C=np.array([1.0]), gamma=np.array([0.1]), epsilon=np.float64(0.05))
+    slam.fit(training.labels[:40], training.flux[:40, ::500]).save(tmp_path / "slam.npz")
+    assert Slam.read(tmp_path / "slam.npz").get_params()["C"] == [1.0]
+
+
+def test_fit_modifies_neither_its_input_nor_its_parameters(training):
+    labels, flux = training.labels[:40].copy(), training.flux[:40, ::500].copy()
+    before = labels.copy(), flux.copy()
+    slam = Slam("krr")
+    params = dict(slam.get_params())
+    slam.fit(labels, flux)
+    np.testing.assert_array_equal(labels, before[0])
+    np.testing.assert_array_equal(flux, before[1])
+    assert slam.get_params() == params
+
+
+def spoil(labels, flux, how):
+    labels, flux = labels.copy(), flux.copy()
+    if how == "nan flux":
+        flux[3, 2] = np.nan
+    elif how == "nan label":
+        labels[3, 2] = np.nan
+    elif how == "one row short":
+        flux = flux[1:]
+    elif how == "three labels":
+        labels = labels[:, :3]
+    elif how == "flat flux":
+        flux = flux[0]
+    elif how == "constant label":
+        labels[:, 2] = 0
+    elif how == "too few":
+        labels, flux = labels[:9], flux[:9]
+    return labels, flux
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("nan flux", "flux of training spectrum 3 is not finite"),
+        ("nan label", "labels of row 3 are not finite"),
+        ("one row short", "40 labels but flux of shape"),
+        ("three labels", "expected \\(n, 4\\)"),
+        ("flat flux", "40 labels but flux of shape"),
+        ("constant label", "the same for every training spectrum"),
+        ("too few", "9 training spectra are too few for 5 folds"),
+    ],
+)
+def test_unusable_training_sets_are_refused(training, how, message):
+    with pytest.raises(InputError, match=message):
+        Slam("krr").fit(*spoil(training.labels[:40], training.flux[:40, ::500], how))
+
+
+def test_unknown_regressor_is_refused(training):
+    with pytest.raises(InputError, match="unknown regressor 'forest'; use one of svr, krr"):
+        Slam("forest").fit(training.labels[:40], training.flux[:40, ::500])

@@ -1,0 +1,126 @@
+"""The posterior of one star: where it peaks, how wide it is, where it ends."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from slamlib.errors import InputError
+from slamlib.slam.infer import default_bounds, infer
+from slamlib.slam.posterior import LogPosterior, sample_posterior
+from slamlib.slam.validate import noisy
+
+LABELS = np.array([24000.0, 4.0, -0.3, 150.0])
+
+
+@pytest.fixture(scope="module")
+def star(thin_slam):
+    """One star in the middle of the grid at SNR 300, as the model itself predicts it."""
+    flux, ivar = noisy(thin_slam.predict(LABELS), 300, np.array(1.0), np.random.default_rng(8))
+    return flux[0], np.array(ivar[0])
+
+
+@pytest.fixture(scope="module")
+def sampled(thin_slam, star):
+    return sample_posterior(thin_slam, *star, seed=5, n_steps=1500, n_burn=300)
+
+
+@pytest.fixture(autouse=True)
+def short_chains_may_be_short(caplog):
+    """Tests of anything but the width need no long chain; emcee's advice would only be noise."""
+    caplog.set_level(logging.ERROR)
+
+
+def test_nothing_nearby_is_more_probable_than_the_solution(thin_slam, star):
+    best = infer(thin_slam, *star)
+    posterior = LogPosterior(thin_slam, *star)
+    near = best.labels[0] + best.errors[0] * np.random.default_rng(0).normal(0, 0.5, (500, 4))
+    drop = posterior(best.labels)[0] - posterior(near)
+    # Infer stops within a hundredth of an error of the top.
+    assert drop.min() > -1e-3
+    assert np.median(drop) > 0.1
+
+
+def test_log_posterior_is_minus_half_chi_square(thin_slam, star):
+    labels = LABELS + np.array([[0, 0, 0, 0], [300, 0.05, 0.1, -10]])
+    flux, ivar = (part.astype(float) for part in star)
+    variance = 1 / ivar + thin_slam.model_variance_
+    chi2 = ((flux - thin_slam.predict(labels)) ** 2 / variance).sum(axis=1)
+    difference = np.diff(LogPosterior(thin_slam, *star)(labels))
+    np.testing.assert_allclose(difference, np.diff(-chi2 / 2), rtol=1e-4)
+
+
+def test_samples_agree_with_the_covariance_of_the_fit(thin_slam, sampled):
+    """At high SNR the posterior is Gaussian: same mean, same covariance, within sampling error."""
+    samples, best, autocorrelation = sampled
+    n = len(samples) / autocorrelation.max()
+    assert n > 800
+    spread = np.sqrt(np.diagonal(best.covariance[0]))
+    mean = (samples.mean(axis=0) - best.labels[0]) / spread
+    # The curvature of the model adds a little to the sampling error of 1 / sqrt(n).
+    assert np.abs(mean).max() < 4 / np.sqrt(n) + 0.1
+    scaled = np.cov((samples / spread).T)
+    expected = best.covariance[0] / np.outer(spread, spread)
+    np.testing.assert_allclose(scaled, expected, atol=4 * np.sqrt(2 / n) + 0.1)
+    assert np.abs(expected - np.eye(4)).max() > 0.3
+
+
+def test_same_seed_same_samples(thin_slam, star):
+    np.random.seed(1)  # noqa: NPY002 - the global state must not matter
+    first = sample_posterior(thin_slam, *star, seed=1, n_steps=20, n_burn=5)[0]
+    np.random.seed(2)  # noqa: NPY002
+    again = sample_posterior(thin_slam, *star, seed=1, n_steps=20, n_burn=5)[0]
+    other = sample_posterior(thin_slam, *star, seed=2, n_steps=20, n_burn=5)[0]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert first.shape == (20 * 32, 4)
+
+
+def test_probability_is_zero_outside_the_bounds(thin_slam, star):
+    bounds = default_bounds(thin_slam)
+    posterior = LogPosterior(thin_slam, *star)
+    for side, label in ((0, 0), (0, 3), (1, 1), (1, 2)):
+        outside = LABELS.copy()
+        outside[label] = bounds[side, label] + (1e-6 if side else -1e-6)
+        assert posterior([outside, LABELS])[0] == -np.inf
+        assert np.isfinite(posterior([outside, LABELS])[1])
+    assert posterior([[np.nan, 4, 0, 10]])[0] == -np.inf
+
+
+def test_samples_stay_within_given_bounds(thin_slam, star):
+    bounds = default_bounds(thin_slam)
+    bounds[:, 3] = 0, 149
+    samples, best, _ = sample_posterior(thin_slam, *star, seed=1, bounds=bounds, n_steps=30, n_burn=10)
+    assert samples[:, 3].max() <= 149
+    assert best.labels[0, 3] <= 149
+
+
+def test_a_spectrum_of_noise_fills_the_box(thin_slam):
+    """Next to no information: errors wider than the box must not stop the walkers."""
+    flux = 1 + np.random.default_rng(0).normal(0, 3, thin_slam.flux_mean_.size)
+    samples = sample_posterior(thin_slam, flux, np.full(flux.size, 1 / 9), seed=1, n_steps=200, n_burn=200)[0]
+    low, high = default_bounds(thin_slam)
+    assert (samples.std(axis=0) > 0.15 * (high - low)).all()
+    assert ((samples >= low) & (samples <= high)).all()
+
+
+def test_pixels_without_weight_do_not_matter(thin_slam, star):
+    flux, ivar = star[0].copy(), star[1].copy()
+    ivar[50:90] = 0
+    expected = LogPosterior(thin_slam, flux, ivar)([LABELS])
+    flux[50:90] = np.nan
+    np.testing.assert_array_equal(LogPosterior(thin_slam, flux, ivar)([LABELS]), expected)
+
+
+def test_a_star_without_enough_pixels_is_refused(thin_slam, star):
+    flux, ivar = star[0], np.zeros_like(star[1])
+    with pytest.raises(InputError, match="all pixels are masked"):
+        sample_posterior(thin_slam, flux, ivar, seed=1)
+    ivar[:3] = 1e4
+    with pytest.raises(InputError, match="3 good pixels are too few"):
+        sample_posterior(thin_slam, flux, ivar, seed=1)
+
+
+def test_several_stars_are_refused(thin_slam, star):
+    with pytest.raises(InputError, match="a posterior is of one star; got 2 spectra"):
+        LogPosterior(thin_slam, np.stack([star[0]] * 2), np.stack([star[1]] * 2))

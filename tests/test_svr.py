@@ -1,0 +1,122 @@
+"""The compiled SVR: equal to scikit-learn's, optimal by its own conditions, on real pixels."""
+
+import numpy as np
+import pytest
+from sklearn.svm import SVR
+
+from slamlib.errors import InputError
+from slamlib.slam.kernel import rbf
+from slamlib.slam.svr import fit_svr
+
+EPSILON = 0.05
+PAIRS = [(C, gamma) for gamma in (0.1, 1.0) for C in (0.1, 1.0, 10.0)]
+
+
+@pytest.fixture(scope="module")
+def problem(training):
+    """Standardised labels of 200 training and 100 held-out spectra, and 30 pixels of both."""
+    z = (training.labels - training.labels.mean(axis=0)) / training.labels.std(axis=0)
+    flux = training.flux[:, 35::103]
+    flux = (flux - flux.mean(axis=0)) / flux.std(axis=0)
+    return z[:200], flux[:200], z[200:], flux[200:]
+
+
+@pytest.fixture(scope="module")
+def solutions(problem):
+    z, flux = problem[:2]
+    return {pair: fit_svr(rbf(z, z, pair[1]), flux, pair[0], EPSILON) for pair in PAIRS}
+
+
+@pytest.mark.parametrize(("C", "gamma"), PAIRS)
+def test_predictions_equal_scikit_learn(problem, solutions, C, gamma):
+    z, flux, held_out, _ = problem
+    beta, intercept = solutions[C, gamma]
+    predicted = rbf(held_out, z, gamma) @ beta + intercept
+    kernel, between = rbf(z, z, gamma), rbf(held_out, z, gamma)
+    reference = [SVR(kernel="precomputed", C=C, epsilon=EPSILON).fit(kernel, y) for y in flux.T]
+    difference = predicted - np.stack([svr.predict(between) for svr in reference], axis=1)
+    assert np.sqrt(np.mean(difference**2)) <= 5e-4
+    assert np.abs(difference).max() <= 5e-3
+
+
+@pytest.mark.parametrize(("C", "gamma"), PAIRS)
+def test_solutions_satisfy_the_optimality_conditions(problem, solutions, C, gamma):
+    """Karush-Kuhn-Tucker, written per sample: which residuals go with which multiplier."""
+    z, flux = problem[:2]
+    beta, intercept = (np.asarray(part, dtype=float) for part in solutions[C, gamma])
+    residual = flux - rbf(z, z, gamma) @ beta - intercept
+    tight = 1e-6 * C
+    violation = np.where(np.abs(beta) <= tight, np.abs(residual) - EPSILON, 0)
+    inside = (np.abs(beta) > tight) & (np.abs(beta) < C - tight)
+    violation = np.where(inside, np.abs(residual - EPSILON * np.sign(beta)), violation)
+    bound = np.abs(beta) >= C - tight
+    violation = np.where(bound, EPSILON - residual * np.sign(beta), violation)
+    # The stopping rule bounds the distance of any two conditions by 1e-3; the intercept
+    # lies in the middle.
+    assert violation.max() <= 0.5e-3 + 2e-5
+    assert inside.any()
+    assert (np.abs(beta) <= tight).any()
+
+
+@pytest.mark.parametrize(("C", "gamma"), PAIRS)
+def test_solutions_are_feasible(solutions, C, gamma):
+    beta = solutions[C, gamma][0].astype(float)
+    np.testing.assert_allclose(beta.sum(axis=0), 0, atol=1e-5 * max(C, 1) * np.sqrt(len(beta)))
+    assert np.abs(beta).max() <= C * (1 + 1e-6)
+
+
+def test_the_objective_is_not_above_that_of_scikit_learn(problem, solutions):
+    """beta' K beta / 2 - beta' y + epsilon |beta|_1, at the pair most pixels choose.
+
+    Against a reference a hundred times tighter; ours at its default tolerance.
+    """
+    z, flux = problem[:2]
+    kernel = rbf(z, z, 0.1)
+    beta = solutions[10.0, 0.1][0].astype(float)
+    for y, ours in zip(flux.T[:10], beta.T, strict=False):
+        svr = SVR(kernel="precomputed", C=10.0, epsilon=EPSILON, tol=1e-5).fit(kernel, y)
+        theirs = np.zeros(len(z))
+        theirs[svr.support_] = svr.dual_coef_[0]
+        objective = [b @ kernel @ b / 2 - b @ y + EPSILON * np.abs(b).sum() for b in (ours, theirs)]
+        assert objective[0] <= objective[1] + 5e-5 * abs(objective[1])
+
+
+def test_targets_within_the_tube_need_no_support_vectors():
+    z = np.random.default_rng(0).normal(size=(20, 4))
+    targets = 3 + np.random.default_rng(1).uniform(-0.04, 0.04, (20, 2))
+    beta, intercept = fit_svr(rbf(z, z, 0.5), targets, 1.0, EPSILON)
+    assert not beta.any()
+    assert (np.abs(targets - intercept) <= EPSILON + 1e-3).all()
+
+
+def test_a_tighter_tolerance_is_kept(problem):
+    z, flux = problem[:2]
+    loose = fit_svr(rbf(z, z, 1.0), flux, 1.0, EPSILON, tol=1e-2)[0]
+    tight = fit_svr(rbf(z, z, 1.0), flux, 1.0, EPSILON, tol=1e-4)[0]
+    default = fit_svr(rbf(z, z, 1.0), flux, 1.0, EPSILON)[0]
+    assert np.abs(tight - default).max() < np.abs(tight - loose).max()
+
+
+def test_values_that_are_not_finite_are_refused():
+    kernel, targets = np.eye(4), np.zeros((4, 2))
+    for bad in (np.nan, np.inf):
+        spoiled = targets.copy()
+        spoiled[2, 1] = bad
+        with pytest.raises(InputError, match="not finite"):
+            fit_svr(kernel, spoiled, 1.0, EPSILON)
+    with pytest.raises(InputError, match="not finite"):
+        fit_svr(kernel * np.nan, targets, 1.0, EPSILON)
+
+
+def test_shapes_that_disagree_are_refused():
+    with pytest.raises(InputError, match="do not belong together"):
+        fit_svr(np.eye(4), np.zeros((5, 2)), 1.0, EPSILON)
+
+
+def test_the_input_is_not_modified(problem):
+    z, flux = problem[:2]
+    kernel = rbf(z, z, 1.0).astype(np.float32)
+    before = kernel.copy(), flux.copy()
+    fit_svr(kernel, flux, 1.0, EPSILON)
+    np.testing.assert_array_equal(kernel, before[0])
+    np.testing.assert_array_equal(flux, before[1])

@@ -1,0 +1,147 @@
+"""Training sets: uniform inside the real boundary, reproducible, and physically what they claim."""
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare, kstest
+
+from slamlib.errors import FileError, InputError
+from slamlib.instruments import C_KMS, get_instrument
+from slamlib.synth.training import VSINI_MAX, TrainingSet, draw_labels, synthesise, training_set
+
+
+@pytest.fixture(scope="module")
+def many_labels(grid):
+    return draw_labels(grid, 8000, np.random.default_rng(5))
+
+
+def strip_edges(grid):
+    columns = list(grid.columns.items())
+    teff = np.array([t for t, _ in columns])
+    low, high = np.array([[loggs[0], loggs[-1]] for _, loggs in columns]).T
+    return teff, low, high
+
+
+def test_labels_lie_between_the_lines_that_join_the_outermost_nodes(grid, many_labels):
+    teff, low, high = strip_edges(grid)
+    assert (many_labels[:, 1] >= np.interp(many_labels[:, 0], teff, low) - 1e-6).all()
+    assert (many_labels[:, 1] <= np.interp(many_labels[:, 0], teff, high) + 1e-6).all()
+    assert ((many_labels[:, 3] >= 0) & (many_labels[:, 3] <= VSINI_MAX)).all()
+
+
+def test_vsini_and_metallicity_are_uniform(many_labels):
+    assert kstest(many_labels[:, 3], "uniform", args=(0, VSINI_MAX)).pvalue > 0.01
+    assert kstest(many_labels[:, 2], "uniform", args=(-1, 1.3)).pvalue > 0.01
+
+
+def test_density_in_the_hr_diagram_is_uniform(grid, many_labels):
+    """Counts in each strip between columns follow its area; within it, log g is spread evenly."""
+    teff, low, high = strip_edges(grid)
+    height = high - low
+    area = (height[1:] + height[:-1]) / 2 * np.diff(teff)
+    counts = np.histogram(many_labels[:, 0], teff)[0]
+    assert chisquare(counts, area / area.sum() * len(many_labels)).pvalue > 0.01
+    bottom = np.interp(many_labels[:, 0], teff, low)
+    top = np.interp(many_labels[:, 0], teff, high)
+    assert kstest((many_labels[:, 1] - bottom) / (top - bottom), "uniform").pvalue > 0.01
+
+
+def test_labels_are_independent_of_each_other(many_labels):
+    correlation = np.corrcoef(many_labels.T)
+    # Teff and log g are tied by the boundary; nothing else is.
+    others = correlation[[0, 0, 1, 1, 2], [2, 3, 2, 3, 3]]
+    assert np.abs(others).max() < 4 / np.sqrt(len(many_labels))
+
+
+def test_same_seed_same_bytes(grid, tmp_path):
+    for name in ("a.npz", "b.npz"):
+        training_set(grid, "LRS", 5, seed=7).save(tmp_path / name)
+    training_set(grid, "LRS", 5, seed=8).save(tmp_path / "c.npz")
+    first, again, other = ((tmp_path / name).read_bytes() for name in ("a.npz", "b.npz", "c.npz"))
+    assert first == again
+    assert first != other
+
+
+def test_save_and_read_round_trip(grid, tmp_path):
+    training = training_set(grid, "MRS", 3, seed=7)
+    training.save(tmp_path / "set.npz")
+    again = TrainingSet.read(tmp_path / "set.npz")
+    np.testing.assert_array_equal(again.labels, training.labels)
+    np.testing.assert_array_equal(again.flux, training.flux)
+    assert (again.instrument, again.seed) == (training.instrument, 7)
+    assert again.flux.dtype == np.float32
+
+
+def damage(content, how):
+    if how == "cut":
+        return content[: len(content) // 2]
+    if how == "empty":
+        return b""
+    if how == "text":
+        return b"not a training set"
+    # A flipped byte: in the data, or in the directory at the end of the archive.
+    position = {"flipped": len(content) // 3, "directory": -60}[how]
+    changed = bytearray(content)
+    changed[position] ^= 0xFF
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("how", ["cut", "empty", "text", "flipped", "directory"])
+def test_damaged_file_is_refused(grid, tmp_path, how):
+    path = tmp_path / "set.npz"
+    training_set(grid, "LRS", 2, seed=1).save(path)
+    path.write_bytes(damage(path.read_bytes(), how))
+    with pytest.raises(FileError, match=r"set\.npz is not a readable training set"):
+        TrainingSet.read(path)
+
+
+def test_files_of_another_kind_are_refused(tmp_path):
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    np.savez(tmp_path / "other.npz", labels=np.zeros((2, 4)))
+    np.savez(tmp_path / "short.npz", labels=np.zeros((2, 4)), flux=np.zeros((2, 9)), instrument="LRS", seed=1)
+    for name in ("array.npy", "other.npz", "short.npz"):
+        with pytest.raises(FileError, match=name):
+            TrainingSet.read(tmp_path / name)
+    with pytest.raises(FileError, match=r"no training set .*absent"):
+        TrainingSet.read(tmp_path / "absent.npz")
+
+
+@pytest.mark.parametrize("name", ["LRS", "MRS"])
+def test_a_spectrum_equals_its_slow_construction(grid, name):
+    """A node's model: profiles summed in real space ten times finer than the grid, then integrated."""
+    instrument, vsini, row = get_instrument(name), 170.0, 231
+    labels = [*(grid.nodes[label][row] for label in ("teff", "logg", "mh")), vsini]
+    over = 10
+    step = grid.dv / over
+    log_wave = grid.log_wave0 + np.arange(grid.flux.shape[1]) * grid.dv / C_KMS
+    fine_log = np.arange(log_wave[0], log_wave[-1], step / C_KMS)
+    fine = np.interp(fine_log, log_wave, grid.flux[row])
+    velocity = step * np.arange(-1500, 1501)
+    root = np.sqrt(np.clip(1 - (velocity / vsini) ** 2, 0, None))
+    rotation = 2 * 0.4 * root + 0.5 * np.pi * 0.6 * root**2
+    gauss = np.exp(-0.5 * (velocity * instrument.resolution * 2.354820045 / C_KMS) ** 2)
+    for kernel in (rotation, gauss):
+        fine = 1 - np.convolve(1 - fine, kernel / kernel.sum(), mode="same")
+    wave = np.exp(fine_log)
+    integral = np.concatenate([[0], np.cumsum((fine[1:] + fine[:-1]) / 2 * np.diff(wave))])
+    low, high = instrument.edges
+    expected = (np.interp(high, wave, integral) - np.interp(low, wave, integral)) / (high - low)
+    np.testing.assert_allclose(synthesise(grid, labels, name)[0], expected, atol=3e-4)
+
+
+def test_training_set_is_the_synthesis_of_its_labels(grid, training):
+    """Made in chunks, each spectrum is as if made alone."""
+    for i in (0, 63, 64, 299):
+        np.testing.assert_allclose(
+            synthesise(grid, training.labels[i], "LRS")[0], training.flux[i], atol=2e-6
+        )
+
+
+def test_bad_labels_are_refused(grid):
+    with pytest.raises(InputError, match="vsini must be finite and >= 0"):
+        synthesise(grid, [20000, 4, 0, -1], "LRS")
+    with pytest.raises(InputError, match="outside the grid"):
+        synthesise(grid, [12000, 4, 0, 10], "LRS")
+    with pytest.raises(InputError, match="unknown instrument 'HRS'"):
+        training_set(grid, "HRS", 2, seed=1)
+    with pytest.raises(InputError, match="at least one star"):
+        draw_labels(grid, 0, np.random.default_rng(1))

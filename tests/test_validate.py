@@ -1,0 +1,118 @@
+"""How good SLAM says it is: scatter and bias, cross-validation, the Cramer-Rao bound."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from slamlib.errors import InputError
+from slamlib.instruments import LRS
+from slamlib.slam.infer import infer
+from slamlib.slam.validate import cramer_rao, cross_validate, noisy, scatter_and_bias
+
+SNRS = (20, 100)
+
+
+@pytest.fixture(scope="module")
+def few(training):
+    """A training set small enough to be cross-validated in a second."""
+    return replace(training, labels=training.labels[:150], flux=training.flux[:150])
+
+
+@pytest.fixture(scope="module")
+def rows(few):
+    table = cross_validate(few, SNRS, np.random.default_rng(2), regressor="krr", n_folds=3)
+    return {(row["snr"], row["label"]): row for row in table}
+
+
+def test_scatter_and_bias_of_known_errors():
+    true = np.zeros((4, 2))
+    predicted = np.array([[1.0, 5], [-1, 5], [1, 5], [-1, 5]])
+    scatter, bias = scatter_and_bias(predicted, true)
+    np.testing.assert_allclose(scatter, [1, 5])
+    np.testing.assert_allclose(bias, [0, 5])
+
+
+def test_scatter_squared_is_bias_squared_plus_variance():
+    rng = np.random.default_rng(0)
+    true, predicted = rng.normal(size=(2, 500, 4))
+    scatter, bias = scatter_and_bias(predicted, true)
+    np.testing.assert_allclose(scatter**2, bias**2 + (predicted - true).var(axis=0))
+
+
+def test_stars_without_labels_do_not_count():
+    predicted = np.array([[1.0, 2], [np.nan, np.nan], [3, 4]])
+    scatter, bias = scatter_and_bias(predicted, np.zeros((3, 2)))
+    np.testing.assert_allclose(bias, [2, 3])
+    np.testing.assert_allclose(scatter, np.sqrt([5, 10]))
+
+
+def test_noise_has_the_stated_snr_and_masked_pixels_no_weight():
+    flux = np.ones((40, LRS.wave.size), np.float32)
+    spoiled, ivar = noisy(flux, 50, LRS.good, np.random.default_rng(0))
+    assert spoiled.std() == pytest.approx(0.02, rel=4 / np.sqrt(2 * flux.size))
+    assert (ivar[:, LRS.good] == 2500).all()
+    assert not ivar[:, ~LRS.good].any()
+    assert (flux == 1).all()
+
+
+def test_cross_validated_scatter_falls_with_snr(rows):
+    for label in ("teff", "logg", "mh", "vsini"):
+        assert rows[100, label]["scatter"] < 0.8 * rows[20, label]["scatter"]
+        assert rows[100, label]["mad"] < rows[20, label]["mad"]
+        assert abs(rows[20, label]["bias"]) < rows[20, label]["scatter"]
+
+
+def test_cross_validation_table_says_what_was_done(rows):
+    row = rows[20, "teff"]
+    assert (row["instrument"], row["n_train"], row["regressor"]) == ("LRS", 150, "krr")
+    assert row["n"] == 150
+    assert len(rows) == len(SNRS) * 4
+
+
+def test_no_spectrum_is_labelled_by_a_model_that_has_seen_it(few, rows, krr_slam):
+    """A model that has seen them all is better than cross-validation says."""
+    flux, ivar = noisy(few.flux, 100, LRS.good, np.random.default_rng(2))
+    seen = scatter_and_bias(infer(krr_slam, flux, ivar).labels, few.labels)[0]
+    held_out = [rows[100, label]["scatter"] for label in ("teff", "logg", "mh", "vsini")]
+    assert (seen < 0.8 * np.array(held_out)).all()
+
+
+def test_max_stars_limits_the_work_evenly(few):
+    table = cross_validate(few, (50,), np.random.default_rng(2), regressor="krr", n_folds=3, max_stars=30)
+    assert (table["n"] == 30).all()
+
+
+def test_cross_validation_is_reproducible(few, rows):
+    again = cross_validate(few, SNRS, np.random.default_rng(2), regressor="krr", n_folds=3)
+    for row in again:
+        assert row["scatter"] == pytest.approx(rows[row["snr"], row["label"]]["scatter"], rel=1e-6)
+
+
+def test_cramer_rao_bound_falls_as_one_over_snr(krr_slam, unseen):
+    low, high = (cramer_rao(krr_slam, unseen.labels[:20], snr**2 * LRS.good) for snr in (20.0, 100.0))
+    np.testing.assert_allclose(low, 5 * high, rtol=1e-5)
+
+
+def test_cramer_rao_bound_equals_a_numerical_fisher_matrix(krr_slam, unseen):
+    """Derivatives by central differences, the textbook sum over pixels, a direct inverse."""
+    ivar = 1e4 * LRS.good
+    for labels, bound in zip(unseen.labels[:5], cramer_rao(krr_slam, unseen.labels[:5], ivar), strict=True):
+        unit = krr_slam.training_labels_.std(axis=0)
+        step = 0.02 * np.diag(unit)
+        slope = (krr_slam.predict(labels + step) - krr_slam.predict(labels - step)).astype(float) / 0.04
+        fisher = np.einsum("ap,bp,p->ab", slope, slope, ivar)
+        np.testing.assert_allclose(bound, np.sqrt(np.diag(np.linalg.inv(fisher))) * unit, rtol=0.02)
+
+
+def test_the_bound_is_below_the_errors_of_a_fit(krr_slam, unseen):
+    """A fit also carries the model's own variance."""
+    flux = krr_slam.predict(unseen.labels)
+    ivar = np.broadcast_to(1e4 * LRS.good, flux.shape)
+    result = infer(krr_slam, flux, ivar)
+    assert (cramer_rao(krr_slam, result.labels, ivar) < result.errors).all()
+
+
+def test_pixels_that_determine_nothing_are_refused(krr_slam, unseen):
+    with pytest.raises(InputError, match="do not determine all labels"):
+        cramer_rao(krr_slam, unseen.labels[:2], np.zeros(LRS.wave.size))
