@@ -6,7 +6,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table, hstack, vstack
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.files import code_digest, read_ecsv, write_ecsv

@@ -149,6 +149,7 @@ def _kernel_environment():
         os.environ.update(
             thread_environment(n_cores()),
             PYTHONHASHSEED="0",
+            TQDM_MININTERVAL="60",  # each redrawn bar would stay in the notebook as a line
             SOURCE_DATE_EPOCH="0",  # matplotlib would stamp the hour into each PDF
             IPYTHONDIR=scratch,
             JUPYTER_RUNTIME_DIR=scratch,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Column, Table
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, NAMES

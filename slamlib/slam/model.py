@@ -92,7 +92,7 @@ class Slam:
         C=(0.1, 1.0, 10.0),
         gamma=(0.1, 1.0),
         epsilon=0.05,
-        ridge=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
+        ridge=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
         n_folds=5,
         n_search=1000,
         seed=0,

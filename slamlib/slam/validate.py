@@ -2,7 +2,7 @@
 
 import numpy as np
 from astropy.table import Table, vstack
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, NAMES

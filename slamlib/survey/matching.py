@@ -7,14 +7,14 @@ it does not.
 """
 
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
 from slamlib.survey.prepare import normalise
 
 
-def match_continuum(flux, instrument, snr, rng, progress=False):
+def match_continuum(flux, instrument, snr, rng, draws=3, progress=False):
     """Divide noise-free model spectra by the pseudo-continuum they would have when observed.
 
     The continuum is fitted to the spectrum with a realistic slope and noise, since its
@@ -28,6 +28,9 @@ def match_continuum(flux, instrument, snr, rng, progress=False):
     snr : float
         Signal-to-noise ratio per pixel during the fit.
     rng : numpy.random.Generator
+    draws : int
+        Spectra of different noise and slope whose divided fluxes are averaged, since one
+        fit wanders with its noise.
     progress : bool
 
     Returns
@@ -57,11 +60,14 @@ def match_continuum(flux, instrument, snr, rng, progress=False):
     for i in tqdm(
         range(len(flux)), disable=not progress, desc=f"continuum {instrument.name}", unit="spectrum"
     ):
-        # The slope of a hot star under the dust of a random amount, blue to red.
-        slope = (wide.wave / wide.wave.mean()) ** rng.uniform(-4.0, 1.0)
-        observed = slope * (flux[i] + rng.normal(0, 1 / snr, wide.wave.size))
-        divided, _ = normalise(wide.wave, observed, ivar, instrument)
-        matched[i] = (slope * flux[i] * divided / observed)[inner]
+        correction = np.zeros(wide.wave.size)
+        for _ in range(draws):
+            # The slope of a hot star under the dust of a random amount, blue to red.
+            slope = (wide.wave / wide.wave.mean()) ** rng.uniform(-4.0, 1.0)
+            observed = slope * (flux[i] + rng.normal(0, 1 / snr, wide.wave.size))
+            divided, _ = normalise(wide.wave, observed, ivar, instrument)
+            correction += slope * divided / observed / draws
+        matched[i] = (flux[i] * correction)[inner]
     return matched
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from astropy.table import vstack
 from joblib import Parallel, delayed
 from scipy.interpolate import RBFInterpolator
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.files import atomic, code_digest, write_ecsv

@@ -165,12 +165,12 @@ def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):
     jobs = Parallel(n_jobs=min(n_jobs, max(len(chunks), 1)), return_as="generator")(
         delayed(_read_chunk)(chunk, instrument, rv) for chunk in chunks
     )
-    with tqdm(total=len(paths), unit="spectrum", disable=not progress) as bar:
+    with tqdm(total=len(paths), unit="spectrum", disable=not progress) as done:
         for chunk_flux, chunk_ivar, chunk_rows in jobs:
             here = slice(len(rows), len(rows) + len(chunk_rows))
             flux[here], ivar[here] = chunk_flux, chunk_ivar
             rows += chunk_rows
-            bar.update(len(chunk_rows))
+            done.update(len(chunk_rows))
     return flux, ivar, _table(rows)
 
 
