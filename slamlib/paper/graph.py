@@ -55,7 +55,12 @@ GRAPH = (
     Notebook("01_training_set", products=("training_LRS.npz", "training_MRS.npz"), figures=("fig02",)),
     Notebook("02_train_slam", ("01_training_set",), products=("slam_LRS.npz", "slam_MRS.npz")),
     Notebook("03_cross_validation", ("01_training_set",), products=("cv.ecsv",), figures=("fig03",)),
-    Notebook("04_sample_size", ("01_training_set",), products=("sample_size.ecsv",), figures=("fig04",)),
+    Notebook(
+        "04_sample_size",
+        ("01_training_set", "03_cross_validation"),
+        products=("sample_size.ecsv",),
+        figures=("fig04",),
+    ),
     Notebook(
         "05_lamost_spectra",
         ("02_train_slam",),
