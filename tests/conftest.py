@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy.table import Table
 
+from slamlib.instruments import LRS
+from slamlib.paper.templates import velocity_templates
 from slamlib.slam.model import Slam
+from slamlib.survey.matching import match_continuum
 from slamlib.survey.mock import SpectrumLibrary
 from slamlib.synth.grid import ModelGrid
-from slamlib.synth.training import training_set
+from slamlib.synth.training import draw_labels, synthesise, training_set
 from slamlib.threads import blas_threads
 
 EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"
@@ -79,3 +83,28 @@ def thin_slam(training):
 def svr_slam(training):
     """Support vectors, searched and fitted, on every hundredth LRS pixel."""
     return Slam("svr").fit(training.labels[:120], training.flux[:120, ::100])
+
+
+@pytest.fixture(scope="session")
+def matched_krr(grid):
+    """Give a function that trains kernel ridge on n spectra divided by the survey's continuum."""
+
+    def train(instrument, n):
+        rng = np.random.default_rng(7)
+        labels = draw_labels(grid, n, rng)
+        spectra = synthesise(grid, labels, instrument.widened())
+        flux = match_continuum(spectra, instrument, 200, rng, draws=1)
+        return Slam("krr", n_search=500).fit(labels, flux)
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def matched_slam(matched_krr):
+    """Trained on 800 LRS spectra: good enough for real stars."""
+    return matched_krr(LRS, 800)
+
+
+@pytest.fixture(scope="session")
+def lrs_templates(grid):
+    return velocity_templates(grid, LRS)

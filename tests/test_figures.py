@@ -417,3 +417,10 @@ def test_figures_leave_their_data_untouched():
     figures.fig09_lrs_vs_mrs(common, True)
     for before, after in zip(copies, (table, common), strict=True):
         assert before.pformat() == after.pformat()
+
+
+def test_a_figure_without_data_says_why(tmp_path):
+    text = "no star was observed by both LRS and MRS"
+    figure = figures.fig_no_data(text)
+    assert [t.get_text() for t in figure.texts] == [text]
+    assert figures.save(figure, tmp_path, "fig09").stat().st_size > 1000

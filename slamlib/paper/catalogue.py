@@ -2,6 +2,7 @@
 
 import hashlib
 
+import joblib
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.files import code_digest, read_ecsv, write_ecsv
+from slamlib.instruments import get_instrument
 from slamlib.labels import NAMES
 from slamlib.slam.infer import infer
 from slamlib.survey.prepare import read_many
@@ -35,7 +37,7 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
         ``inside(labels3) -> bool``: inside the model grid.
     folder : Path
         Where finished parts are kept; a second call takes up what the first has done,
-        unless the files, the models or slamlib changed.
+        unless the files (by name, size and date), the models, `rv` or slamlib changed.
     progress : bool
 
     Returns
@@ -44,12 +46,14 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
         What the files say (file, obsid, ra, dec, mjd, snr, rv, ...), the labels, their
         errors, flag, status and reason; rows in the order of `paths`.
     """
-    recipe = code_digest().encode() + b"".join(path.read_bytes() for path, _ in slams.values())
+    instrument = get_instrument(instrument).name
+    recipe = (code_digest() + joblib.hash((rv, list(slams)))).encode()
+    recipe += b"".join(path.read_bytes() for path, _ in slams.values())
     parts = []
     starts = range(0, len(paths), _PART)
     for start in tqdm(starts, desc=f"{instrument} labels", unit="part", disable=not progress):
         some = paths[start : start + _PART]
-        stats = [(path.name, path.stat().st_size if path.exists() else -1) for path in some]
+        stats = [(path.name, *_size_and_date(path)) for path in some]
         digest = hashlib.sha256(recipe + repr(stats).encode()).hexdigest()[:16]
         kept = folder / f"{instrument}-{digest}.ecsv"
         if not kept.exists():
@@ -60,6 +64,13 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
     if not parts:
         raise InputError(f"no {instrument} spectrum to label; put files into data/raw/ or use source='mock'")
     return vstack(parts, metadata_conflicts="silent")
+
+
+def _size_and_date(path):
+    if not path.exists():
+        return -1, 0
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _label_part(paths, instrument, slams, rv, inside):
@@ -98,6 +109,8 @@ def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",)):
         quoted) and outliers (fraction beyond 5 quoted errors).
     """
     row = {obsid: i for i, obsid in enumerate(truth["obsid"])}
+    # A file that could not be read has no obsid.
+    catalogue = catalogue[[obsid in row for obsid in catalogue["obsid"]]]
     true = truth[[row[obsid] for obsid in catalogue["obsid"]]]
     rows = []
     for suffix in suffixes:

@@ -8,7 +8,7 @@ from slamlib.paper.figures_compare import fig08_hrs, fig09_lrs_vs_mrs
 from slamlib.paper.figures_labels import fig07_hr_diagram, fig10_corner
 from slamlib.paper.figures_models import fig02_training_set, fig03_cross_validation, fig04_sample_size
 from slamlib.paper.figures_spectra import fig01_spectra, fig_fit
-from slamlib.paper.style import save
+from slamlib.paper.style import fig_no_data, save
 
 __all__ = [
     "fig01_spectra",
@@ -20,5 +20,6 @@ __all__ = [
     "fig09_lrs_vs_mrs",
     "fig10_corner",
     "fig_fit",
+    "fig_no_data",
     "save",
 ]

@@ -70,6 +70,14 @@ def note_simulated(axes):
     axes.set_title(SIMULATED_NOTE, loc="right", fontsize=8, fontstyle="italic", color=BLUE)
 
 
+@apj_style()
+def fig_no_data(text):
+    """Draw a figure that says why there is nothing to draw."""
+    figure = new_figure(COLUMN, 1.0)
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
 def require_columns(table, names, what):
     """Check that a table (or a dict of arrays) has every column that a figure needs.
 
