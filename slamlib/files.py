@@ -68,8 +68,12 @@ def read_ecsv(path):
         If the file is missing or is no ECSV table.
     """
     try:
-        return Table.read(path, format="ascii.ecsv", fill_values=[])
+        table = Table.read(path, format="ascii.ecsv")
     except FileNotFoundError:
         raise FileError(f"no table {path}; run the notebook that makes it first") from None
     except (OSError, ValueError, TypeError) as error:
         raise FileError(f"{path} is not a readable ECSV table ({error}); delete it and remake it") from error
+    for name in table.colnames:
+        if table[name].dtype.kind == "U" and hasattr(table[name], "mask"):
+            table[name] = table[name].filled("")
+    return table

@@ -20,7 +20,9 @@ def claims():
 
 def catalogue(obsid, teff, logg, flag):
     n = len(obsid)
-    return Table({"obsid": obsid, "teff": teff, "logg": logg, "flag": flag, "mh": [0.1] * n, "vsini": [50.0] * n})
+    return Table(
+        {"obsid": obsid, "teff": teff, "logg": logg, "flag": flag, "mh": [0.1] * n, "vsini": [50.0] * n}
+    )
 
 
 @pytest.fixture

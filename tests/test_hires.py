@@ -7,8 +7,8 @@ import pytest
 from astropy.io import fits
 
 from slamlib.errors import FileError, InputError
-from slamlib.instruments import LRS
-from slamlib.survey.hires import degrade, read_hires
+from slamlib.instruments import INSTRUMENTS, LRS
+from slamlib.survey.hires import degrade, read_hires, to_lamost
 from slamlib.survey.spectrum import air_from_vacuum, to_instrument
 
 SAMPLE = Path(__file__).parents[2] / "shared" / "samples" / "hires" / "HD886_elodie.fits"
@@ -82,6 +82,64 @@ def test_nan_spreads_no_further_than_the_kernel():
     lost = new[np.isnan(out)]
     assert lost.size > 0
     assert abs(lost - wave[1200]).max() < 4.2 * 4861 / 7500 / 2.35
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_a_gaussian_line_gets_the_width_lamost_would_give_it(name):
+    """The widths of line, spectrographs and pixel add in squares; the strength stays."""
+    instrument, centre = INSTRUMENTS[name], 5200.0
+    narrow = centre / 42000 / 2.354820045
+    wave = np.arange(4900.0, 6900.0, 0.02)
+    flux = 1 - 0.5 * np.exp(-0.5 * ((wave - centre) / narrow) ** 2)
+    seen = to_lamost(wave, flux, 42000, instrument, 100)
+    depth = np.where(np.abs(seen.wave - centre) < 10, 1 - seen.flux, 0)
+    step = instrument.arms[0][2]
+    assert depth.sum() * step == pytest.approx(0.5 * narrow * np.sqrt(2 * np.pi), rel=2e-3)
+    variance = np.sum(depth * (seen.wave - centre) ** 2) / depth.sum()
+    assert np.sum(depth * seen.wave) / depth.sum() == pytest.approx(centre, abs=0.01)
+    expected = (centre / instrument.resolution / 2.354820045) ** 2 + step**2 / 12
+    assert np.sqrt(variance) == pytest.approx(np.sqrt(expected), rel=5e-3)
+
+
+def test_pixels_that_the_spectrum_does_not_cover_are_masked():
+    wave = np.arange(4200.0, 6500.0, 0.05)
+    header = {"file": "star"}
+    seen = to_lamost(wave, np.ones(wave.size), 42000, LRS, 100, header)
+    np.testing.assert_array_equal(seen.wave, LRS.widened().wave)
+    outside = (seen.wave < 4201) | (seen.wave > 6499)
+    inside = (seen.wave > 4202) & (seen.wave < 6498)
+    assert seen.mask[outside].all()
+    assert not seen.mask[inside].any()
+    np.testing.assert_array_equal(seen.ivar == 0, seen.mask)
+    np.testing.assert_allclose(seen.ivar[inside], 100**2, rtol=1e-6)
+    assert seen.header == header
+    assert seen.header is not header
+
+
+def test_pixels_without_flux_are_masked_and_spoil_no_other():
+    wave = np.arange(3800.0, 7100.0, 0.05)
+    flux = np.ones(wave.size)
+    gap = (wave > 5000) & (wave < 5010)
+    flux[gap] = np.nan
+    flux[np.abs(wave - 4500.02).argmin()] = np.nan
+    before = flux.copy()
+    seen = to_lamost(wave, flux, 42000, LRS, 100)
+    np.testing.assert_array_equal(flux, before)
+    assert np.isfinite(seen.flux).all()
+    assert seen.mask[(seen.wave > 5000) & (seen.wave < 5010)].all()
+    assert seen.mask[np.abs(seen.wave - 4500.02).argmin()]
+    lost = seen.wave[seen.mask]
+    assert ((np.abs(lost - 5005) < 7) | (np.abs(lost - 4500) < 2)).all()
+    np.testing.assert_allclose(seen.flux[~seen.mask], 1, rtol=1e-9)
+
+
+def test_the_flux_unit_changes_nothing_but_the_unit():
+    wave = np.arange(3800.0, 7100.0, 0.1)
+    flux = 1 - 0.5 * np.exp(-0.5 * ((wave - 4861) / 5) ** 2)
+    one, other = (to_lamost(wave, scale * flux, 42000, LRS, 80) for scale in (1, 1e-12))
+    np.testing.assert_allclose(other.flux, 1e-12 * one.flux, rtol=1e-9)
+    np.testing.assert_allclose(other.ivar * other.flux**2, one.ivar * one.flux**2, rtol=1e-9)
+    np.testing.assert_allclose((one.ivar * one.flux**2)[~one.mask], 80**2, rtol=1e-9)
 
 
 def test_sharpening_is_refused():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
-from slamlib.instruments import INSTRUMENTS, LRS, MRS
+from slamlib.instruments import LRS, MRS
 from slamlib.survey.matching import match_continuum
 from slamlib.survey.mock import draw_survey, simulate
 from slamlib.survey.prepare import prepare
@@ -25,7 +25,7 @@ def matched(flux, instrument=LRS, seed=3, **options):
     return match_continuum(flux, instrument, SNR, np.random.default_rng(seed), **options)
 
 
-@pytest.mark.parametrize("instrument", INSTRUMENTS.values(), ids=str.lower)
+@pytest.mark.parametrize("instrument", [LRS, MRS], ids=["LRS", "MRS"])
 def test_a_flat_spectrum_stays_one_on_the_instruments_pixels(instrument):
     flux = matched(np.ones((2, instrument.widened().wave.size), np.float32), instrument)
     assert flux.shape == (2, instrument.wave.size)
@@ -48,7 +48,7 @@ def test_each_line_stays_on_its_pixel(instrument):
 
 @pytest.fixture(scope="module")
 def observed(isochrones, grid, library):
-    """The same three stars through the simulated survey, at SNR 300, with no dust and no interstellar bands."""
+    """The same three stars through the simulated survey at SNR 300, without dust and its bands."""
     rows = draw_survey({"LRS": 3, "MRS": 1}, 0, isochrones, grid.contains, np.random.default_rng(5))[:3]
     for name, values in zip(("teff", "logg", "mh", "vsini"), LABELS.T, strict=True):
         rows[name] = values

@@ -44,4 +44,4 @@ def test_the_template_most_like_the_star_is_chosen(seen):
     _, templates, star = seen
     found = templates.measure(*star(40.0, np.random.default_rng(9)))
     assert found.template // 3 in (2, 3)
-    assert found.peak > 0.9
+    assert found.peak > 0.85

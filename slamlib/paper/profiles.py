@@ -55,9 +55,9 @@ class Profile:
 QUICK = Profile(
     name="quick",
     takes="about 5 minutes",
-    n_train={"LRS": 300, "MRS": 500},
+    n_train={"LRS": 400, "MRS": 500},
     n_labels={"LRS": 1000, "MRS": 1000},
-    sample_sizes={"LRS": (150, 300), "MRS": (100, 300, 500)},
+    sample_sizes={"LRS": (150, 400), "MRS": (100, 250, 500)},
     n_folds=5,
     snrs=(20, 40, 60, 80, 100),
     n_search={"svr": 150, "krr": 500},

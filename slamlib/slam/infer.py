@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Column, Table
+from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, NAMES
+from slamlib.threads import blas_threads, n_cores
 
 # How far beyond the range of the training labels a solution may lie, as a fraction of that
 # range: stars outside the grid shall be seen to be outside, not pile up on its edge.
@@ -79,7 +81,7 @@ def default_bounds(slam):
     return bounds
 
 
-def infer(slam, flux, ivar, inside=None, bounds=None, max_steps=60, chunk=256, progress=False):
+def infer(slam, flux, ivar, inside=None, bounds=None, max_steps=200, chunk=64, progress=False):
     """Find the labels that minimise chi-square, by Levenberg-Marquardt over a batch of stars.
 
     The variance of a pixel is that of the observation plus the cross-validated variance of
@@ -120,18 +122,26 @@ def infer(slam, flux, ivar, inside=None, bounds=None, max_steps=60, chunk=256, p
     labels, covariance = np.full((m, 4), np.nan), np.full((m, 4, 4), np.nan)
     chi2, n_pix, status = np.full(m, np.nan), (ivar > 0).sum(axis=1), np.full(m, "no data", dtype="U11")
     usable = np.flatnonzero(n_pix > len(NAMES))
-    for first in tqdm(range(0, len(usable), chunk), disable=not progress, desc="labels", unit="chunk"):
-        stars = usable[first : first + chunk]
+    z_bounds = slam.standardise(bounds)
+
+    def label(stars):
         target, weight = standardise_spectra(slam, flux[stars], ivar[stars])
-        start = templates[_nearest(target, weight, template_flux)]
-        z_bounds = slam.standardise(bounds)
+        start = slam.standardise(templates[_nearest(target, weight, template_flux)])
         z, fisher, chi2[stars], converged = _minimise(
-            slam, target, weight, np.clip(slam.standardise(start), *z_bounds), z_bounds, max_steps
+            slam, target, weight, np.clip(start, *z_bounds), z_bounds, max_steps
         )
         labels[stars] = slam.label_mean_ + slam.label_scale_ * z
         covariance[stars] = _inverse(fisher) * np.outer(slam.label_scale_, slam.label_scale_)
         edge = ((z <= z_bounds[0]) | (z >= z_bounds[1])).any(axis=1)
         status[stars] = np.where(~converged, "unconverged", np.where(edge, "edge", "ok"))
+
+    chunks = [usable[first : first + chunk] for first in range(0, len(usable), chunk)]
+    # Chunks side by side, one BLAS thread each: many small products leave threads of BLAS idle,
+    # and on a busy machine waiting for one another.
+    with blas_threads(1), tqdm(total=len(chunks), disable=not progress, desc="labels", unit="chunk") as bar:
+        pool = Parallel(n_jobs=n_cores(), backend="threading", return_as="generator_unordered")
+        for _ in pool(delayed(label)(stars) for stars in chunks):
+            bar.update()
     chi2 /= np.maximum(n_pix - len(NAMES), 1)
     return Inference(labels, covariance, chi2, n_pix, status, _inside(slam, labels, inside))
 

@@ -1,0 +1,261 @@
+"""From files to a catalogue: bad files cost a row, finished parts are kept, recovery is counted right."""
+
+import shutil
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table, vstack
+
+from slamlib.errors import InputError
+from slamlib.instruments import LRS
+from slamlib.labels import NAMES
+from slamlib.paper import catalogue
+from slamlib.paper.catalogue import common_stars, label_survey, recovery
+from slamlib.survey.mock import draw_survey, write_survey
+
+N_STARS, SNR = 40, 100.0
+
+
+@pytest.fixture(scope="module")
+def truth(isochrones, grid):
+    drawn = draw_survey({"LRS": N_STARS, "MRS": 1}, 0, isochrones, grid.contains, np.random.default_rng(21))
+    drawn = drawn[drawn["instrument"] == "LRS"]
+    drawn["snr"] = SNR
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def survey(truth, library, grid, tmp_path_factory):
+    """The folder of a small simulated survey."""
+    folder = tmp_path_factory.mktemp("survey")
+    write_survey(truth, library, grid, folder, seed=6, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def saved(matched_slam, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "slam.npz"
+    matched_slam.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def label(saved, matched_slam, lrs_templates, grid):
+    """Give `label_survey` with everything but the files and the folder filled in."""
+
+    def run(paths, folder, path=saved, rv=lrs_templates, slams=None, instrument="LRS"):
+        slams = slams or {"slam": (path, matched_slam)}
+        return label_survey(paths, instrument, slams, rv, grid.contains, folder, progress=False)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def labelled(survey, truth, label, tmp_path_factory):
+    return label([survey / file for file in truth["file"]], tmp_path_factory.mktemp("parts"))
+
+
+@pytest.fixture
+def few(survey, truth, tmp_path):
+    """Paths of three good files in a folder of their own."""
+    for file in truth["file"][:3]:
+        shutil.copy(survey / file, tmp_path / file)
+    return [tmp_path / file for file in truth["file"][:3]]
+
+
+# --- labels
+
+
+def test_simulated_stars_inside_the_grid_get_their_labels_back(labelled, truth):
+    assert list(labelled["file"]) == list(truth["file"])
+    found = recovery(labelled, truth, "LRS", snr=60)
+    assert (found["n"] >= 15).all()
+    typical = {row["label"]: row["mad"] for row in found}
+    offset = {row["label"]: abs(row["bias"]) for row in found}
+    for name, limit in {"teff": 500, "logg": 0.08, "mh": 0.12, "vsini": 20}.items():
+        assert typical[name] < limit
+        assert offset[name] < limit
+
+
+def test_stars_outside_the_grid_are_seen_to_be_outside(labelled, truth):
+    outside = truth["group"] != "OB"
+    assert outside.sum() >= 15
+    assert np.mean(labelled["flag"][outside] == "I") <= 0.1
+    assert np.mean(labelled["flag"][~outside] == "I") >= 0.8
+
+
+def test_velocities_of_ob_stars_are_recovered(labelled, truth):
+    ob = truth["group"] == "OB"
+    assert np.median(np.abs(labelled["rv"] - truth["rv"])[ob]) < 6
+
+
+def test_a_second_model_adds_columns_of_its_own_name(few, label, saved, matched_slam, tmp_path):
+    slams = {"slam": (saved, matched_slam), "svr": (saved, matched_slam)}
+    table = label(few, tmp_path / "parts", slams=slams)
+    for name in (*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"):
+        np.testing.assert_array_equal(table[f"{name}_svr"], table[name])
+
+
+# --- bad files
+
+
+def test_each_bad_file_costs_one_row_with_its_reason_and_the_order_is_kept(few, label, labelled, tmp_path):
+    good, cut, other = few
+    cut.write_bytes(cut.read_bytes()[:3000])
+    text = tmp_path / "note.fits.gz"
+    text.write_text("this is no spectrum\n" * 50)
+    blank = tmp_path / "blank.fits.gz"
+    with fits.open(other) as hdus:
+        # The pipeline's mask of what is bad in all exposures, set everywhere.
+        hdus[0].data[3] = 1
+        hdus.writeto(blank)
+    missing = tmp_path / "missing.fits.gz"
+    paths = [cut, good, text, missing, blank, other]
+    table = label(paths, tmp_path / "parts")
+    assert list(table["file"]) == [path.name for path in paths]
+    usable = np.array([False, True, False, False, False, True])
+    np.testing.assert_array_equal(table["reason"] == "", usable)
+    np.testing.assert_array_equal(table["status"] == "no data", ~usable)
+    assert np.isnan(np.array([table[name][~usable] for name in NAMES])).all()
+    assert not (table["flag"][~usable] == "I").any()
+    assert all(table["file"][i] in table["reason"][i] for i in np.flatnonzero(~usable))
+    for i, words in ((0, "truncated"), (2, "FITS"), (3, "missing"), (4, "every pixel is masked")):
+        assert words in table["reason"][i]
+    # The good ones are what they are without bad neighbours.
+    expected = labelled[[0, 2]]
+    for name in NAMES:
+        np.testing.assert_allclose(table[name][usable], expected[name], rtol=1e-3, atol=1e-2)
+
+
+def test_bad_files_do_not_spoil_the_recovery(labelled, truth):
+    bad = labelled[:1].copy()
+    bad["obsid"], bad["teff"], bad["status"] = 0, np.nan, "no data"
+    with_bad = recovery(vstack([bad, labelled]), truth, "LRS")
+    assert with_bad.pformat(max_lines=-1) == recovery(labelled, truth, "LRS").pformat(max_lines=-1)
+
+
+def test_no_file_at_all_is_refused(label, tmp_path):
+    with pytest.raises(InputError, match="no LRS spectrum to label"):
+        label([], tmp_path)
+
+
+# --- kept parts
+
+
+class WorkedError(Exception):
+    """Labels were computed anew."""
+
+
+@pytest.fixture
+def no_more_work(monkeypatch):
+    def infer(*arguments, **options):
+        raise WorkedError
+
+    def forbid():
+        monkeypatch.setattr(catalogue, "infer", infer)
+
+    return forbid
+
+
+def test_a_second_call_takes_up_what_the_first_has_done(few, label, tmp_path, no_more_work):
+    first = label(few, tmp_path / "parts")
+    no_more_work()
+    second = label(few, tmp_path / "parts", instrument=LRS)
+    assert second.colnames == first.colnames
+    for name in first.colnames:
+        np.testing.assert_array_equal(first[name], second[name])
+        assert first[name].unit == second[name].unit
+
+
+def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch, no_more_work):
+    monkeypatch.setattr(catalogue, "_PART", 1)
+    one_by_one = label(few, tmp_path / "parts")
+    parts = sorted((tmp_path / "parts").glob("*.ecsv"), key=lambda path: path.stat().st_mtime_ns)
+    assert len(parts) == 3
+    parts[1].unlink()
+    again = label(few, tmp_path / "parts")
+    assert again.pformat(max_lines=-1, max_width=-1) == one_by_one.pformat(max_lines=-1, max_width=-1)
+    parts[2].unlink()
+    no_more_work()
+    label(few[:2], tmp_path / "parts")
+    with pytest.raises(WorkedError):
+        label(few, tmp_path / "parts")
+
+
+@pytest.mark.parametrize("changed", ["model", "rv", "file"])
+def test_parts_made_from_something_else_are_not_reused(changed, few, label, saved, tmp_path, no_more_work):
+    label(few, tmp_path / "parts")
+    no_more_work()
+    options = {}
+    if changed == "model":
+        options["path"] = tmp_path / "other.npz"
+        options["path"].write_bytes(saved.read_bytes() + b" ")
+    elif changed == "rv":
+        options["rv"] = 0.0
+    else:
+        # Of the same size.
+        few[0].write_bytes(few[0].read_bytes()[::-1])
+    with pytest.raises(WorkedError):
+        label(few, tmp_path / "parts", **options)
+
+
+# --- recovery
+
+
+def test_recovery_is_that_computed_by_hand():
+    n = 6
+    true = Table({"obsid": np.arange(n), "group": ["OB"] * 5 + ["late B"], "snr": [99.0] * 4 + [60.0, 99.0]})
+    found = Table({"obsid": np.arange(n), "status": ["ok", "edge", "ok", "unconverged", "ok", "ok"]})
+    errors = [3.0, 1.0, -1.0, 500.0, 700.0, 900.0]
+    for scale, name in enumerate(NAMES, start=1):
+        true[name] = 10.0
+        found[name] = 10.0 + scale * np.array(errors)
+        found[f"e_{name}"] = scale * np.array([0.5, 1.0, 2.0, 9.0, 9.0, 9.0])
+    # The catalogue's order is not the truth's.
+    table = recovery(found[::-1], true, "MRS")
+    assert list(table["label"]) == list(NAMES)
+    assert set(table["instrument"]) == {"MRS"}
+    for scale, row in enumerate(table, start=1):
+        # Stars 0, 1 and 2 count: errors 3, 1, -1, quoted 0.5, 1, 2.
+        assert row["n"] == 3
+        assert row["scatter"] == pytest.approx(scale * np.sqrt(11 / 3))
+        assert row["bias"] == pytest.approx(scale * 1.0)
+        assert row["mad"] == pytest.approx(scale * 1.4826 * 2)
+        assert row["error"] == pytest.approx(scale * 1.0)
+        assert row["outliers"] == pytest.approx(1 / 3)
+
+
+# --- stars of both instruments
+
+
+def placed(obsid, ra, dec, teff=None):
+    table = Table({"obsid": obsid, "ra": ra, "dec": dec, "snr": [99.0] * len(obsid)})
+    table["flag"] = ["I"] * len(obsid)
+    for name in NAMES:
+        table[name] = 1000.0 + np.array(obsid)
+        table[f"e_{name}"] = 1.0
+    if teff is not None:
+        table["teff"] = teff
+    return table
+
+
+def test_stars_are_paired_by_place_whatever_their_number_and_order():
+    second = 1 / 3600
+    # Star 3 is 4 arcsec off, star 4 has no label, star 5 no place.
+    lrs = placed(
+        [1, 2, 3, 4, 5], [10.0, 359.99999, 30, 40, np.nan], [60.0, 0, 0, 0, 0], [1, 2, 3, np.nan, 5.0]
+    )
+    mrs = placed([12, 11, 13, 14], [0.00001, 10 + 2.5 * second, 30 + 4 * second, 40], [0, 60.0, 0, 0])
+    pairs = common_stars(lrs, mrs)
+    # At declination 60 deg 2.5 arcsec of right ascension are 1.25 arcsec on the sky.
+    assert [tuple(row) for row in pairs["obsid_lrs", "obsid_mrs"]] == [(1, 11), (2, 12)]
+    np.testing.assert_array_equal(pairs["logg_mrs"], [1011, 1012])
+    np.testing.assert_array_equal(pairs["e_vsini_lrs"], 1)
+    assert len(common_stars(lrs, mrs, radius=5.0)) == 3
+
+
+def test_an_instrument_without_labelled_stars_is_refused():
+    star = placed([1], [1.0], [1.0])
+    with pytest.raises(InputError, match="both have labelled stars"):
+        common_stars(star, placed([2], [1.0], [1.0], [np.nan]))

@@ -1,0 +1,308 @@
+"""What the notebooks make at quick size: every promised file, and the claims of the paper in kind.
+
+`make test` runs the notebooks before the tests; pytest alone takes what lies in build/.
+"""
+
+import contextlib
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from astropy.table import Table
+from matplotlib.image import imread
+
+from slamlib.instruments import INSTRUMENTS
+from slamlib.labels import NAMES
+from slamlib.paper.graph import GRAPH, find
+from slamlib.paper.run import Run
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = [notebook.name for notebook in GRAPH]
+BY_INSTRUMENT = pytest.mark.parametrize("instrument", INSTRUMENTS)
+BY_LABEL = pytest.mark.parametrize("label", NAMES)
+BY_REGRESSOR = pytest.mark.parametrize("regressor", ["svr", "krr"])
+
+
+def source(name):
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+
+
+@pytest.fixture(scope="module")
+def run():
+    with contextlib.chdir(ROOT):
+        quick = Run("quick")
+        built = quick.build.is_dir()
+    if not built:
+        message = (
+            f"no {quick.build.relative_to(ROOT)}: run `make test`, or `make notebooks PROFILE=quick` first"
+        )
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return quick
+
+
+def read(path):
+    """Read a table; empty text stays empty, or what is masked would drop out of every mean."""
+    table = Table.read(path, format="ascii.ecsv")
+    for column in table.columns.values():
+        if column.dtype.kind == "U" and hasattr(column, "mask"):
+            table[column.name] = column.filled("")
+    return table
+
+
+# --- the notebooks themselves
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_each_opens_with_what_it_makes_teaches_needs_and_takes(name):
+    opening = source(name).cells[0]
+    assert opening.cell_type == "markdown"
+    assert opening.source.startswith("# ")
+    assert re.search(
+        r"\*\*Makes\*\* .+\*\*You learn\*\* .+\*\*You need\*\* .+\*\*Takes\*\* .+", opening.source, re.DOTALL
+    )
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_each_has_one_cell_of_the_four_parameters(name):
+    tagged = [cell for cell in source(name).cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    names = [line.split(":")[0] for line in tagged[0].source.splitlines() if line]
+    assert names == ["profile", "source", "grid", "seed"]
+
+
+@pytest.mark.parametrize(("name", "after"), list(zip(NOTEBOOKS, NOTEBOOKS[1:] + NOTEBOOKS[:1], strict=True)))
+def test_each_ends_with_a_link_to_the_next(name, after):
+    last = source(name).cells[-1]
+    assert last.cell_type == "markdown"
+    assert f"({after}.ipynb)" in last.source.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_each_links_to_the_notebooks_it_needs(name):
+    assert set(find(name).needs) <= set(re.findall(r"\((\w+)\.ipynb\)", source(name).cells[0].source)) or (
+        "all notebooks before" in source(name).cells[0].source
+    )
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_each_ran_to_its_end_without_a_warning(run, name):
+    executed = nbformat.read(run.build / "notebooks" / f"{name}.ipynb", as_version=4)
+    cells = [cell for cell in executed.cells if cell.cell_type == "code" and cell.source.strip()]
+    assert all(cell.execution_count for cell in cells)
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    text = "".join(output.text for output in outputs if output.output_type == "stream")
+    assert not re.findall(r"^.*Warning: .*$", text, re.MULTILINE)
+
+
+# --- their products
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_promised_file_is_there_and_not_empty(run, name):
+    promised = find(name).outputs(run)
+    assert [path.name for path in promised if not (path.is_file() and path.stat().st_size > 100)] == []
+
+
+@pytest.mark.parametrize("number", range(1, 11))
+def test_every_figure_shows_something(run, number):
+    image = imread(run.figures / f"fig{number:02d}.png")[..., :3]
+    assert min(image.shape[:2]) > 600
+    shades = np.unique((image[::3, ::3] * 255).astype(np.uint8).reshape(-1, 3), axis=0)
+    assert len(shades) > 50
+    inked = image.min(axis=2) < 0.9
+    assert 0.01 < inked.mean() < 0.6
+    # No empty margin or panel beyond a third of the page in either direction.
+    for axis in (0, 1):
+        used = np.flatnonzero(inked.any(axis=axis))
+        assert np.diff(used).max() < image.shape[1 - axis] / 3
+        assert np.ptp(used) > 0.8 * image.shape[1 - axis]
+
+
+@pytest.mark.parametrize(
+    "name", ["labels_LRS", "labels_MRS", "common", "hrs", "survey/truth", "survey/index"]
+)
+def test_products_of_simulated_stars_say_so(run, name):
+    assert read(run.products / f"{name}.ecsv").meta["simulated"] is True
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "claims", "recovery", "hrs_errors"])
+def test_tables_of_simulated_stars_say_so(run, name):
+    assert read(run.tables / f"{name}.ecsv").meta["simulated"] is True
+    for form in (".mrt", ".tex"):
+        path = run.tables / f"{name}{form}"
+        assert not path.exists() or "SIMULATED" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "instrument"), [("table1", "LRS"), ("table2", "MRS")])
+def test_the_machine_readable_catalogue_holds_every_star(run, name, instrument):
+    table = Table.read(run.tables / f"{name}.mrt", format="ascii.mrt")
+    labels = read(run.products / f"labels_{instrument}.ecsv")
+    assert len(table) == run.sizes.n_stars[instrument] == len(labels)
+    np.testing.assert_array_equal(np.sort(table["obsid"]), np.sort(labels["obsid"]))
+    order = [np.argsort(t["obsid"]) for t in (table, labels)]
+    found, teff = (
+        np.ma.filled(t["teff"][i].astype(float), np.nan) for t, i in zip((table, labels), order, strict=True)
+    )
+    np.testing.assert_allclose(found, teff, atol=0.51)
+    assert str(table["teff"].unit) == "K"
+
+
+# --- the paper in kind
+
+
+@pytest.fixture(scope="module")
+def cv(run):
+    return read(run.products / "cv.ecsv")
+
+
+def one(table, **where):
+    """The only row of a table with these values."""
+    chosen = np.logical_and.reduce([table[name] == value for name, value in where.items()])
+    assert chosen.sum() == 1, where
+    return table[chosen][0]
+
+
+@BY_INSTRUMENT
+@BY_LABEL
+@BY_REGRESSOR
+def test_cross_validated_scatter_falls_with_snr(cv, instrument, label, regressor):
+    noisy, quiet = (
+        one(cv, instrument=instrument, label=label, regressor=regressor, snr=s) for s in (20, 100)
+    )
+    # The rms is ruled by a few stars; the typical star gains more.
+    assert quiet["scatter"] < noisy["scatter"]
+    assert quiet["mad"] < 0.8 * noisy["mad"]
+
+
+@BY_INSTRUMENT
+@BY_LABEL
+@BY_REGRESSOR
+def test_bias_is_small_against_scatter_at_snr_100(cv, instrument, label, regressor):
+    row = one(cv, instrument=instrument, label=label, regressor=regressor, snr=100)
+    assert abs(row["bias"]) < 0.4 * row["scatter"]
+
+
+@BY_INSTRUMENT
+@pytest.mark.parametrize("label", ["teff", "logg", "vsini"])
+def test_kernel_ridge_loses_less_than_support_vectors(cv, instrument, label):
+    krr, svr = (
+        one(cv, instrument=instrument, label=label, regressor=r, snr=100)["mad"] for r in ("krr", "svr")
+    )
+    assert krr < svr
+
+
+def test_the_smallest_mrs_sample_is_visibly_worse_than_the_largest(run):
+    table = read(run.products / "sample_size.ecsv")
+    sizes = run.sizes.sample_sizes["MRS"]
+    small, large = (
+        one(table, instrument="MRS", label="teff", snr=100, n_train=n) for n in (min(sizes), max(sizes))
+    )
+    assert small["scatter"] > 1.2 * large["scatter"]
+    assert small["mad"] > 1.2 * large["mad"]
+
+
+# Largest rms, typical scatter and bias of kernel ridge at SNR > 60.
+RECOVERY = {
+    "teff": (1500, 600, 200),
+    "logg": (0.15, 0.10, 0.06),
+    "mh": (0.25, 0.15, 0.08),
+    "vsini": (30, 15, 6),
+}
+
+
+@BY_INSTRUMENT
+@BY_LABEL
+def test_simulated_stars_inside_the_grid_are_recovered(run, instrument, label):
+    found = read(run.tables / "recovery.ecsv")
+    row = one(found, instrument=instrument, label=label, regressor="krr")
+    scatter, mad, bias = RECOVERY[label]
+    assert row["n"] >= 40
+    assert row["scatter"] < scatter
+    assert row["mad"] < mad
+    assert abs(row["bias"]) < bias
+
+
+@pytest.fixture(scope="module")
+def groups(run):
+    """For each instrument its catalogue, and the simulated group of each star."""
+    truth = read(run.products / "survey/truth.ecsv")
+    group = dict(zip(truth["obsid"], truth["group"], strict=True))
+    catalogues = {name: read(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}
+    return {name: (table, np.array([group[i] for i in table["obsid"]])) for name, table in catalogues.items()}
+
+
+@BY_INSTRUMENT
+def test_most_main_sequence_stars_are_inside_the_grid(groups, instrument):
+    table, group = groups[instrument]
+    bright = (group == "OB") & (table["snr"] > 60)
+    assert bright.sum() >= 40
+    assert np.mean(table["flag"][bright] == "I") > 0.75
+
+
+@BY_INSTRUMENT
+@pytest.mark.parametrize("of", [("late B",), ("subdwarf",), ("emission", "featureless")], ids="-".join)
+def test_the_outlying_groups_are_not_inside_the_grid(groups, instrument, of):
+    table, group = groups[instrument]
+    members = np.isin(group, of)
+    assert members.sum() >= 10
+    assert np.mean(table["flag"][members] == "I") <= 0.2
+
+
+@BY_INSTRUMENT
+def test_each_outlying_group_lies_where_the_paper_sees_it(groups, instrument):
+    table, group = groups[instrument]
+    typical = {
+        (of, label): np.nanmedian(np.ma.filled(table[label].astype(float), np.nan)[group == of])
+        for of in set(group)
+        for label in ("teff", "logg")
+    }
+    assert typical["late B", "teff"] < 15_000 < typical["OB", "teff"]
+    assert typical["subdwarf", "logg"] > 4.75 > typical["OB", "logg"]
+    assert typical["featureless", "logg"] < 2.5
+
+
+@BY_LABEL
+def test_the_two_instruments_agree_on_their_common_stars(run, label):
+    common = read(run.products / "common.ecsv")
+    inside = common[(common["flag_lrs"] == "I") & (common["flag_mrs"] == "I")]
+    assert len(inside) >= 15
+    limits = {"teff": 500, "logg": 0.1, "mh": 0.15, "vsini": 15}
+    assert abs(np.median(inside[f"{label}_lrs"] - inside[f"{label}_mrs"])) < limits[label]
+
+
+@BY_INSTRUMENT
+def test_the_28_stars_known_from_high_resolution_are_labelled(run, instrument):
+    hrs = read(run.products / "hrs.ecsv")
+    stars = hrs[hrs["instrument"] == instrument]
+    assert len(set(stars["star"])) == len(stars) == 28
+    simulated = stars[stars["origin"] == "simulated"]
+    assert np.median(np.abs(simulated["teff"] - simulated["teff_hrs"])) < 500
+    assert np.median(np.abs(simulated["logg"] - simulated["logg_hrs"])) < 0.1
+
+
+def test_the_posterior_agrees_with_the_best_fit(run):
+    with np.load(run.products / "posterior.npz") as saved:
+        samples, best, covariance = saved["samples"], saved["labels"], saved["covariance"]
+    assert samples.shape == (run.sizes.n_walkers * run.sizes.n_steps, 4)
+    low, high = np.percentile(samples, [1, 99], axis=0)
+    assert (low < best).all()
+    assert (best < high).all()
+    # v sin i cannot be negative, so that only the others can have Gaussian errors.
+    ratio = samples.std(axis=0)[:3] / np.sqrt(np.diag(covariance))[:3]
+    assert (ratio > 0.6).all()
+    assert (ratio < 1.7).all()
+
+
+def test_every_number_of_the_paper_stands_beside_ours_with_a_reason(run):
+    ours = read(run.tables / "claims.ecsv")
+    paper = read(ROOT / "data/embedded/paper_claims.ecsv")
+    assert list(ours["key"]) == list(paper["key"])
+    assert np.isfinite(np.asarray(ours["ours"], dtype=float)).all()
+    assert all(str(why).strip() for why in ours["why"])
+    assert set(ours["verdict"][paper["data"] != "models"]) == {"not comparable"}
