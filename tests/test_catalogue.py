@@ -130,7 +130,7 @@ def test_each_bad_file_costs_one_row_with_its_reason_and_the_order_is_kept(few, 
 
 def test_bad_files_do_not_spoil_the_recovery(labelled, truth):
     bad = labelled[:1].copy()
-    bad["obsid"], bad["teff"], bad["status"] = 0, np.nan, "no data"
+    bad["obsid"], bad["teff"], bad["status"] = 0, np.nan, ["no data"]
     with_bad = recovery(vstack([bad, labelled]), truth, "LRS")
     assert with_bad.pformat(max_lines=-1) == recovery(labelled, truth, "LRS").pformat(max_lines=-1)
 
