@@ -167,7 +167,14 @@ def fig04_sample_size(table):
             for label, axes in zip(LABELS, column, strict=True):
                 snr, scatter, _ = _curve(rows[rows["n_train"] == size], label)
                 axes.plot(snr, scatter, **look)
-        column[0].legend(title=f"{name}, models", loc="upper right")
+        column[0].legend(
+            title=f"{name}, models",
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=len(sizes),
+            columnspacing=0.9,
+            handlelength=1.8,
+        )
         column[-1].set_xlabel("SNR")
     for label, axes in zip(LABELS, panels[:, 0], strict=True):
         axes.margins(y=0.1)
