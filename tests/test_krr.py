@@ -82,7 +82,7 @@ def test_pivoted_cholesky_approaches_the_kernel_and_is_exact_at_its_pivots(probl
     kernel = rbf(z, z, 0.3)
     errors = []
     for rank in (5, 20, 60):
-        pivots, factor = pivoted_cholesky(z, 0.3, rank, tolerance=1e-12)
+        pivots, factor = pivoted_cholesky(kernel.__getitem__, len(z), rank, tolerance=1e-12)
         assert factor.shape == (60, len(pivots))
         assert np.unique(pivots).size == len(pivots) <= rank
         product = factor @ factor.T
@@ -95,6 +95,6 @@ def test_pivoted_cholesky_approaches_the_kernel_and_is_exact_at_its_pivots(probl
 def test_basis_transform_gives_the_factor_at_any_point(problem):
     """At the samples themselves the transformed kernels with the pivots are the factor's rows."""
     z = problem[0]
-    pivots, factor = pivoted_cholesky(z, 0.3, 25)
+    pivots, factor = pivoted_cholesky(rbf(z, z, 0.3).__getitem__, len(z), 25)
     basis = rbf(z, z[pivots], 0.3) @ basis_transform(factor, pivots)
     np.testing.assert_allclose(basis, factor, atol=1e-9)

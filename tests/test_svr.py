@@ -33,7 +33,8 @@ def test_predictions_equal_scikit_learn(problem, solutions, C, gamma):
     beta, intercept = solutions[C, gamma]
     predicted = rbf(held_out, z, gamma) @ beta + intercept
     kernel, between = rbf(z, z, gamma), rbf(held_out, z, gamma)
-    reference = [SVR(kernel="precomputed", C=C, epsilon=EPSILON).fit(kernel, y) for y in flux.T]
+    # At its default tolerance scikit-learn itself is up to 6e-4 rms from its own limit.
+    reference = [SVR(kernel="precomputed", C=C, epsilon=EPSILON, tol=1e-4).fit(kernel, y) for y in flux.T]
     difference = predicted - np.stack([svr.predict(between) for svr in reference], axis=1)
     assert np.sqrt(np.mean(difference**2)) <= 5e-4
     assert np.abs(difference).max() <= 5e-3
@@ -97,15 +98,53 @@ def test_a_tighter_tolerance_is_kept(problem):
     assert np.abs(tight - default).max() < np.abs(tight - loose).max()
 
 
+@pytest.mark.parametrize(("C", "gamma"), PAIRS)
+def test_a_masked_sample_is_as_if_it_were_absent(problem, C, gamma):
+    """Each pixel lacks other samples; each equals a regression on the samples it has."""
+    z, flux, held_out, _ = problem
+    flux = flux[:, :6].copy()
+    masked = np.random.default_rng(5).random(flux.shape) < 0.2
+    flux[masked] = np.nan
+    beta, intercept = fit_svr(rbf(z, z, gamma), flux, C, EPSILON)
+    assert not beta[masked].any()
+    predicted = rbf(held_out, z, gamma) @ beta + intercept
+    for pixel, kept in enumerate(~masked.T):
+        few = z[kept]
+        alone, shift = fit_svr(rbf(few, few, gamma), flux[kept, pixel : pixel + 1], C, EPSILON)
+        difference = predicted[:, pixel] - (rbf(held_out, few, gamma) @ alone + shift)[:, 0]
+        assert np.sqrt(np.mean(difference**2)) <= 7e-4
+        assert np.abs(difference).max() <= 5e-3
+
+
+def test_many_samples_converge_from_both_kinds_of_start(problem):
+    """A smooth kernel is thinned, a rough one is not; both end within the tolerance."""
+    rng = np.random.default_rng(6)
+    z = rng.normal(size=(1200, 4))
+    targets = np.stack([np.sin(z[:, 0]) + 0.3 * z[:, 1] ** 2, np.cos(z @ [1.0, 0.5, 0.2, 0.1])], axis=1)
+    for gamma in (0.01, 2.0):
+        kernel = rbf(z, z, gamma)
+        beta, intercept = (np.asarray(part, dtype=float) for part in fit_svr(kernel, targets, 10.0, EPSILON))
+        residual = targets - kernel @ beta - intercept
+        free = (np.abs(beta) > 1e-5) & (np.abs(beta) < 10 - 1e-5)
+        assert free.any()
+        assert np.abs(residual[free] - EPSILON * np.sign(beta[free])).max() <= 0.5e-3 + 5e-5
+
+
 def test_values_that_are_not_finite_are_refused():
     kernel, targets = np.eye(4), np.zeros((4, 2))
-    for bad in (np.nan, np.inf):
-        spoiled = targets.copy()
-        spoiled[2, 1] = bad
-        with pytest.raises(InputError, match="not finite"):
-            fit_svr(kernel, spoiled, 1.0, EPSILON)
+    spoiled = targets.copy()
+    spoiled[2, 1] = np.inf
+    with pytest.raises(InputError, match="not finite"):
+        fit_svr(kernel, spoiled, 1.0, EPSILON)
     with pytest.raises(InputError, match="not finite"):
         fit_svr(kernel * np.nan, targets, 1.0, EPSILON)
+
+
+def test_a_pixel_without_samples_is_refused():
+    targets = np.zeros((4, 3))
+    targets[1:, 2] = np.nan
+    with pytest.raises(InputError, match="pixel 2 has fewer than two samples"):
+        fit_svr(np.eye(4), targets, 1.0, EPSILON)
 
 
 def test_shapes_that_disagree_are_refused():

@@ -26,17 +26,17 @@ def rbf_gradient(a, b, gamma, kernel):
     return -2 * gamma * (a[:, :, None] - b.T) * kernel[:, None, :]
 
 
-def pivoted_cholesky(points, gamma, max_rank, tolerance=1e-7):
-    """Greedy low-rank factor of the kernel matrix of `points`.
+def pivoted_cholesky(row, n, max_rank, tolerance=1e-7):
+    """Greedy low-rank factor of a kernel matrix (n, n) with a unit diagonal.
 
     Each step takes the point that the points taken before represent worst (Harbrecht,
     Peters & Schneider 2012, Appl. Numer. Math. 62, 428); the matrix is never formed.
 
     Parameters
     ----------
-    points : ndarray, (n, d)
-    gamma : float
-    max_rank : int
+    row : callable
+        ``row(k) -> ndarray, (n,)`` is row k of the kernel matrix.
+    n, max_rank : int
     tolerance : float
         Stop when no diagonal element of the remainder exceeds this.
 
@@ -46,7 +46,6 @@ def pivoted_cholesky(points, gamma, max_rank, tolerance=1e-7):
     factor : ndarray, (n, rank)
         ``factor @ factor.T`` approximates the kernel matrix.
     """
-    n = len(points)
     factor = np.zeros((n, min(max_rank, n)))
     remainder = np.ones(n)
     pivots = []
@@ -54,9 +53,8 @@ def pivoted_cholesky(points, gamma, max_rank, tolerance=1e-7):
         pivot = int(remainder.argmax())
         if remainder[pivot] < tolerance:
             break
-        kernel = rbf(points, points[pivot : pivot + 1], gamma)[:, 0]
         done = factor[:, :column]
-        factor[:, column] = (kernel - done @ done[pivot]) / np.sqrt(remainder[pivot])
+        factor[:, column] = (row(pivot) - done @ done[pivot]) / np.sqrt(remainder[pivot])
         remainder = np.maximum(remainder - factor[:, column] ** 2, 0)
         remainder[pivot] = 0
         pivots.append(pivot)

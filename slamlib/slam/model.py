@@ -31,6 +31,10 @@ class Expansion:
     coefficients: np.ndarray
     transform: np.ndarray | None = None
 
+    def kernel_row(self, k):
+        """Kernel of centre `k` with every centre, (n,)."""
+        return rbf(self.centres[k : k + 1], self.centres, self.gamma)[0]
+
     def basis(self, z, gradient=False):
         """Value (m, rank) and gradient (m, d, rank) of the basis functions at `z` (m, d)."""
         kernel = rbf(z, self.centres, self.gamma)
@@ -203,7 +207,7 @@ class Slam:
         compressed.expansions_, squares = [], 0.0
         for part in self.expansions_:
             exact = part.basis(part.centres)[0] @ part.coefficients
-            pivots, factor = pivoted_cholesky(part.centres, part.gamma, rank)
+            pivots, factor = pivoted_cholesky(part.kernel_row, len(part.centres), rank)
             coefficients = np.linalg.lstsq(factor, exact, rcond=1e-10)[0]
             squares += ((exact - factor @ coefficients) ** 2).mean(axis=0).sum()
             compressed.expansions_.append(
