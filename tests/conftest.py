@@ -82,7 +82,7 @@ def thin_slam(training):
 @pytest.fixture(scope="session")
 def svr_slam(training):
     """Support vectors, searched and fitted, on every hundredth LRS pixel."""
-    return Slam("svr").fit(training.labels[:120], training.flux[:120, ::100])
+    return Slam("svr", search="exhaustive").fit(training.labels[:120], training.flux[:120, ::100])
 
 
 @pytest.fixture(scope="session")

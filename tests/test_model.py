@@ -66,10 +66,28 @@ def test_prediction_is_the_kernel_expansion(thin_slam, training, unseen):
 def test_svr_chooses_the_pair_of_least_cross_validated_error(svr_slam, training):
     """With one candidate only, no pixel can do better than the search over all six."""
     labels, flux = training.labels[:120], training.flux[:120, ::100]
-    single = [Slam("svr", C=(C,), gamma=(g,)).fit(labels, flux) for C in (0.1, 1.0, 10.0) for g in (0.1, 1.0)]
+    pairs = [(C, gamma) for C in (0.1, 1.0, 10.0) for gamma in (0.1, 1.0)]
+    single = [
+        Slam("svr", C=pair[:1], gamma=pair[1:], search="exhaustive").fit(labels, flux) for pair in pairs
+    ]
     least = np.min([slam.model_variance_ for slam in single], axis=0)
     np.testing.assert_allclose(svr_slam.model_variance_, least, rtol=1e-5)
     assert np.unique(svr_slam.hyper_["C"]).size > 1
+
+
+def test_a_screened_search_loses_little_and_confirms_few(training):
+    """On every fifth pixel, whose screen sees each 20th of them."""
+    labels, flux = training.labels, training.flux[:, ::5]
+    exhaustive = Slam("svr", search="exhaustive").choose(labels, flux)
+    screened = Slam("svr").choose(labels, flux)
+    assert screened["error"].mean() <= 1.02 * exhaustive["error"].mean()
+    pairs = {tuple(pair) for pair in np.stack([screened["C"], screened["gamma"]], axis=1)}
+    assert 1 < len(pairs) < 6
+
+
+def test_an_unknown_search_is_refused(training):
+    with pytest.raises(InputError, match="unknown search 'lazy'; use one of screened, exhaustive"):
+        Slam("svr", search="lazy").fit(training.labels, training.flux[:, ::300])
 
 
 def test_given_hyper_parameters_are_used_as_they_are(svr_slam, training):

@@ -13,8 +13,7 @@ class Profile:
     takes : str
         How long everything takes on two cores, for people.
     n_train : dict of int
-        Training spectra.
-        With the paper's regressor (support vectors), for Figs 3 and 4.
+        Training spectra of the paper's regressor (support vectors), for Figs 3 and 4.
     n_labels : dict of int
         Training spectra of the kernel ridge regression that labels the stars.
     sample_sizes : dict of tuple of int
@@ -23,9 +22,6 @@ class Profile:
         Folds of the cross-validation.
     snrs : tuple of int
         Signal-to-noise ratios of the cross-validation.
-    n_search : dict of int
-        Training spectra used to search the hyper-parameters of "svr" and "krr"; the winner
-        is fitted to all.
     n_validate : int
         Held-out stars labelled at each SNR of a cross-validation.
     n_stars : dict of int
@@ -43,7 +39,6 @@ class Profile:
     sample_sizes: dict
     n_folds: int
     snrs: tuple
-    n_search: dict
     n_validate: int
     n_stars: dict
     n_common: int
@@ -60,7 +55,6 @@ QUICK = Profile(
     sample_sizes={"LRS": (150, 400), "MRS": (100, 250, 500)},
     n_folds=5,
     snrs=(20, 40, 60, 80, 100),
-    n_search={"svr": 150, "krr": 500},
     n_validate=250,
     n_stars={"LRS": 400, "MRS": 240},
     n_common=60,
@@ -79,7 +73,6 @@ PAPER = Profile(
     sample_sizes={"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)},
     n_folds=5,
     snrs=(20, 40, 60, 80, 100),
-    n_search={"svr": 1000, "krr": 1000},
     n_validate=1000,
     n_stars={"LRS": 16032, "MRS": 9382},
     n_common=229,

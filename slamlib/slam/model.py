@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from slamlib.errors import FileError, InputError
 from slamlib.files import atomic
 from slamlib.labels import as_labels
 from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
-from slamlib.slam.search import fit_pixels
+from slamlib.slam.search import choose, fit_pixels
 
 FORMAT = 1
 # A pixel whose flux varies less than this over the whole training set is continuum.
@@ -69,10 +70,14 @@ class Slam:
         Half-width of the SVR's tube in standard deviations of a pixel's flux.
     ridge : sequence of float
         Candidates of the ridge of "krr", chosen by exact leave-one-out.
+    search : {"screened", "exhaustive"}
+        How "svr" chooses: "exhaustive" tries every C and gamma in every pixel by
+        cross-validation over all spectra; "screened" tries all in a few pixels and confirms
+        those worth it, on at most `n_search` spectra. benchmarks/ says what that costs.
     n_folds : int
         Folds of the cross-validation of "svr".
-    n_search : int
-        Hyper-parameters are chosen on at most this many spectra.
+    n_search : int, optional
+        Spectra that a screened search, or that of "krr", looks at; `search.N_SEARCH` if None.
     seed : int
         Of the choice of the folds.
 
@@ -97,8 +102,9 @@ class Slam:
         gamma=(0.1, 1.0),
         epsilon=0.05,
         ridge=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+        search="screened",
         n_folds=5,
-        n_search=1000,
+        n_search=None,
         seed=0,
     ):
         self.regressor = regressor
@@ -106,13 +112,14 @@ class Slam:
         self.gamma = gamma
         self.epsilon = epsilon
         self.ridge = ridge
+        self.search = search
         self.n_folds = n_folds
         self.n_search = n_search
         self.seed = seed
 
     def get_params(self):
         """Return the constructor's arguments."""
-        names = ("regressor", "C", "gamma", "epsilon", "ridge", "n_folds", "n_search", "seed")
+        names = ("regressor", "C", "gamma", "epsilon", "ridge", "search", "n_folds", "n_search", "seed")
         return {name: getattr(self, name) for name in names}
 
     def fit(self, labels, flux, hyper=None):
@@ -136,6 +143,27 @@ class Slam:
         InputError
             If a parameter is unknown, shapes disagree, or a value is not finite.
         """
+        labels, flux = self._learn_scales(labels, flux)
+        targets = (flux - self.flux_mean_) / self.flux_scale_
+        fit = fit_pixels(self.standardise(labels), targets, hyper, **self.get_params())
+        self.training_labels_ = labels
+        self.label_scale_ = self.label_scale_ / fit.hyper["stretch"]
+        z = self.standardise(labels)
+        self.hyper_ = fit.hyper
+        self.expansions_ = [Expansion(gamma, pixels, z, dual) for gamma, pixels, dual in fit.groups]
+        self.intercept_ = fit.intercept
+        self.model_variance_ = (fit.error * self.flux_scale_**2).astype(np.float32)
+        return self
+
+    def choose(self, labels, flux):
+        """Return the hyper-parameters that `fit` would choose, without fitting."""
+        scaled = Slam(**self.get_params())
+        labels, flux = scaled._learn_scales(labels, flux)
+        targets = (flux - scaled.flux_mean_) / scaled.flux_scale_
+        return choose(scaled.standardise(labels), targets, **self.get_params())
+
+    def _learn_scales(self, labels, flux):
+        """Set mean and scale of labels and flux; return both as arrays, or say what is wrong."""
         labels = as_labels(labels)
         flux = np.asarray(flux, dtype=np.float32)
         if flux.ndim != 2 or len(flux) != len(labels):
@@ -153,16 +181,7 @@ class Slam:
         self.flux_mean_ = flux.mean(axis=0, dtype=float).astype(np.float32)
         spread = flux.std(axis=0, dtype=float).astype(np.float32)
         self.flux_scale_ = np.where(spread > _FLAT, spread, np.float32(1))
-        self.training_labels_ = labels
-        targets = (flux - self.flux_mean_) / self.flux_scale_
-        fit = fit_pixels(self.standardise(labels), targets, hyper=hyper, **self.get_params())
-        self.label_scale_ = self.label_scale_ / fit.hyper["stretch"]
-        z = self.standardise(labels)
-        self.hyper_ = fit.hyper
-        self.expansions_ = [Expansion(gamma, pixels, z, dual) for gamma, pixels, dual in fit.groups]
-        self.intercept_ = fit.intercept
-        self.model_variance_ = (fit.error * self.flux_scale_**2).astype(np.float32)
-        return self
+        return labels, flux
 
     def predict(self, labels):
         """Normalised flux at the labels (m, 4): float32, (m, n_pix)."""
@@ -206,10 +225,14 @@ class Slam:
         compressed.__dict__.update(self.__dict__)
         compressed.expansions_, squares = [], 0.0
         for part in self.expansions_:
-            exact = part.basis(part.centres)[0] @ part.coefficients
+            dtype = part.coefficients.dtype
+            exact = part.basis(part.centres)[0].astype(dtype) @ part.coefficients
             pivots, factor = pivoted_cholesky(part.kernel_row, len(part.centres), rank)
-            coefficients = np.linalg.lstsq(factor, exact, rcond=1e-10)[0]
-            squares += ((exact - factor @ coefficients) ** 2).mean(axis=0).sum()
+            orthogonal, triangular = np.linalg.qr(factor)
+            orthogonal = orthogonal.astype(dtype)
+            within = orthogonal.T @ exact
+            coefficients = solve_triangular(triangular, within)
+            squares += ((exact - orthogonal @ within) ** 2).mean(axis=0).sum()
             compressed.expansions_.append(
                 replace(
                     part,

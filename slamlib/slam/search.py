@@ -10,6 +10,12 @@ from slamlib.slam.krr import fit_krr, loo_error
 from slamlib.slam.svr import fit_svr
 
 REGRESSORS = ("svr", "krr")
+SEARCHES = ("screened", "exhaustive")
+# Spectra that hyper-parameters are chosen on, unless told otherwise.
+N_SEARCH = {"svr": 2500, "krr": 600}
+# A screened search tries every C and gamma on every 20th pixel, drops those that are best in
+# less than 1% of them, and judges the others on at least 500 spectra.
+_SCREENED, _RARE, _JUDGES = 20, 0.01, 500
 # Where the search for the stretch of the labels in "krr" starts, in standard deviations:
 # flux bends most with Teff, least with [M/H]. Its factor per step, and the pixels it looks at.
 _STRETCH, _FACTOR, _PIXELS = (1.5, 1.0, 0.3, 0.4), 1.4, 200
@@ -42,38 +48,65 @@ def folds(n, n_folds, seed):
         yield np.setdiff1d(np.arange(n), test), np.sort(test)
 
 
-def fit_pixels(z, targets, *, hyper, regressor, C, gamma, epsilon, ridge, n_folds, n_search, seed):
-    """Search (unless `hyper` is given) and fit all pixels.
+def choose(z, targets, *, regressor, search, C, gamma, epsilon, ridge, n_folds, n_search, seed):
+    """Hyper-parameters of all pixels.
 
     Parameters
     ----------
     z : ndarray, (n, d)
-        Standardised labels; the expansions found are in terms of these times
-        ``hyper["stretch"]``.
+        Standardised labels.
     targets : ndarray, (n, n_pix)
         Standardised flux.
-    hyper : dict or None
-        What to use for each pixel; searched on the first `n_search` samples when None.
-    regressor, C, gamma, epsilon, ridge, n_folds, n_search, seed
+    regressor, search, C, gamma, epsilon, ridge, n_folds, n_search, seed
         As in `slamlib.slam.model.Slam`.
+
+    Returns
+    -------
+    dict of ndarray
+        C and gamma of each pixel and their cross-validated mean squared error, or the ridge;
+        and the stretch of each label.
+    """
+    if regressor not in REGRESSORS:
+        raise InputError(f"unknown regressor {regressor!r}; use one of {', '.join(REGRESSORS)}")
+    if search not in SEARCHES:
+        raise InputError(f"unknown search {search!r}; use one of {', '.join(SEARCHES)}")
+    if regressor == "svr" and search == "exhaustive":
+        pairs = [(c, g) for g in gamma for c in C]
+        return _best_pairs(z, targets, pairs, epsilon, list(folds(len(z), n_folds, seed)))
+    few = slice(n_search or N_SEARCH[regressor])
+    z, targets = z[few], targets[few]
+    if regressor == "krr":
+        return _search_krr(z, targets, ridge)
+    judges = list(folds(len(z), n_folds, seed))[: -(-_JUDGES * n_folds // len(z))]
+    pairs = [(c, g) for g in gamma for c in C]
+    screened = _best_pairs(z, targets[:, ::_SCREENED], pairs, epsilon, judges)
+    winners, wins = np.unique(
+        np.stack([screened["C"], screened["gamma"]], axis=1), axis=0, return_counts=True
+    )
+    winners = winners[wins >= _RARE * wins.sum()]
+    return _best_pairs(z, targets, [tuple(pair) for pair in winners], epsilon, judges)
+
+
+def fit_pixels(z, targets, hyper=None, **params):
+    """Fit all pixels, with `hyper` or what `choose` finds; `params` are those of `choose`.
+
+    The expansions found are in terms of ``z * hyper["stretch"]``.
 
     Returns
     -------
     PixelFit
     """
-    if regressor not in REGRESSORS:
-        raise InputError(f"unknown regressor {regressor!r}; use one of {', '.join(REGRESSORS)}")
+    regressor, epsilon = params["regressor"], params["epsilon"]
+    chosen = choose(z, targets, **params) if hyper is None else hyper
     if regressor == "krr":
-        return _krr(z, targets.astype(float), hyper or _search_krr(z[:n_search], targets[:n_search], ridge))
-    if hyper is None:
-        hyper = _search_svr(z[:n_search], targets[:n_search], C, gamma, epsilon, n_folds, seed)
-        if len(z) > n_search:
-            # The error falls with n, so that of the search is too large.
-            del hyper["error"]
-    if "error" not in hyper:
-        hyper = hyper | {"error": _held_out_error(z, targets, hyper, epsilon, n_folds, seed)}
-    groups, intercept = _fit_svr_groups(z, targets, hyper, epsilon)
-    return PixelFit(hyper, groups, intercept, hyper["error"])
+        return _krr(z, targets.astype(float), chosen)
+    searched = len(z) if params["search"] == "exhaustive" else params["n_search"] or N_SEARCH["svr"]
+    if hyper is None and searched < len(z):
+        # The error falls with n, so that of the search is too large.
+        parts = next(folds(len(z), params["n_folds"], params["seed"]))
+        chosen = chosen | {"error": _held_out_error(z, targets, chosen, epsilon, *parts)}
+    groups, intercept = _fit_svr_groups(z, targets, chosen, epsilon)
+    return PixelFit(chosen, groups, intercept, chosen["error"])
 
 
 def _krr(z, targets, hyper):
@@ -106,28 +139,26 @@ def _search_krr(z, targets, ridges):
     return {"stretch": stretch, "ridge": np.array(ridge)}
 
 
-def _search_svr(z, targets, Cs, gammas, epsilon, n_folds, seed):
-    """Best C and gamma of every pixel by exhaustive cross-validation, and their error."""
-    pairs = [(C, gamma) for gamma in gammas for C in Cs]
+def _best_pairs(z, targets, pairs, epsilon, parts):
+    """Best (C, gamma) of every pixel, and its mean squared error over the held-out `parts`."""
     errors = np.zeros((len(pairs), targets.shape[1]))
-    parts = list(folds(len(z), n_folds, seed))
-    kernels = {gamma: rbf(z, z, gamma).astype(np.float32) for gamma in gammas}
+    kernels = {gamma: rbf(z, z, gamma).astype(np.float32) for _, gamma in pairs}
     for row, (C, gamma) in enumerate(pairs):
         for train, test in parts:
             dual, intercept = fit_svr(kernels[gamma][np.ix_(train, train)], targets[train], C, epsilon)
             predicted = kernels[gamma][np.ix_(test, train)] @ dual + intercept
             errors[row] += ((predicted - targets[test]) ** 2).sum(axis=0)
-    best = errors.argmin(axis=0)
-    chosen = np.array(pairs)[best]
-    error = errors.min(axis=0) / len(z)
-    return {"C": chosen[:, 0], "gamma": chosen[:, 1], "stretch": np.ones(z.shape[1]), "error": error}
+    best = np.array(pairs)[errors.argmin(axis=0)]
+    error = errors.min(axis=0) / sum(len(test) for _, test in parts)
+    return {"C": best[:, 0], "gamma": best[:, 1], "stretch": np.ones(z.shape[1]), "error": error}
 
 
-def _held_out_error(z, targets, hyper, epsilon, n_folds, seed):
-    """Mean squared error of each pixel on one fold, trained on the others."""
-    train, test = next(folds(len(z), n_folds, seed))
+def _held_out_error(z, targets, hyper, epsilon, train, test):
     groups, intercept = _fit_svr_groups(z[train], targets[train], hyper, epsilon)
-    return ((_predict(z[test], z[train], groups, intercept) - targets[test]) ** 2).mean(axis=0)
+    predicted = np.empty((len(test), intercept.size), np.float32)
+    for gamma, pixels, dual in groups:
+        predicted[:, pixels] = rbf(z[test], z[train], gamma).astype(np.float32) @ dual
+    return ((predicted + intercept - targets[test]) ** 2).mean(axis=0)
 
 
 def _fit_svr_groups(z, targets, hyper, epsilon):
@@ -142,10 +173,3 @@ def _fit_svr_groups(z, targets, hyper, epsilon):
             dual[:, these], intercept[pixels[these]] = fit_svr(kernel, targets[:, pixels[these]], C, epsilon)
         groups.append((float(gamma), pixels, dual))
     return groups, intercept
-
-
-def _predict(z, centres, groups, intercept):
-    predicted = np.empty((len(z), intercept.size), np.float32)
-    for gamma, pixels, dual in groups:
-        predicted[:, pixels] = rbf(z, centres, gamma).astype(np.float32) @ dual
-    return predicted + intercept

@@ -45,10 +45,11 @@ def noisy(flux, snr, good, rng):
     return flux + noise, np.broadcast_to(np.float32(snr**2) * good, flux.shape)
 
 
-def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, n_search=1000, max_stars=1000, seed=0):
+def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, max_stars=1000, seed=0):
     """Predict the labels of each spectrum with a SLAM that has not seen it.
 
-    Hyper-parameters are chosen once on the whole set, as in the paper; the folds refit.
+    Hyper-parameters are chosen once on the whole set, as in the paper; the folds refit. The
+    model variance is the mean squared error of all held-out spectra.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, n_search=100
     rng : numpy.random.Generator
         Draws the noise.
     regressor : {"svr", "krr"}
-    n_folds, n_search, seed
+    n_folds, seed
         As in `Slam`.
     max_stars : int
         Label at most this many stars at each SNR, spread evenly over the folds.
@@ -70,17 +71,17 @@ def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, n_search=100
         scatter, bias and mad (1.4826 times the median absolute error).
     """
     labels, flux, good = training.labels, training.flux, training.instrument.good
-    # As many spectra as a fold trains on, so that the model variance is that of a fold.
-    base = np.arange(len(labels) - len(labels) // n_folds)
-    hyper = (
-        Slam(regressor, n_folds=n_folds, n_search=n_search, seed=seed).fit(labels[base], flux[base]).hyper_
-    )
-    predicted = {snr: np.full(labels.shape, np.nan) for snr in snrs}
+    hyper = Slam(regressor, n_folds=n_folds, seed=seed).choose(labels, flux)
     name = f"{training.instrument.name} {len(labels)} {regressor}"
-    for train, test in tqdm(list(folds(len(labels), n_folds, seed)), desc=name, unit="fold"):
+    parts, slams, squares = list(folds(len(labels), n_folds, seed)), [], 0.0
+    for train, test in tqdm(parts, desc=name, unit="fold"):
         slam = Slam(regressor, n_folds=n_folds, seed=seed).fit(labels[train], flux[train], hyper=hyper)
-        slam = slam.compress(RANK)
-        test = test[: -(-max_stars // n_folds)]
+        squares += ((slam.predict(labels[test]) - flux[test]) ** 2).sum(axis=0, dtype=float)
+        slams.append(slam.compress(RANK))
+    predicted = {snr: np.full(labels.shape, np.nan) for snr in snrs}
+    for slam, (_, held_out) in zip(slams, parts, strict=True):
+        slam.model_variance_ = (squares / len(labels)).astype(np.float32)
+        test = held_out[: -(-max_stars // n_folds)]
         draw = rng.integers(2**63)
         for snr in snrs:
             # The same noise, only smaller: what changes from SNR to SNR is not the luck of the draw.
