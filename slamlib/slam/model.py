@@ -1,19 +1,20 @@
 """Slam: from labels to the flux of every pixel, learned from a training set."""
 
-import json
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import eigh, solve_triangular
 
-from slamlib.errors import FileError, InputError
-from slamlib.files import atomic
+from slamlib.errors import InputError
 from slamlib.labels import as_labels
 from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
 from slamlib.slam.search import choose, fit_pixels
+from slamlib.slam.store import reading_model, save_model
 
-FORMAT = 1
+# The low-rank form: what it costs in labels is a hundredth of their errors (`make bench`).
+RANK, COMPONENTS = 1500, 300
+# Training spectra that the principal components are those of.
+_SPECTRA = 2000
 # A pixel whose flux varies less than this over the whole training set is continuum.
 _FLAT = 1e-5
 
@@ -22,29 +23,56 @@ _FLAT = 1e-5
 class Expansion:
     """Kernel expansion of a group of pixels that share one kernel width.
 
-    The standardised flux is ``rbf(z, centres) @ transform @ coefficients``; the transform
-    (float64) is absent in the exact form, where each centre is a training spectrum.
+    The standardised flux is ``rbf(z, centres) @ weights``; in the low-rank form that gives
+    the coefficients of the `components` (rank, n_group), float32, instead.
     """
 
     gamma: float
     pixels: np.ndarray
     centres: np.ndarray
-    coefficients: np.ndarray
-    transform: np.ndarray | None = None
+    weights: np.ndarray
+    components: np.ndarray | None = None
+
+    def evaluate(self, z, gradient=False):
+        """Standardised flux (m, n_group) and its gradient (m, d, n_group), or None, at `z` (m, d)."""
+        kernel = rbf(z, self.centres, self.gamma)
+        slope = rbf_gradient(z, self.centres, self.gamma, kernel) if gradient else None
+        # Neither product loses digits: the weights of near neighbours are large and cancel.
+        for matrix in (self.weights, self.components):
+            if matrix is not None:
+                kernel = kernel.astype(matrix.dtype) @ matrix
+                slope = _times(slope.astype(matrix.dtype), matrix) if gradient else None
+        return kernel, slope
 
     def kernel_row(self, k):
         """Kernel of centre `k` with every centre, (n,)."""
         return rbf(self.centres[k : k + 1], self.centres, self.gamma)[0]
 
-    def basis(self, z, gradient=False):
-        """Value (m, rank) and gradient (m, d, rank) of the basis functions at `z` (m, d)."""
-        kernel = rbf(z, self.centres, self.gamma)
-        slope = rbf_gradient(z, self.centres, self.gamma, kernel) if gradient else None
-        if self.transform is None:
-            return kernel, slope
-        dtype = self.coefficients.dtype
-        value = (kernel @ self.transform).astype(dtype)
-        return value, _times(slope, self.transform).astype(dtype) if gradient else None
+    def compress(self, scale, rank, n_components):
+        """Return the low-rank form, and its mean squared error in flux at the centres.
+
+        `scale` (n_group,) is the standard deviation of each pixel's flux: what is kept is
+        what matters for noise that is the same in all pixels.
+        """
+        full = self.weights if self.components is None else self.weights @ self.components.astype(float)
+        some = self.centres[:: max(1, len(self.centres) // _SPECTRA)]
+        spectra = rbf(some, self.centres, self.gamma).astype(full.dtype) @ full * scale
+        values, vectors = eigh(spectra @ spectra.T)
+        n_components = min(n_components, int((values > values[-1] * np.finfo(spectra.dtype).eps).sum()))
+        directions = vectors[:, ::-1][:, :n_components].T @ spectra
+        directions /= np.linalg.norm(directions, axis=1)[:, None]
+        centres, weights = self.centres, (full * scale) @ directions.T
+        if rank is not None and rank < len(centres):
+            pivots, factor = pivoted_cholesky(self.kernel_row, len(centres), rank)
+            orthogonal, triangular = np.linalg.qr(factor)
+            projected = orthogonal.T @ (rbf(centres, centres, self.gamma) @ weights)
+            centres, weights = (
+                centres[pivots],
+                basis_transform(factor, pivots) @ solve_triangular(triangular, projected),
+            )
+        components = (directions / scale).astype(np.float32)
+        low = Expansion(self.gamma, self.pixels, centres, weights.astype(float), components)
+        return low, np.mean((low.evaluate(some)[0] * scale - spectra) ** 2)
 
 
 def _times(stack, matrix):
@@ -198,89 +226,62 @@ class Slam:
     def standardised(self, z, gradient=False):
         """Standardised flux (m, n_pix) and gradient (m, 4, n_pix) at standardised labels `z`."""
         n_pix = self.flux_mean_.size
-        dtype = self.expansions_[0].coefficients.dtype
+        first = self.expansions_[0]
+        dtype = first.weights.dtype if first.components is None else first.components.dtype
         value = np.empty((len(z), n_pix), dtype)
         slope = np.empty((len(z), z.shape[1], n_pix), dtype) if gradient else None
         for part in self.expansions_:
-            basis, basis_slope = part.basis(z, gradient)
-            value[:, part.pixels] = basis @ part.coefficients
+            value[:, part.pixels], part_slope = part.evaluate(z, gradient)
             if gradient:
-                slope[..., part.pixels] = _times(basis_slope, part.coefficients)
+                slope[..., part.pixels] = part_slope
         value += self.intercept_
         return value, slope
 
-    def compress(self, rank=400):
-        """Return a copy whose expansions use at most `rank` basis functions each.
+    def compress(self, rank=RANK, components=COMPONENTS):
+        """Return a copy in low-rank form: fast to evaluate, and small.
 
-        The basis is a pivoted Cholesky factor of the kernel; its coefficients are the
-        least-squares fit to the exact prediction at the training labels, kept in float32.
+        The spectra become sums of principal components. Unless `rank` is None, their
+        coefficients are expanded in the kernels of `rank` training spectra, the pivots of a
+        Cholesky factor, fitted by least squares to those of the exact form.
 
         Returns
         -------
         Slam
             With `compression_error_`, the rms difference from the exact form at the
-            training labels in standard deviations of a pixel's flux.
+            training labels in units of the continuum.
         """
         compressed = Slam(**self.get_params())
         compressed.__dict__.update(self.__dict__)
         compressed.expansions_, squares = [], 0.0
         for part in self.expansions_:
-            dtype = part.coefficients.dtype
-            exact = part.basis(part.centres)[0].astype(dtype) @ part.coefficients
-            pivots, factor = pivoted_cholesky(part.kernel_row, len(part.centres), rank)
-            orthogonal, triangular = np.linalg.qr(factor)
-            orthogonal = orthogonal.astype(dtype)
-            within = orthogonal.T @ exact
-            coefficients = solve_triangular(triangular, within)
-            squares += ((exact - orthogonal @ within) ** 2).mean(axis=0).sum()
-            compressed.expansions_.append(
-                replace(
-                    part,
-                    centres=part.centres[pivots],
-                    coefficients=coefficients.astype(np.float32),
-                    transform=basis_transform(factor, pivots),
-                )
-            )
+            low, error = part.compress(self.flux_scale_[part.pixels], rank, components)
+            compressed.expansions_.append(low)
+            squares += error * part.pixels.size
         compressed.compression_error_ = float(np.sqrt(squares / self.flux_mean_.size))
         return compressed
 
     def save(self, path):
         """Write the fitted model to a versioned npz file, whole or not at all."""
+        self._require_fit()
         arrays = {f"hyper_{name}": values for name, values in self.hyper_.items()}
         for i, part in enumerate(self.expansions_):
-            for name in ("gamma", "pixels", "centres", "coefficients", "transform"):
-                if getattr(part, name) is not None:
-                    arrays[f"part{i}_{name}"] = getattr(part, name)
-        for name in _LEARNED:
-            arrays[name] = getattr(self, name)
-        with atomic(path) as temporary, temporary.open("wb") as stream:
-            params = json.dumps(self.get_params(), default=lambda value: np.asarray(value).tolist())
-            np.savez(stream, format=FORMAT, params=params, **arrays)
+            arrays |= {f"part{i}_{k}": v for k, v in vars(part).items() if v is not None}
+        save_model(path, self.get_params(), arrays | {name: getattr(self, name) for name in _LEARNED})
 
     @classmethod
     def read(cls, path):
-        """Read what `save` wrote; FileError if it is missing, newer or something else."""
-        try:
-            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                arrays = dict(file)
-            if int(arrays["format"]) > FORMAT:
-                raise FileError(
-                    f"{path} was written by a newer slamlib (format {arrays['format']}); upgrade slamlib"
-                )
-            slam = cls(**json.loads(str(arrays["params"])))
+        """Read what `save` wrote; FileError if it is missing, of another version or something else."""
+        with reading_model(path) as (params, arrays):
+            slam = cls(**params)
             for name in _LEARNED:
                 setattr(slam, name, arrays[name])
             slam.hyper_ = {k.removeprefix("hyper_"): v for k, v in arrays.items() if k.startswith("hyper_")}
-            parts = sorted({k.split("_")[0] for k in arrays if k.startswith("part")})
-            slam.expansions_ = [_read_part(arrays, part) for part in parts]
-        except FileNotFoundError:
-            raise FileError(f"no SLAM model {path}; run notebook 02_train_slam first") from None
-        except Exception as error:  # a damaged zip file can raise nearly anything
-            if isinstance(error, FileError):
-                raise
-            raise FileError(
-                f"{path} is not a readable SLAM model ({error}); delete it and train again"
-            ) from error
+            slam.expansions_ = []
+            for part in sorted({k.split("_")[0] for k in arrays if k.startswith("part")}):
+                values = {
+                    k.removeprefix(f"{part}_"): v for k, v in arrays.items() if k.startswith(f"{part}_")
+                }
+                slam.expansions_.append(Expansion(**values | {"gamma": float(values["gamma"])}))
         return slam
 
     def _require_fit(self):
@@ -301,9 +302,3 @@ _LEARNED = (
     "model_variance_",
     "intercept_",
 )
-
-
-def _read_part(arrays, part):
-    names = ("pixels", "centres", "coefficients")
-    values = {name: arrays[f"{part}_{name}"] for name in names}
-    return Expansion(float(arrays[f"{part}_gamma"]), transform=arrays.get(f"{part}_transform"), **values)

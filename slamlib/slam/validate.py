@@ -10,10 +10,6 @@ from slamlib.slam.infer import infer
 from slamlib.slam.model import Slam
 from slamlib.slam.search import folds
 
-# Rank of the low-rank form that the labels are found with: its error is a small part of
-# the model's own (tests/test_infer.py), and large samples cost no more than small ones.
-RANK = 800
-
 
 def scatter_and_bias(predicted, true):
     """Root mean square and mean of the label errors.
@@ -77,7 +73,7 @@ def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, max_stars=10
     for train, test in tqdm(parts, desc=name, unit="fold"):
         slam = Slam(regressor, n_folds=n_folds, seed=seed).fit(labels[train], flux[train], hyper=hyper)
         squares += ((slam.predict(labels[test]) - flux[test]) ** 2).sum(axis=0, dtype=float)
-        slams.append(slam.compress(RANK))
+        slams.append(slam.compress(rank=None))
     predicted = {snr: np.full(labels.shape, np.nan) for snr in snrs}
     for slam, (_, held_out) in zip(slams, parts, strict=True):
         slam.model_variance_ = (squares / len(labels)).astype(np.float32)
