@@ -16,13 +16,13 @@ PY = .venv/bin/python
 PIPELINE = $(PY) -m slamlib.paper.pipeline
 # Single quotes, so that the shell leaves odd values to slamlib, which says what is wrong with them.
 OPTIONS = --profile '$(PROFILE)' --source '$(SOURCE)' --grid '$(GRID)' --seed '$(SEED)'
-CODE = slamlib tests notebooks $(wildcard benchmarks)
+CODE = slamlib tests notebooks benchmarks
 
 # Only the virtual environment's own packages count.
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help paper quick notebooks test lint lab clean lock
+.PHONY: help paper quick notebooks test lint bench lab clean lock
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
@@ -57,6 +57,9 @@ test: $(READY) lint ## all tests, on the notebooks at small size
 lint: $(READY) ## style of code and notebooks
 	@$(PY) -m ruff check --quiet $(CODE)
 	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
+
+bench: $(READY) ## time training and inference beside the reference's methods
+	@$(PY) -m benchmarks.bench
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_overview.ipynb

@@ -72,19 +72,19 @@ def choose(z, targets, *, regressor, search, C, gamma, epsilon, ridge, n_folds, 
         raise InputError(f"unknown search {search!r}; use one of {', '.join(SEARCHES)}")
     if regressor == "svr" and search == "exhaustive":
         pairs = [(c, g) for g in gamma for c in C]
-        return _best_pairs(z, targets, pairs, epsilon, list(folds(len(z), n_folds, seed)))
+        return _best(z, targets, pairs, epsilon, list(folds(len(z), n_folds, seed)))
     few = slice(n_search or N_SEARCH[regressor])
     z, targets = z[few], targets[few]
     if regressor == "krr":
         return _search_krr(z, targets, ridge)
     judges = list(folds(len(z), n_folds, seed))[: -(-_JUDGES * n_folds // len(z))]
     pairs = [(c, g) for g in gamma for c in C]
-    screened = _best_pairs(z, targets[:, ::_SCREENED], pairs, epsilon, judges)
+    screened = _best(z, targets[:, ::_SCREENED], pairs, epsilon, judges)
     winners, wins = np.unique(
         np.stack([screened["C"], screened["gamma"]], axis=1), axis=0, return_counts=True
     )
     winners = winners[wins >= _RARE * wins.sum()]
-    return _best_pairs(z, targets, [tuple(pair) for pair in winners], epsilon, judges)
+    return _best(z, targets, [tuple(pair) for pair in winners], epsilon, judges)
 
 
 def fit_pixels(z, targets, hyper=None, **params):
@@ -139,8 +139,29 @@ def _search_krr(z, targets, ridges):
     return {"stretch": stretch, "ridge": np.array(ridge)}
 
 
-def _best_pairs(z, targets, pairs, epsilon, parts):
-    """Best (C, gamma) of every pixel, and its mean squared error over the held-out `parts`."""
+def _best(z, targets, pairs, epsilon, parts):
+    errors = pair_errors(z, targets, pairs, epsilon, parts)
+    chosen = np.array(pairs)[errors.argmin(axis=0)]
+    return {
+        "C": chosen[:, 0],
+        "gamma": chosen[:, 1],
+        "stretch": np.ones(z.shape[1]),
+        "error": errors.min(axis=0),
+    }
+
+
+def pair_errors(z, targets, pairs, epsilon, parts):
+    """Mean squared error of held-out spectra for each (C, gamma) and pixel: (n_pairs, n_pix).
+
+    Parameters
+    ----------
+    z, targets
+        As in `choose`.
+    pairs : list of (C, gamma)
+    epsilon : float
+    parts : list of (train, test)
+        Indices of samples, as `folds` gives them.
+    """
     errors = np.zeros((len(pairs), targets.shape[1]))
     kernels = {gamma: rbf(z, z, gamma).astype(np.float32) for _, gamma in pairs}
     for row, (C, gamma) in enumerate(pairs):
@@ -148,9 +169,7 @@ def _best_pairs(z, targets, pairs, epsilon, parts):
             dual, intercept = fit_svr(kernels[gamma][np.ix_(train, train)], targets[train], C, epsilon)
             predicted = kernels[gamma][np.ix_(test, train)] @ dual + intercept
             errors[row] += ((predicted - targets[test]) ** 2).sum(axis=0)
-    best = np.array(pairs)[errors.argmin(axis=0)]
-    error = errors.min(axis=0) / sum(len(test) for _, test in parts)
-    return {"C": best[:, 0], "gamma": best[:, 1], "stretch": np.ones(z.shape[1]), "error": error}
+    return errors / sum(len(test) for _, test in parts)
 
 
 def _held_out_error(z, targets, hyper, epsilon, train, test):

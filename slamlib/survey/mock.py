@@ -177,7 +177,7 @@ def write_survey(truth, library, grid, folder, seed, progress=True):
     # A chunk is simulated whole even if one file is missing: the last bits of a spectrum
     # depend on those computed with it.
     chunks = [rows for rows in chunks if not all((folder / file).exists() for file in rows["file"])]
-    with Parallel(n_jobs=2, backend="threading") as pool:
+    with Parallel(n_jobs=n_cores(), backend="threading") as pool:
         for rows in tqdm(chunks, desc="simulated spectra", unit="chunk", disable=not progress):
             name = rows["instrument"][0]
             spectra = simulate(rows, library, grid, name, seed)

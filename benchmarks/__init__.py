@@ -1,0 +1,1 @@
+"""Side by side: slamlib and what it replaces, measured in one run."""

@@ -1,0 +1,194 @@
+"""One run, side by side: training and inference, ours and the reference's.
+
+    python -m benchmarks.bench [--small]
+
+Prints a table; writes build/bench.json, build/bench_labels.ecsv and build/bench.png.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from tqdm import tqdm
+
+from benchmarks import inference, training
+from benchmarks.drawing import draw, exponent
+from benchmarks.isolated import run
+from slamlib.files import atomic, write_ecsv
+from slamlib.labels import NAMES
+from slamlib.paper import style
+from slamlib.paper.run import EMBEDDED_GRID, find_root
+from slamlib.synth.grid import ModelGrid
+from slamlib.synth.training import training_set
+
+# Training sets, and how many pixels are timed where all of them would take hours; the seconds
+# of a sample are scaled linearly to all pixels.
+FULL = {
+    "sets": (("LRS", 1000), ("MRS", 1000), ("MRS", 5000), ("MRS", 10000)),
+    "peer": {1000: 32, 5000: 8, 10000: 4},
+    "exhaustive": {1000: None, 5000: 256, 10000: 128},
+    "models": {"LRS": 5000, "MRS": 5000},
+    "loss": 256,
+    "unseen": 300,
+    "stars": (500, 1000, 2000, 4000),
+    "exact_stars": 128,
+    "peer_stars": 4,
+    "scaled": ("MRS", 1000),
+    "pixels": (500, 1000, 2000, 4000),
+}
+SMALL = FULL | {
+    "sets": (("MRS", 120),),
+    "peer": {120: 3},
+    "exhaustive": {120: 40},
+    "models": {"MRS": 150},
+    "loss": 40,
+    "unseen": 20,
+    "stars": (20, 40),
+    "exact_stars": 10,
+    "peer_stars": 1,
+    "scaled": ("MRS", 120),
+    "pixels": (100, 200),
+}
+
+
+class Bench:
+    """The measurements of one run, written after each of them."""
+
+    def __init__(self, folder, sizes):
+        self.folder, self.sizes = folder, sizes
+        self.rows, self.labels, self.scaling, self.notes = [], [], [], []
+        self.sets = {}
+        grid = ModelGrid.read(find_root() / EMBEDDED_GRID)
+        for name, most in sizes["models"].items():
+            most = max([n for other, n in sizes["sets"] if other == name] + [most])
+            files = []
+            for kind, n, seed in (("training", most, 1), ("unseen", sizes["unseen"], 2)):
+                files.append(folder / f"bench_{kind}_{name}.npz")
+                training_set(grid, name, n, seed).save(files[-1])
+            self.sets[name] = files
+        self.n_pix = {name: training.spectra(files[1], 1).flux.shape[1] for name, files in self.sets.items()}
+
+    def train(self):
+        """Time the four ways to train, and what their labels are worth."""
+        for name, n in tqdm(self.sizes["sets"], desc="train", unit="set"):
+            files = self.sets[name]
+            result, peak = run(training.peer, *files, n, self.sizes["peer"][n], children=2)
+            reference = self._add("train", name, n, "scikit-learn", result, peak)
+            for method, regressor, search in (
+                ("svr exhaustive", "svr", "exhaustive"),
+                ("svr screened", "svr", "screened"),
+                ("krr", "krr", "screened"),
+            ):
+                some = self.sizes["exhaustive"][n] if search == "exhaustive" else None
+                result, peak = run(training.ours, *files, n, regressor, search, some)
+                self._add("train", name, n, method, result, peak, reference)
+                for snr, scatter, bound in result["scatter"]:
+                    ratio = np.divide(scatter, bound)
+                    for label, *values in zip(NAMES, scatter, bound, ratio, strict=True):
+                        self.labels.append((name, n, method, snr, label, *values))
+        for name, n in self.sizes["sets"]:
+            if n <= 5000:
+                loss, _ = run(training.search_loss, self.sets[name][0], n, self.sizes["loss"])
+                self.notes.append(
+                    f"screened search, {name} {n}: CV error {100 * loss:+.2f}% of the exhaustive one"
+                )
+
+    def infer(self):
+        """Time labels of stars: low-rank, exact and one by one."""
+        for name, n in self.sizes["models"].items():
+            files, model = self.sets[name], self.folder / f"bench_slam_{name}.npz"
+            run(training.ours, *files, n, "krr", "screened", None, model)
+            stars = self.sizes["peer_stars"]
+            result, peak = run(inference.one_by_one, model, files[1], stars)
+            reference = self._add("infer", name, n, "scipy, star by star", result, peak, stars=stars)
+            exact, peak = run(inference.batches, model, files[1], self.sizes["exact_stars"], False)
+            self._add("infer", name, n, "exact", exact, peak, reference, self.sizes["exact_stars"])
+            for stars in self.sizes["stars"]:
+                result, peak = run(inference.batches, model, files[1], stars, True)
+                self.scaling.append(("stars", name, stars, result["seconds"]))
+            self._add("infer", name, n, "low-rank", result, peak, reference, stars)
+            moved = (result["labels"][: len(exact["labels"])] - exact["labels"]) / exact["errors"]
+            self.notes.append(
+                f"low-rank form, {name}: labels move by {100 * np.sqrt(np.mean(moved**2)):.2f}% of their "
+                f"errors (rms), {100 * np.abs(moved).max():.1f}% at most, of {len(moved)} stars"
+            )
+
+    def scale(self):
+        """Time training against the number of pixels."""
+        name, n = self.sizes["scaled"]
+        for regressor in ("svr", "krr"):
+            for some in self.sizes["pixels"]:
+                result, _ = run(training.ours, *self.sets[name], n, regressor, "screened", some)
+                self.scaling.append((f"pixels, {regressor}", name, some, result["seconds"]))
+
+    def _add(self, work, instrument, n, method, result, peak, reference=None, stars=None):
+        scale = 1 if stars else self.n_pix[instrument] / result["timed"]
+        row = {"work": work, "instrument": instrument, "n": n, "method": method}
+        row["seconds"] = result["seconds"] * scale
+        per_second = stars / result["seconds"] if stars else None
+        if reference is None:
+            row["speedup"] = 1.0
+        elif stars:
+            row["speedup"] = per_second / reference["per_second"]
+        else:
+            row["speedup"] = reference["seconds"] / row["seconds"]
+        row |= {"flux_rms": result.get("flux_rms"), "peak_gb": peak, "per_second": per_second}
+        # How much of the work was timed; the rest of `seconds` is linear extrapolation.
+        row["timed"] = stars or result["timed"]
+        self.rows.append(row)
+        self.write()
+        return row
+
+    def write(self):
+        """Write what has been measured so far."""
+        with atomic(self.folder / "bench.json") as path:
+            path.write_text(json.dumps(self.rows, indent=1) + "\n")
+        if self.labels:
+            names = ("instrument", "n", "method", "snr", "label", "scatter", "bound", "ratio")
+            write_ecsv(Table(rows=self.labels, names=names), self.folder / "bench_labels.ecsv")
+
+    def report(self):
+        """Print everything and draw the figure."""
+        self.write()
+        table = Table(rows=[tuple(row.values()) for row in self.rows], names=list(self.rows[0]))
+        for column, form in (("seconds", ".1f"), ("speedup", ".1f"), ("peak_gb", ".2f")):
+            table[column].format = form
+        for column in ("flux_rms", "per_second"):
+            table[column] = [f"{value:.3g}" if value is not None else "" for value in table[column]]
+        table.pprint_all()
+        print(
+            "seconds: of all pixels, linearly from those timed; flux_rms: in sd of a pixel, unseen spectra\n"
+        )
+        if self.labels:
+            labels = Table.read(self.folder / "bench_labels.ecsv")
+            for column in ("scatter", "bound", "ratio"):
+                labels[column].format = ".3g"
+            labels.pprint_all()
+            print("scatter: 1.48 median |error| of unseen spectra; bound: median Cramer-Rao\n")
+        print("\n".join(self.notes))
+        for series in dict.fromkeys((what, name) for what, name, *_ in self.scaling):
+            points = [point[2:] for point in self.scaling if point[:2] == series]
+            print(f"time grows with {series[0]} ({series[1]}) as their number to the {exponent(points):.2f}")
+        print(style.save(draw(self.rows, self.scaling), self.folder, "bench"))
+
+
+def main():
+    """Measure everything, print it, write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--small", action="store_true", help="tiny sizes, to see that it works; means nothing"
+    )
+    parser.add_argument("--folder", type=Path, default=find_root() / "build")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    bench = Bench(options.folder, SMALL if options.small else FULL)
+    bench.train()
+    bench.infer()
+    bench.scale()
+    bench.report()
+
+
+if __name__ == "__main__":
+    main()

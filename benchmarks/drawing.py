@@ -1,0 +1,55 @@
+"""The benchmark's figure: time against training spectra, pixels and stars."""
+
+import numpy as np
+
+from slamlib.paper.style import BLACK, BLUE, CYAN, GREY, PAGE, RED, apj_style, new_figure
+
+_STYLES = {
+    "scikit-learn": (BLACK, "o"),
+    "svr exhaustive": (GREY, "D"),
+    "svr screened": (RED, "s"),
+    "krr": (BLUE, "*"),
+    "low-rank": (CYAN, "^"),
+}
+
+
+def exponent(points):
+    """Slope of log time against log size; `points` are (size, seconds)."""
+    size, seconds = np.log(np.array(points, dtype=float)).T
+    return float(np.polyfit(size, seconds, 1)[0])
+
+
+@apj_style()
+def draw(rows, scaling):
+    """Draw time against training spectra (MRS), pixels and stars, log-log, with a line of slope one."""
+    figure = new_figure(PAGE, 2.6)
+    by_n, by_pixel, by_star = figure.subplots(1, 3)
+    for method, (color, marker) in _STYLES.items():
+        points = [(r["n"], r["seconds"]) for r in rows if r["method"] == method and r["instrument"] == "MRS"]
+        if points and method != "low-rank":
+            _series(by_n, points, color, marker, method)
+    for what, label, color, marker, axes in (
+        ("pixels, svr", "svr screened", RED, "s", by_pixel),
+        ("pixels, krr", "krr", BLUE, "*", by_pixel),
+    ):
+        _series(axes, [point[2:] for point in scaling if point[0] == what], color, marker, label)
+    for name, color, marker in (("LRS", RED, "s"), ("MRS", BLUE, "*")):
+        points = [point[2:] for point in scaling if point[:2] == ("stars", name)]
+        _series(by_star, points, color, marker, f"low-rank, {name}")
+    n = min(r["n"] for r in rows if r["instrument"] == "MRS" and r["work"] == "train")
+    for axes, what in (
+        (by_n, "training spectra, MRS"),
+        (by_pixel, f"pixels, MRS, {n:,} spectra"),
+        (by_star, "stars"),
+    ):
+        axes.set(xscale="log", yscale="log", xlabel=f"number of {what}", ylabel="time [s]")
+        low, high = axes.get_xlim()
+        bottom = axes.get_ylim()[0]
+        axes.plot([low, high], [bottom, bottom * high / low], ":", color=BLACK, linewidth=0.6, label="linear")
+        axes.legend(fontsize=7)
+    return figure
+
+
+def _series(axes, points, color, marker, label):
+    if points:
+        axes.plot(*zip(*points, strict=True), color=color, marker=marker, label=label)
