@@ -23,6 +23,7 @@ from slamlib.survey.lamost_write import write_lrs, write_mrs
 from slamlib.survey.population import draw_population, observing_conditions
 from slamlib.survey.spectrum import Spectrum, air_from_vacuum
 from slamlib.synth.broaden import broaden, instrument_sigma, pixel_edges, rebin_matrix
+from slamlib.threads import n_cores
 
 # Node spacings that make one step in each of ln Teff, log g and [M/H] about equal.
 _SPACING = np.array([0.08, 0.25, 0.4])
