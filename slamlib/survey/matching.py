@@ -7,11 +7,16 @@ it does not.
 """
 
 import numpy as np
+from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
 from slamlib.survey.prepare import normalise
+from slamlib.threads import blas_threads, n_cores
+
+# Spectra handed to a process at once.
+_CHUNK = 64
 
 
 def match_continuum(flux, instrument, snr, rng, draws=3, progress=False):
@@ -55,20 +60,33 @@ def match_continuum(flux, instrument, snr, rng, draws=3, progress=False):
             for outer, arm in zip(wide.arm_slices, instrument.arm_slices, strict=True)
         ]
     )
+    parts = [flux[start : start + _CHUNK] for start in range(0, len(flux), _CHUNK)]
+    bar = tqdm(total=len(flux), disable=not progress, desc=f"continuum {instrument.name}", unit="spectrum")
+    matched = []
+    # A stream for each part: the same numbers on any number of cores.
+    jobs = zip(parts, rng.spawn(len(parts)), strict=True)
+    with blas_threads(1), bar:
+        pool = Parallel(n_jobs=min(n_cores(), len(parts)) or 1, return_as="generator")
+        for corrected in pool(
+            delayed(_corrected)(part, instrument, snr, stream, draws) for part, stream in jobs
+        ):
+            matched.append(corrected[:, inner].astype(np.float32))
+            bar.update(len(corrected))
+    return np.concatenate(matched) if matched else np.empty((0, inner.size), np.float32)
+
+
+def _corrected(flux, instrument, snr, rng, draws):
+    wide = instrument.widened()
     ivar = np.full(wide.wave.size, float(snr) ** 2)
-    matched = np.empty((len(flux), inner.size), dtype=np.float32)
-    for i in tqdm(
-        range(len(flux)), disable=not progress, desc=f"continuum {instrument.name}", unit="spectrum"
-    ):
-        correction = np.zeros(wide.wave.size)
+    corrected = np.zeros_like(flux, dtype=float)
+    for spectrum, result in zip(flux, corrected, strict=True):
         for _ in range(draws):
             # The slope of a hot star under the dust of a random amount, blue to red.
             slope = (wide.wave / wide.wave.mean()) ** rng.uniform(-4.0, 1.0)
-            observed = slope * (flux[i] + rng.normal(0, 1 / snr, wide.wave.size))
+            observed = slope * (spectrum + rng.normal(0, 1 / snr, wide.wave.size))
             divided, _ = normalise(wide.wave, observed, ivar, instrument)
-            correction += slope * divided / observed / draws
-        matched[i] = (flux[i] * correction)[inner]
-    return matched
+            result += spectrum * slope * divided / observed / draws
+    return corrected
 
 
 def _within(outer, inner):
