@@ -14,18 +14,18 @@ from scipy.linalg.lapack import dpotri
 from slamlib.slam.kernel import pivoted_cholesky
 from slamlib.slam.reductions import larger, smaller
 
-_STEPS = 40
+_STEPS = 30
 # Over-relaxation (Boyd et al., section 3.4.3).
 _RELAX = np.float32(1.7)
 # The ridge is this over C: about the residual that pushes a multiplier to its bound.
-_RIDGE = 0.15
+_RIDGE = 0.12
 # Two thin products replace a square one if this fraction of the samples, as rank, leaves no
 # more of the kernel than this part of the ridge.
 _THIN, _LEFT = 0.1, 0.01
 
 
 class SharedRidge:
-    """Kernel ridge regression with ridge 0.15 / C for many targets, kernel (n, n)."""
+    """Kernel ridge regression with ridge 0.12 / C for many targets, kernel (n, n)."""
 
     def __init__(self, kernel, C):
         n = len(kernel)

@@ -9,19 +9,27 @@ from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, NAMES
+from slamlib.slam.likelihood import Joint, Likelihood
+from slamlib.slam.minimise import minimise
 from slamlib.threads import blas_threads, n_cores
 
 # How far beyond the range of the training labels a solution may lie, as a fraction of that
 # range: stars outside the grid shall be seen to be outside, not pile up on its edge.
 _MARGIN = 0.15
-# A step shorter than this, in units of its own standard error squared, ends the search.
-_CONVERGED = 1e-4
-# Damping of the first step, and where a star whose every step fails is given up.
-_DAMPING, _GIVE_UP = 1e-2, 1e8
 # An error of 10,000 standard deviations of the training labels means "unknown".
 _LEAST_INFORMATION = 1e-8
 # Training spectra that a star is compared with to find its start.
 _TEMPLATES = 2000
+# A second start differs from the first by this factor in Teff: hot and cool solutions compete.
+_APART = 1.2
+# Two minima are rivals if their chi-squares differ by less and they lie further apart [sigma^2].
+_RIVAL = 9.0
+# Times that pixels far from the fit are rejected and the fit taken up again.
+_REJECTIONS = 2
+# One-sided 95% of a normal distribution, and the least v sin i [km/s] at which its square,
+# which is what widens lines, has a derivative to speak of.
+_ONE_SIDED, _SLOW = 1.645, 20.0
+_VSINI = NAMES.index("vsini")
 
 
 @dataclass(frozen=True)
@@ -39,9 +47,13 @@ class Inference:
     n_pix : ndarray of int, (m,)
         Pixels that counted.
     status : ndarray of str, (m,)
-        "ok", "edge" (a label at its bound), "unconverged" or "no data".
+        "ok", "multimodal" (another solution far away fits as well), "edge" (a label at its
+        bound), "unconverged" or "no data".
     inside : ndarray of bool, (m,)
         The labels lie inside the model grid.
+    vsini_limit : ndarray, (m,)
+        Upper limit (95%) of v sin i [km/s] where it is too slow to be told from zero;
+        NaN where it is measured.
     """
 
     labels: np.ndarray
@@ -50,6 +62,7 @@ class Inference:
     n_pix: np.ndarray
     status: np.ndarray
     inside: np.ndarray
+    vsini_limit: np.ndarray
 
     @property
     def errors(self):
@@ -65,6 +78,11 @@ class Inference:
             table[f"e_{label.name}"] = Column(
                 values, unit=label.unit, description=f"standard error of {label.name}"
             )
+        table["vsini_limit"] = Column(
+            self.vsini_limit,
+            unit=LABELS[_VSINI].unit,
+            description="upper limit (95%) where vsini is only that",
+        )
         table["chi2"] = Column(self.chi2, description="chi-square per degree of freedom")
         table["n_pix"] = Column(self.n_pix, description="pixels used")
         table["flag"] = Column(np.where(self.inside, "I", ""), description="I: inside the model grid")
@@ -81,11 +99,13 @@ def default_bounds(slam):
     return bounds
 
 
-def infer(slam, flux, ivar, inside=None, bounds=None, max_steps=200, chunk=64, progress=False):
+def infer(slam, flux, ivar, systematics=None, **options):
     """Find the labels that minimise chi-square, by Levenberg-Marquardt over a batch of stars.
 
-    The variance of a pixel is that of the observation plus the cross-validated variance of
-    the model. Each star starts from the most similar training spectrum.
+    The covariance of the pixels is that of the observation and, if `systematics` is given,
+    what it holds; otherwise the cross-validated variance of the model, pixel by pixel. Each
+    star starts from the most similar training spectrum, and from the most similar one that
+    is much hotter or cooler; the better solution is kept.
 
     Parameters
     ----------
@@ -94,11 +114,48 @@ def infer(slam, flux, ivar, inside=None, bounds=None, max_steps=200, chunk=64, p
     flux, ivar : array_like, (m, n_pix) or (n_pix,)
         Normalised spectra at rest on the instrument's pixels and their inverse variance;
         ivar = 0 means ignore, whatever the flux.
+    systematics : Systematics, optional
+    **options
+        As `infer_joint` takes them.
+
+    Returns
+    -------
+    Inference
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit the model, or flux is not finite where ivar > 0.
+    """
+    return infer_joint([(slam, flux, ivar, systematics)], **options)
+
+
+def infer_joint(
+    observations,
+    inside=None,
+    bounds=None,
+    reject=None,
+    starts=2,
+    max_steps=200,
+    chunk=64,
+    progress=False,
+):
+    """Labels of stars that several instruments observed, from one likelihood.
+
+    Parameters
+    ----------
+    observations : list of (Slam, flux, ivar, Systematics or None)
+        One for each instrument, as `infer` takes them; row i of each is the same star. A
+        star without a spectrum of one of them has ivar = 0 there.
     inside : callable, optional
         ``inside(labels3) -> bool (m,)`` tells what lies in the grid, such as
         `ModelGrid.contains`; without it, the box of the training labels.
     bounds : ndarray, (2, 4), optional
-        Lowest and highest label; `default_bounds` otherwise.
+        Lowest and highest label; `default_bounds` of the first Slam otherwise.
+    reject : float, optional
+        Pixels further than this many standard deviations from the fit lose their weight.
+    starts : {1, 2}
+        1 leaves out the hotter or cooler start.
     max_steps : int
     chunk : int
         Stars in flight at once.
@@ -112,30 +169,66 @@ def infer(slam, flux, ivar, inside=None, bounds=None, max_steps=200, chunk=64, p
     Raises
     ------
     InputError
-        If shapes do not fit the model, or flux is not finite where ivar > 0.
+        As `infer`, or if the numbers of stars differ.
     """
-    flux, ivar = checked(slam, flux, ivar)
+    slams, systematics = [part[0] for part in observations], [part[3] for part in observations]
+    spectra = [checked(*part[:3]) for part in observations]
+    for slam, known in zip(slams, systematics, strict=True):
+        if known is not None:
+            known.check(slam.flux_mean_.size)
+    slam = slams[0]
     bounds = default_bounds(slam) if bounds is None else np.asarray(bounds, dtype=float)
-    templates = slam.training_labels_[:_TEMPLATES]
-    template_flux = slam.standardised(slam.standardise(templates))[0].astype(np.float32)
-    m = len(flux)
+    start_labels = slam.training_labels_[:_TEMPLATES]
+    templates = [part.standardised(part.standardise(start_labels))[0].astype(np.float32) for part in slams]
+    if len({len(flux) for flux, _ in spectra}) != 1:
+        raise InputError(
+            f"spectra of {[len(flux) for flux, _ in spectra]} stars; give each star one row of each"
+        )
+    n_pix = sum((ivar > 0).sum(axis=1) for _, ivar in spectra)
+    m = len(n_pix)
     labels, covariance = np.full((m, 4), np.nan), np.full((m, 4, 4), np.nan)
-    chi2, n_pix, status = np.full(m, np.nan), (ivar > 0).sum(axis=1), np.full(m, "no data", dtype="U11")
-    usable = np.flatnonzero(n_pix > len(NAMES))
+    chi2, limit, status = np.full(m, np.nan), np.full(m, np.nan), np.full(m, "no data", dtype="U11")
     z_bounds = slam.standardise(bounds)
+    nodes = np.stack(
+        [
+            np.zeros(m, int) if known is None else known.nearest(ivar)
+            for known, (_, ivar) in zip(systematics, spectra, strict=True)
+        ],
+        axis=1,
+    )
 
     def label(stars):
-        target, weight = standardise_spectra(slam, flux[stars], ivar[stars])
-        start = slam.standardise(templates[_nearest(target, weight, template_flux)])
-        z, fisher, chi2[stars], converged = _minimise(
-            slam, target, weight, np.clip(start, *z_bounds), z_bounds, max_steps
+        parts = [
+            Likelihood(own, flux[stars], ivar[stars], known, node)
+            for own, (flux, ivar), known, node in zip(
+                slams, spectra, systematics, nodes[stars[0]], strict=True
+            )
+        ]
+        likelihood = parts[0] if len(parts) == 1 else Joint(parts)
+        near = likelihood.nearest(templates[0] if len(parts) == 1 else templates)
+        found = _solve(likelihood, near, start_labels, z_bounds, max_steps, starts)
+        for _ in range(_REJECTIONS if reject else 0):
+            again = np.flatnonzero(likelihood.reject(found.z, reject))
+            if again.size:
+                found.replace(again, minimise(likelihood[again], found.z[again], z_bounds, max_steps))
+        inflation = [
+            known.inflation[node] for known, node in zip(systematics, nodes[stars[0]], strict=True) if known
+        ]
+        scale = slam.label_scale_ * (np.mean(inflation, axis=0) if inflation else 1.0)
+        labels[stars] = slam.label_mean_ + slam.label_scale_ * found.z
+        covariance[stars] = _inverse(found.hessian) * np.outer(scale, scale)
+        limit[stars] = _vsini_limit(likelihood, found.z, labels[stars], covariance[stars], scale)
+        edge = (found.z <= z_bounds[0]) | (found.z >= z_bounds[1])
+        # No rotation is a bound of nature, not of the grid: v sin i = 0 is an upper limit.
+        edge[:, _VSINI] &= found.z[:, _VSINI] > z_bounds[0, _VSINI]
+        status[stars] = np.select(
+            [~found.converged, edge.any(axis=1), found.rival], ["unconverged", "edge", "multimodal"], "ok"
         )
-        labels[stars] = slam.label_mean_ + slam.label_scale_ * z
-        covariance[stars] = _inverse(fisher) * np.outer(slam.label_scale_, slam.label_scale_)
-        edge = ((z <= z_bounds[0]) | (z >= z_bounds[1])).any(axis=1)
-        status[stars] = np.where(~converged, "unconverged", np.where(edge, "edge", "ok"))
+        chi2[stars] = found.chi2
 
-    chunks = [usable[first : first + chunk] for first in range(0, len(usable), chunk)]
+    usable = np.flatnonzero(n_pix > len(NAMES))
+    groups = [usable[(nodes[usable] == row).all(axis=1)] for row in np.unique(nodes[usable], axis=0)]
+    chunks = [group[first : first + chunk] for group in groups for first in range(0, len(group), chunk)]
     # Chunks side by side, one BLAS thread each: many small products leave threads of BLAS idle,
     # and on a busy machine waiting for one another.
     with blas_threads(1), tqdm(total=len(chunks), disable=not progress, desc="labels", unit="chunk") as bar:
@@ -143,15 +236,46 @@ def infer(slam, flux, ivar, inside=None, bounds=None, max_steps=200, chunk=64, p
         for _ in pool(delayed(label)(stars) for stars in chunks):
             bar.update()
     chi2 /= np.maximum(n_pix - len(NAMES), 1)
-    return Inference(labels, covariance, chi2, n_pix, status, _inside(slam, labels, inside))
+    inside = _inside(slam, labels, inside)
+    return Inference(labels, covariance, chi2, n_pix, status, inside, limit)
 
 
-def standardise_spectra(slam, flux, ivar):
-    """Spectra and their weights in standardised flux; 0 in pixels to be ignored, whatever they hold."""
-    target = np.where(ivar > 0, (flux - slam.flux_mean_) / slam.flux_scale_, 0).astype(np.float32)
-    with np.errstate(divide="ignore", over="ignore"):
-        variance = 1 / ivar + slam.model_variance_
-    return target, np.where(ivar > 0, slam.flux_scale_**2 / variance, 0).astype(np.float32)
+def _solve(likelihood, near, start_labels, z_bounds, max_steps, starts):
+    """Best of the solutions from the nearest template and from the nearest hotter or cooler one."""
+    slam = likelihood.slam
+    first = near.argmin(axis=1)
+    start = np.clip(slam.standardise(start_labels[first]), *z_bounds)
+    best = minimise(likelihood, start, z_bounds, max_steps)
+    if starts == 1:
+        return best
+    ratio = start_labels[:, 0] / start_labels[first, :1]
+    apart = (ratio > _APART) | (ratio < 1 / _APART)
+    others = np.flatnonzero(apart.any(axis=1))
+    if others.size:
+        second = np.where(apart, near, np.inf)[others].argmin(axis=1)
+        start = np.clip(slam.standardise(start_labels[second]), *z_bounds)
+        best.compare(others, minimise(likelihood[others], start, z_bounds, max_steps), _RIVAL)
+    return best
+
+
+def _vsini_limit(likelihood, z, labels, covariance, scale):
+    """Upper limit of v sin i [km/s] where it is not measured, NaN elsewhere.
+
+    Lines widen with the square of v sin i, so that square has a normal error, known from
+    its derivative at a speed that is not too small.
+    """
+    limit = np.full(len(z), np.nan)
+    v = labels[:, _VSINI]
+    slow = np.flatnonzero(v < np.maximum(2 * np.sqrt(covariance[:, _VSINI, _VSINI]), _SLOW))
+    if slow.size:
+        reference = np.maximum(v[slow], _SLOW)
+        moved = z[slow].copy()
+        moved[:, _VSINI] += (reference - v[slow]) / likelihood.slam.label_scale_[_VSINI]
+        error = np.sqrt(_inverse(likelihood[slow].evaluate(moved)[2])[:, _VSINI, _VSINI]) * scale[_VSINI]
+        squared_error = 2 * reference * error
+        unresolved = v[slow] ** 2 < 2 * squared_error
+        limit[slow[unresolved]] = np.sqrt(v[slow] ** 2 + _ONE_SIDED * squared_error)[unresolved]
+    return limit
 
 
 def checked(slam, flux, ivar):
@@ -171,55 +295,6 @@ def checked(slam, flux, ivar):
         star, pixel = np.argwhere(bad)[0]
         raise InputError(f"flux of star {star}, pixel {pixel} is not finite; set its ivar to 0 to ignore it")
     return flux, ivar
-
-
-def _nearest(target, weight, template_flux):
-    """Index of the template of least chi-square for each star, by two matrix products."""
-    return (weight @ (template_flux**2).T - 2 * (weight * target) @ template_flux.T).argmin(axis=1)
-
-
-def _evaluate(slam, target, weight, z):
-    """Chi-square (m,), gradient (m, 4) and Gauss-Newton Hessian (m, 4, 4) at `z`."""
-    value, slope = slam.standardised(z, gradient=True)
-    residual = target - value
-    weighted = weight * residual
-    chi2 = np.einsum("mp,mp->m", weighted, residual, dtype=float)
-    gradient = (slope @ weighted[..., None])[..., 0].astype(float)
-    hessian = ((slope * weight[:, None]) @ slope.transpose(0, 2, 1)).astype(float)
-    return chi2, gradient, hessian
-
-
-def _minimise(slam, target, weight, z, bounds, max_steps):
-    """Levenberg-Marquardt in a box. Returns z, Hessian, chi-square and what converged."""
-    chi2, gradient, hessian = _evaluate(slam, target, weight, z)
-    damping = np.full(len(z), _DAMPING)
-    converged = np.zeros(len(z), dtype=bool)
-    running = np.arange(len(z))
-    for _ in range(max_steps):
-        if running.size == 0:
-            break
-        step = _step(z[running], gradient[running], hessian[running], damping[running], bounds)
-        moved = np.clip(z[running] + step, *bounds)
-        step = moved - z[running]
-        small = np.einsum("md,mde,me->m", step, hessian[running], step) < _CONVERGED
-        trial = _evaluate(slam, target[running], weight[running], moved)
-        better = trial[0] < chi2[running]
-        won = running[better]
-        z[won], chi2[won], gradient[won], hessian[won] = moved[better], *(part[better] for part in trial)
-        damping[running] *= np.where(better, 0.1, 10.0)
-        converged[running] = small
-        running = running[~small & (damping[running] < _GIVE_UP)]
-    return z, hessian, chi2, converged
-
-
-def _step(z, gradient, hessian, damping, bounds):
-    """Damped Gauss-Newton step; a label at its bound whose step would leave the box is held."""
-    held = ((z <= bounds[0]) & (gradient < 0)) | ((z >= bounds[1]) & (gradient > 0))
-    diagonal = np.maximum(np.einsum("mdd->md", hessian), 1e-10)
-    matrix = hessian + (damping[:, None] * diagonal)[:, :, None] * np.eye(z.shape[1])
-    free = ~held
-    matrix = np.where(free[:, :, None] & free[:, None, :], matrix, np.eye(z.shape[1]))
-    return np.linalg.solve(matrix, np.where(free, gradient, 0.0)[..., None])[..., 0]
 
 
 def _inverse(fisher):

@@ -4,7 +4,8 @@ import emcee
 import numpy as np
 
 from slamlib.errors import InputError
-from slamlib.slam.infer import checked, default_bounds, infer, standardise_spectra
+from slamlib.slam.infer import checked, default_bounds, infer
+from slamlib.slam.likelihood import Likelihood
 
 
 class LogPosterior:
@@ -19,9 +20,10 @@ class LogPosterior:
         As in `slamlib.slam.infer.infer`.
     bounds : ndarray, (2, 4), optional
         Lowest and highest label; `default_bounds` otherwise.
+    systematics : Systematics, optional
     """
 
-    def __init__(self, slam, flux, ivar, bounds=None):
+    def __init__(self, slam, flux, ivar, bounds=None, systematics=None):
         flux, ivar = checked(slam, flux, ivar)
         if len(flux) != 1:
             raise InputError(f"a posterior is of one star; got {len(flux)} spectra")
@@ -29,7 +31,8 @@ class LogPosterior:
             raise InputError("all pixels are masked (ivar = 0): there is nothing to sample")
         self.slam = slam
         self.bounds = default_bounds(slam) if bounds is None else np.asarray(bounds, dtype=float)
-        self._target, self._weight = standardise_spectra(slam, flux, ivar)
+        node = systematics.nearest(ivar)[0] if systematics is not None else 0
+        self._likelihood = Likelihood(slam, flux, ivar, systematics, node)
 
     def __call__(self, labels):
         """Log-posterior (m,) up to a constant at labels (m, 4); -inf outside the box."""
@@ -37,13 +40,21 @@ class LogPosterior:
         allowed = ((labels >= self.bounds[0]) & (labels <= self.bounds[1])).all(axis=1)
         result = np.full(len(labels), -np.inf)
         if allowed.any():
-            value, _ = self.slam.standardised(self.slam.standardise(labels[allowed]))
-            result[allowed] = -0.5 * (self._weight * (self._target - value) ** 2).sum(axis=1, dtype=float)
+            result[allowed] = -0.5 * self._likelihood.chi2(self.slam.standardise(labels[allowed]))
         return result
 
 
 def sample_posterior(
-    slam, flux, ivar, seed, bounds=None, n_walkers=32, n_steps=2000, n_burn=500, progress=False
+    slam,
+    flux,
+    ivar,
+    seed,
+    bounds=None,
+    systematics=None,
+    n_walkers=32,
+    n_steps=2000,
+    n_burn=500,
+    progress=False,
 ):
     """Draw labels from the posterior of one star.
 
@@ -56,6 +67,7 @@ def sample_posterior(
     seed : int
         Of walkers and moves: same seed, same samples.
     bounds : ndarray, (2, 4), optional
+    systematics : Systematics, optional
     n_walkers, n_steps, n_burn : int
         emcee's ensemble, steps kept, steps thrown away before.
     progress : bool
@@ -73,8 +85,8 @@ def sample_posterior(
     InputError
         If there is nothing to fit.
     """
-    posterior = LogPosterior(slam, flux, ivar, bounds)
-    best = infer(slam, flux, ivar, bounds=posterior.bounds)
+    posterior = LogPosterior(slam, flux, ivar, bounds, systematics)
+    best = infer(slam, flux, ivar, systematics, bounds=posterior.bounds)
     if best.status[0] == "no data":
         raise InputError(f"{best.n_pix[0]} good pixels are too few to find labels; leave this star out")
     rng = np.random.default_rng(seed)

@@ -206,7 +206,7 @@ def _forget_other_surveys(truth, folder, seed):
             temporary.write_text(recipe)
 
 
-def simulate(rows, library, grid, instrument, seed):
+def simulate(rows, library, grid, instrument, seed, noise=True):
     """Simulate the spectra of some rows of the truth table.
 
     Parameters
@@ -217,6 +217,8 @@ def simulate(rows, library, grid, instrument, seed):
         As `write_survey` takes them.
     instrument : str
         "LRS" or "MRS".
+    noise : bool
+        False gives the same stars, as free of noise as `observed_counts` can.
 
     Returns
     -------
@@ -237,7 +239,8 @@ def simulate(rows, library, grid, instrument, seed):
     spectra = []
     for i, row in enumerate(rows):
         pieces = [
-            observed_counts(wave, normalised[i], row, instrument, streams[i]) for wave, normalised in arms
+            observed_counts(wave, normalised[i], row, instrument, streams[i], noise)
+            for wave, normalised in arms
         ]
         flux_i, ivar, mask = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
         header = {name: row[name] for name in ("obsid", "ra", "dec", "mjd")}

@@ -121,12 +121,36 @@ def prepare_with_velocity(spectrum, instrument, rv=None):
         Naming ``spectrum.header["file"]``, if the velocity is unknown, or an arm is not
         covered or has no continuum.
     """
+    flux, ivar, velocity, _ = prepare_twins(spectrum, spectrum.flux, instrument, rv)
+    return flux, ivar, velocity
+
+
+def prepare_twins(spectrum, twin, instrument, rv=None):
+    """Prepare a spectrum, and another by the continuum and the velocity of the first.
+
+    Parameters
+    ----------
+    spectrum, instrument, rv
+        As `prepare_with_velocity` takes them.
+    twin : ndarray, (n,)
+        Flux of the same star at the same pixels, such as one without noise: prepared like
+        this it shows what preparation does to a star, apart from its noise.
+
+    Returns
+    -------
+    flux, ivar, velocity
+        As `prepare_with_velocity` gives them.
+    twin : ndarray, (n_pix,)
+    """
     instrument = get_instrument(instrument)
     try:
         flux, ivar = normalise(spectrum.wave, spectrum.flux, spectrum.ivar, instrument)
         velocity = _velocity(spectrum, flux, ivar, instrument, rv)
         rest = shift_to_rest(spectrum.wave, velocity["rv"])
-        return *to_instrument(rest, flux, ivar, instrument), velocity
+        used = (ivar > 0) & (spectrum.flux != 0)
+        divided = np.where(used, twin * flux / np.where(used, spectrum.flux, 1), 1)
+        prepared = to_instrument(rest, flux, ivar, instrument)
+        return *prepared, velocity, to_instrument(rest, divided, np.where(used, ivar, 0), instrument)[0]
     except InputError as error:
         raise InputError(f"{spectrum.header.get('file', 'spectrum')}: {error}") from None
 

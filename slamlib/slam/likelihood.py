@@ -1,0 +1,152 @@
+"""Chi-square of labels: of one instrument or of several that observed the same stars.
+
+With C the components shared by pixels and W the weights of independent errors, the inverse
+of the covariance is W - W C' (1 + C W C')^-1 C W (Woodbury), so that chi-square and its
+derivatives cost a thin product more than independent pixels would.
+"""
+
+import numpy as np
+
+from slamlib.errors import InputError
+
+
+class Likelihood:
+    """Chi-square of m spectra of one instrument as a function of standardised labels.
+
+    Parameters
+    ----------
+    slam : Slam
+    flux, ivar : ndarray of float32, (m, n_pix)
+        As `checked` returns them.
+    systematics : Systematics, optional
+    node : int
+        Which SNR of the systematics.
+    """
+
+    def __init__(self, slam, flux, ivar, systematics=None, node=0):
+        self.slam = slam
+        mean, variance, self._shared = 0.0, slam.model_variance_, None
+        if systematics is not None:
+            # The systematics hold the model's own errors too.
+            mean, variance = systematics.mean[node], systematics.variance[node]
+            self._shared = (systematics.components[node] / slam.flux_scale_).astype(np.float32)
+        used = ivar > 0
+        self.target = np.where(used, (flux - mean - slam.flux_mean_) / slam.flux_scale_, 0).astype(np.float32)
+        with np.errstate(divide="ignore", over="ignore"):
+            variance = 1 / ivar + variance
+        self.weight = np.where(used, slam.flux_scale_**2 / variance, 0).astype(np.float32)
+        self._factor()
+
+    def _factor(self):
+        self._root = None
+        if self._shared is not None:
+            normal = (self._shared * self.weight[:, None]) @ self._shared.T
+            root = np.linalg.cholesky(np.eye(len(self._shared)) + normal.astype(float))
+            self._root = np.linalg.inv(root).astype(np.float32)
+
+    def __len__(self):
+        """Return the number of spectra."""
+        return len(self.target)
+
+    def __getitem__(self, rows):
+        """Return the likelihood of some of the spectra."""
+        part = object.__new__(Likelihood)
+        part.slam, part._shared = self.slam, self._shared
+        part.target, part.weight = self.target[rows], self.weight[rows]
+        part._root = None if self._root is None else self._root[rows]
+        return part
+
+    def evaluate(self, z):
+        """Chi-square (m,), half its negative gradient (m, 4) and Gauss-Newton Hessian (m, 4, 4)."""
+        value, slope = self.slam.standardised(z, gradient=True)
+        residual = self.target - value
+        weighted = self.weight * residual
+        chi2 = np.einsum("mp,mp->m", weighted, residual, dtype=float)
+        gradient = (slope @ weighted[..., None])[..., 0].astype(float)
+        slope_weighted = slope * self.weight[:, None]
+        hessian = (slope_weighted @ slope.transpose(0, 2, 1)).astype(float)
+        if self._shared is not None:
+            shared = self._onto_shared(weighted[:, None])
+            shared_slope = self._onto_shared(slope_weighted)
+            chi2 -= (shared**2).sum(axis=(1, 2))
+            gradient -= (shared_slope @ shared.transpose(0, 2, 1))[..., 0]
+            hessian -= shared_slope @ shared_slope.transpose(0, 2, 1)
+        return chi2, gradient, hessian
+
+    def chi2(self, z):
+        """Chi-square (k,) of the only spectrum at many labels `z` (k, 4)."""
+        residual = self.target - self.slam.standardised(z)[0]
+        weighted = self.weight * residual
+        chi2 = np.einsum("kp,kp->k", weighted, residual, dtype=float)
+        if self._shared is not None:
+            shared = (weighted @ self._shared.T) @ self._root[0].T
+            chi2 -= (shared.astype(float) ** 2).sum(axis=1)
+        return chi2
+
+    def nearest(self, templates):
+        """Chi-square (m, k), up to a constant and without what pixels share, of spectra (k, n_pix)."""
+        return self.weight @ (templates**2).T - 2 * (self.weight * self.target) @ templates.T
+
+    def reject(self, z, sigmas):
+        """Give no weight to pixels further than `sigmas` from the fit at `z`; tell which stars have some."""
+        residual = self.target - self.slam.standardised(z)[0]
+        if self._shared is not None:
+            # What is left when the shared errors take their most likely values.
+            amplitude = self._onto_shared((self.weight * residual)[:, None])[:, 0]
+            residual = residual - np.einsum("mkr,mk->mr", self._root, amplitude) @ self._shared
+        bad = residual**2 * self.weight > sigmas**2
+        self.weight[bad] = 0
+        self._factor()
+        return bad.any(axis=1)
+
+    def _onto_shared(self, weighted):
+        """Project (m, d, n_pix) on the shared components, whitened: (m, d, rank), in double precision."""
+        m, d, n_pix = weighted.shape
+        onto = (weighted.reshape(m * d, n_pix) @ self._shared.T).reshape(m, d, -1)
+        return (onto @ self._root.transpose(0, 2, 1)).astype(float)
+
+
+class Joint:
+    """The likelihoods of several instruments that observed the same m stars, as one.
+
+    Labels are standardised as those of the first instrument.
+    """
+
+    def __init__(self, likelihoods):
+        if len({len(part) for part in likelihoods}) != 1:
+            raise InputError(
+                f"spectra of {[len(part) for part in likelihoods]} stars; give each star one of each"
+            )
+        self.parts = likelihoods
+        self.slam = likelihoods[0].slam
+
+    def __len__(self):
+        """Return the number of stars."""
+        return len(self.parts[0])
+
+    def __getitem__(self, rows):
+        """Return the likelihood of some of the stars."""
+        return Joint([part[rows] for part in self.parts])
+
+    def _own(self, part, z):
+        """Labels in the units of `part`, and how those grow with ours."""
+        ratio = self.slam.label_scale_ / part.slam.label_scale_
+        return (self.slam.label_mean_ - part.slam.label_mean_) / part.slam.label_scale_ + ratio * z, ratio
+
+    def evaluate(self, z):
+        """As `Likelihood.evaluate`, summed."""
+        total = 0.0, 0.0, 0.0
+        for part in self.parts:
+            own, ratio = self._own(part, z)
+            chi2, gradient, hessian = part.evaluate(own)
+            own = chi2, gradient * ratio, hessian * np.outer(ratio, ratio)
+            total = tuple(a + b for a, b in zip(total, own, strict=True))
+        return total
+
+    def nearest(self, templates):
+        """As `Likelihood.nearest`; `templates` holds one array for each instrument."""
+        return sum(part.nearest(own) for part, own in zip(self.parts, templates, strict=True))
+
+    def reject(self, z, sigmas):
+        """As `Likelihood.reject`, in each instrument."""
+        return np.any([part.reject(self._own(part, z)[0], sigmas) for part in self.parts], axis=0)

@@ -1,0 +1,101 @@
+"""Levenberg-Marquardt in a box, for many stars at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# A step shorter than this, in units of its own standard error squared, ends the search.
+_CONVERGED = 1e-4
+# Damping of the first step, and where a star whose every step fails is given up.
+_DAMPING, _GIVE_UP = 1e-2, 1e8
+
+
+@dataclass
+class Minimum:
+    """Where chi-square is least: for m stars.
+
+    Attributes
+    ----------
+    z : ndarray, (m, 4)
+        Standardised labels.
+    hessian : ndarray, (m, 4, 4)
+        Gauss-Newton, of half of chi-square.
+    chi2 : ndarray, (m,)
+    converged : ndarray of bool, (m,)
+    rival : ndarray of bool, (m,)
+        Another minimum, far away, is as good.
+    """
+
+    z: np.ndarray
+    hessian: np.ndarray
+    chi2: np.ndarray
+    converged: np.ndarray
+    rival: np.ndarray
+
+    def replace(self, rows, other):
+        """Take the solutions of `other` for some stars; a rival stays one."""
+        for name in ("z", "hessian", "chi2", "converged"):
+            getattr(self, name)[rows] = getattr(other, name)
+
+    def compare(self, rows, other, rival):
+        """Take the solutions of `other` for some stars where they are better; note rivals.
+
+        A rival differs by less than `rival` in chi-square and lies further away than the
+        root of that in standard deviations.
+        """
+        offset = other.z - self.z[rows]
+        distance = np.einsum("md,mde,me->m", offset, self.hessian[rows], offset)
+        close = np.abs(other.chi2 - self.chi2[rows]) < rival
+        self.rival[rows] = other.converged & close & (distance > rival)
+        better = other.converged & ((other.chi2 < self.chi2[rows]) | ~self.converged[rows])
+        won = np.asarray(rows)[better]
+        for name in ("z", "hessian", "chi2", "converged"):
+            getattr(self, name)[won] = getattr(other, name)[better]
+
+
+def minimise(likelihood, start, bounds, max_steps):
+    """Minimise chi-square for every star of a likelihood.
+
+    Parameters
+    ----------
+    likelihood : Likelihood or Joint
+        Of m stars.
+    start : ndarray, (m, 4)
+        Standardised labels inside the bounds.
+    bounds : ndarray, (2, 4)
+    max_steps : int
+
+    Returns
+    -------
+    Minimum
+    """
+    z = start.copy()
+    chi2, gradient, hessian = likelihood.evaluate(z)
+    damping = np.full(len(z), _DAMPING)
+    converged = np.zeros(len(z), dtype=bool)
+    running = np.arange(len(z))
+    for _ in range(max_steps):
+        if running.size == 0:
+            break
+        step = _step(z[running], gradient[running], hessian[running], damping[running], bounds)
+        moved = np.clip(z[running] + step, *bounds)
+        step = moved - z[running]
+        small = np.einsum("md,mde,me->m", step, hessian[running], step) < _CONVERGED
+        trial = likelihood[running].evaluate(moved)
+        better = trial[0] < chi2[running]
+        won = running[better]
+        z[won], chi2[won], gradient[won], hessian[won] = moved[better], *(part[better] for part in trial)
+        damping[running] *= np.where(better, 0.1, 10.0)
+        converged[running] = small
+        running = running[~small & (damping[running] < _GIVE_UP)]
+    return Minimum(z, hessian, chi2, converged, np.zeros(len(z), dtype=bool))
+
+
+def _step(z, gradient, hessian, damping, bounds):
+    """Damped Gauss-Newton step; a label at its bound whose step would leave the box is held."""
+    held = ((z <= bounds[0]) & (gradient < 0)) | ((z >= bounds[1]) & (gradient > 0))
+    diagonal = np.maximum(np.einsum("mdd->md", hessian), 1e-10)
+    matrix = hessian + (damping[:, None] * diagonal)[:, :, None] * np.eye(z.shape[1])
+    free = ~held
+    matrix = np.where(free[:, :, None] & free[:, None, :], matrix, np.eye(z.shape[1]))
+    return np.linalg.solve(matrix, np.where(free, gradient, 0.0)[..., None])[..., 0]

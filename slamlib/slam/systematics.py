@@ -1,0 +1,95 @@
+"""What observed spectra differ by from the model, beyond photon noise.
+
+The continuum of an observed spectrum wanders with its noise, velocities are off, profiles
+vary, models are interpolated: errors that neighbouring pixels share. Taken for independent
+they make the errors of labels far too small.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+
+from slamlib.errors import InputError
+from slamlib.slam.store import reading_model, save_model
+
+
+@dataclass(frozen=True)
+class Systematics:
+    """Mean and covariance of observed minus model flux without photon noise, for several SNR.
+
+    The covariance at a node is ``components.T @ components + diag(variance)``.
+
+    Attributes
+    ----------
+    snr : ndarray, (k,)
+        Ascending.
+    mean : ndarray of float32, (k, n_pix)
+    components : ndarray of float32, (k, rank, n_pix)
+    variance : ndarray of float32, (k, n_pix)
+    inflation : ndarray, (k, 4)
+        Ratio of the scatter of labels of calibration stars to their errors: what is left
+        when all of the above is in the errors.
+    """
+
+    snr: np.ndarray
+    mean: np.ndarray
+    components: np.ndarray
+    variance: np.ndarray
+    inflation: np.ndarray
+
+    @classmethod
+    def measure(cls, snr, residuals, rank=20):
+        """Mean and covariance of the residuals at each SNR.
+
+        Parameters
+        ----------
+        snr : sequence of float, (k,)
+            Ascending.
+        residuals : sequence of ndarray, k of (n, n_pix)
+            Observed minus model flux of stars of known labels, free of photon noise.
+        rank : int
+            Principal components kept; the rest goes to the variance of each pixel.
+
+        Returns
+        -------
+        Systematics
+            With an inflation of 1.
+        """
+        mean, components, variance = [], [], []
+        for residual in residuals:
+            centred = residual - residual.mean(axis=0)
+            n = len(centred)
+            vectors = eigh(centred @ centred.T / n)[1]
+            kept = vectors[:, ::-1][:, : min(rank, n - 1)].T @ centred / np.sqrt(n)
+            mean.append(residual.mean(axis=0))
+            components.append(kept)
+            variance.append(np.maximum((centred**2).mean(axis=0) - (kept**2).sum(axis=0), 0))
+        arrays = (np.array(part, dtype=np.float32) for part in (mean, components, variance))
+        return cls(np.asarray(snr, dtype=float), *arrays, np.ones((len(mean), 4)))
+
+    def nearest(self, ivar):
+        """Index of the SNR node nearest in ratio to each spectrum's: (m,) for ivar (m, n_pix)."""
+        weight = np.where(ivar > 0, ivar, np.nan)
+        usable = (ivar > 0).any(axis=1)
+        snr = np.full(len(ivar), self.snr[0])
+        snr[usable] = np.sqrt(np.nanmedian(weight[usable], axis=1))
+        return np.abs(np.log(snr[:, None] / self.snr)).argmin(axis=1)
+
+    def save(self, path):
+        """Write to a versioned npz file, whole or not at all."""
+        save_model(path, {}, dict(vars(self)))
+
+    @classmethod
+    def read(cls, path):
+        """Read what `save` wrote; FileError if it is missing or something else."""
+        with reading_model(path) as (_, arrays):
+            return cls(**arrays)
+
+    def check(self, n_pix):
+        """Refuse a model of other pixels."""
+        if self.mean.shape[1] != n_pix:
+            raise InputError(
+                f"systematics of {self.mean.shape[1]} pixels cannot serve a model of {n_pix}; "
+                "measure them with that model"
+            )
