@@ -12,6 +12,7 @@ from slamlib.instruments import LRS
 from slamlib.labels import NAMES
 from slamlib.paper import catalogue
 from slamlib.paper.catalogue import common_stars, label_survey, recovery
+from slamlib.paper.trained import Trained
 from slamlib.survey.mock import draw_survey, write_survey
 
 N_STARS, SNR = 40, 100.0
@@ -45,7 +46,7 @@ def label(saved, matched_slam, lrs_templates, grid):
     """Give `label_survey` with everything but the files and the folder filled in."""
 
     def run(paths, folder, path=saved, rv=lrs_templates, slams=None, instrument="LRS"):
-        slams = slams or {"slam": (path, matched_slam)}
+        slams = slams or {"slam": Trained(matched_slam, None, (path,))}
         return label_survey(paths, instrument, slams, rv, grid.contains, folder, progress=False)
 
     return run
@@ -91,7 +92,7 @@ def test_velocities_of_ob_stars_are_recovered(labelled, truth):
 
 
 def test_a_second_model_adds_columns_of_its_own_name(few, label, saved, matched_slam, tmp_path):
-    slams = {"slam": (saved, matched_slam), "svr": (saved, matched_slam)}
+    slams = dict.fromkeys(("slam", "svr"), Trained(matched_slam, None, (saved,)))
     table = label(few, tmp_path / "parts", slams=slams)
     for name in (*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"):
         np.testing.assert_array_equal(table[f"{name}_svr"], table[name])

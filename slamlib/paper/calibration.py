@@ -18,9 +18,6 @@ from slamlib.survey.mock import draw_survey, simulate
 from slamlib.survey.prepare import prepare_twins
 from slamlib.threads import blas_threads, n_cores
 
-# SNR of the stars that systematics are measured at: the range of the survey, in steps that
-# are small against the change of anything.
-NODES = (10, 20, 40, 80, 160, 320)
 # Pixels further from a fit than this are taken for cosmic rays and other accidents.
 REJECT = 5.0
 # Principal components of what pixels share.
@@ -118,7 +115,7 @@ def _prepare(spectrum, twin, instrument, templates):
         return None
 
 
-def measure_systematics(slam, observatory, n, seed, nodes=NODES, rank=RANK, progress=True):
+def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=True):
     """Systematics of a model against simulated stars, and the inflation its errors still need.
 
     The inflation of each half of the stars is measured with the systematics of the other,

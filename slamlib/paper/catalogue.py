@@ -13,7 +13,6 @@ from slamlib.errors import InputError
 from slamlib.files import code_digest, read_ecsv, write_ecsv
 from slamlib.instruments import get_instrument
 from slamlib.labels import NAMES
-from slamlib.slam.infer import infer
 from slamlib.survey.prepare import read_many
 from slamlib.threads import blas_threads, n_cores
 
@@ -28,9 +27,9 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
     ----------
     paths : sequence of Path
     instrument : Instrument or str
-    slams : dict
-        Name -> (path of a saved Slam, the Slam); the labels of the first bear plain names,
-        those of another have its name appended, as in ``teff_svr``.
+    slams : dict of Trained
+        The labels of the first bear plain names, those of another have its name appended, as
+        in ``teff_svr``.
     rv : None, float, mapping or VelocityTemplates
         As `slamlib.survey.prepare.read_many` takes it.
     inside : callable
@@ -48,7 +47,7 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
     """
     instrument = get_instrument(instrument).name
     recipe = (code_digest() + joblib.hash((rv, list(slams)))).encode()
-    recipe += b"".join(path.read_bytes() for path, _ in slams.values())
+    recipe += b"".join(path.read_bytes() for trained in slams.values() for path in trained.files)
     parts = []
     starts = range(0, len(paths), _PART)
     for start in tqdm(starts, desc=f"{instrument} labels", unit="part", disable=not progress):
@@ -76,8 +75,8 @@ def _size_and_date(path):
 def _label_part(paths, instrument, slams, rv, inside):
     with blas_threads(1):
         flux, ivar, table = read_many(paths, instrument, rv=rv, n_jobs=n_cores(), progress=False)
-    for i, (name, (_, slam)) in enumerate(slams.items()):
-        labels = infer(slam, flux, ivar, inside=inside).table()
+    for i, (name, trained) in enumerate(slams.items()):
+        labels = trained.infer(flux, ivar, inside=inside).table()
         if i:
             labels = labels[[*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"]]
             for column in labels.colnames:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slamlib.errors import InputError
+from slamlib.instruments import INSTRUMENTS
 
 FIGURE_SUFFIXES = (".pdf", ".png")
 TABLE_SUFFIXES = (".ecsv", ".mrt", ".tex")
@@ -53,7 +54,13 @@ def _files(name, suffixes):
 GRAPH = (
     Notebook("00_overview"),
     Notebook("01_training_set", products=("training_LRS.npz", "training_MRS.npz"), figures=("fig02",)),
-    Notebook("02_train_slam", ("01_training_set",), products=("slam_LRS.npz", "slam_MRS.npz")),
+    Notebook(
+        "02_train_slam",
+        ("01_training_set",),
+        products=tuple(
+            f"{what}_{name}.npz" for what in ("slam", "svr", "systematics") for name in INSTRUMENTS
+        ),
+    ),
     Notebook("03_cross_validation", ("01_training_set",), products=("cv.ecsv",), figures=("fig03",)),
     Notebook(
         "04_sample_size",

@@ -26,6 +26,10 @@ class Profile:
         Held-out stars labelled at each SNR of a cross-validation.
     n_stars : dict of int
         Stars of the simulated survey.
+    n_calibration : int
+        Simulated stars at each of `calibration_snrs` that the systematics are measured on.
+    calibration_snrs : tuple of int
+        SNR per pixel of the files.
     n_common : int
         Simulated stars observed by both instruments at SNR > 100.
     n_walkers, n_burn, n_steps : int
@@ -41,6 +45,8 @@ class Profile:
     snrs: tuple
     n_validate: int
     n_stars: dict
+    n_calibration: int
+    calibration_snrs: tuple
     n_common: int
     n_walkers: int
     n_burn: int
@@ -57,6 +63,8 @@ QUICK = Profile(
     snrs=(20, 40, 60, 80, 100),
     n_validate=250,
     n_stars={"LRS": 400, "MRS": 240},
+    n_calibration=60,
+    calibration_snrs=(20, 60, 180),
     n_common=60,
     n_walkers=32,
     n_burn=200,
@@ -75,6 +83,8 @@ PAPER = Profile(
     snrs=(20, 40, 60, 80, 100),
     n_validate=1000,
     n_stars={"LRS": 16032, "MRS": 9382},
+    n_calibration=300,
+    calibration_snrs=(10, 20, 40, 80, 160, 320),
     n_common=229,
     n_walkers=32,
     n_burn=1000,
