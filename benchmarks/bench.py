@@ -27,10 +27,10 @@ from slamlib.synth.training import training_set
 # of a sample are scaled linearly to all pixels.
 FULL = {
     "sets": (("LRS", 1000), ("MRS", 1000), ("MRS", 5000), ("MRS", 10000)),
-    "peer": {1000: 32, 5000: 8, 10000: 4},
-    "exhaustive": {1000: None, 5000: 256, 10000: 128},
+    "peer": {1000: 32, 5000: 8, 10000: 2},
+    "exhaustive": {1000: None, 5000: 256, 10000: 64},
     "models": {"LRS": 5000, "MRS": 5000},
-    "loss": 256,
+    "loss": 128,
     "unseen": 300,
     "stars": (500, 1000, 2000, 4000),
     "exact_stars": 128,
