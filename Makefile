@@ -22,7 +22,7 @@ CODE = slamlib tests notebooks benchmarks
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help paper quick notebooks test lint bench lab clean lock
+.PHONY: help paper quick notebooks test lint calibration bench lab clean lock
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
@@ -57,6 +57,9 @@ test: $(READY) lint ## all tests, on the notebooks at small size
 lint: $(READY) ## style of code and notebooks
 	@$(PY) -m ruff check --quiet $(CODE)
 	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
+
+calibration: $(READY) ## do errors mean what they say? build/calibration.json
+	$(call follow,calibration,notebooks)
 
 bench: $(READY) ## time training and inference beside the reference's methods
 	@$(PY) -m benchmarks.bench

@@ -26,9 +26,9 @@ from slamlib.synth.training import training_set
 # Training sets, and how many pixels are timed where all of them would take hours; the seconds
 # of a sample are scaled linearly to all pixels.
 FULL = {
-    "sets": (("LRS", 1000), ("MRS", 1000), ("MRS", 5000), ("MRS", 10000)),
+    "sets": (("LRS", 1000), ("MRS", 5000), ("MRS", 1000), ("MRS", 10000)),
     "peer": {1000: 32, 5000: 8, 10000: 2},
-    "exhaustive": {1000: None, 5000: 256, 10000: 64},
+    "exhaustive": {1000: None, 5000: 128, 10000: 32},
     "models": {"LRS": 5000, "MRS": 5000},
     "loss": 128,
     "unseen": 300,

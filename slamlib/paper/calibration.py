@@ -14,6 +14,7 @@ from slamlib.errors import InputError
 from slamlib.labels import NAMES
 from slamlib.slam.infer import infer
 from slamlib.slam.systematics import Systematics
+from slamlib.slam.validate import cramer_rao
 from slamlib.survey.mock import draw_survey, simulate
 from slamlib.survey.prepare import prepare_twins
 from slamlib.threads import blas_threads, n_cores
@@ -22,6 +23,8 @@ from slamlib.threads import blas_threads, n_cores
 REJECT = 5.0
 # Principal components of what pixels share.
 RANK = 20
+VSINI = NAMES.index("vsini")
+_MEASURABLE = 4.0
 _CHUNK = 64
 
 
@@ -116,10 +119,10 @@ def _prepare(spectrum, twin, instrument, templates):
 
 
 def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=True):
-    """Systematics of a model against simulated stars, and the inflation its errors still need.
+    """Systematics of a model against simulated stars, and what its pulls still need.
 
-    The inflation of each half of the stars is measured with the systematics of the other,
-    and smoothed by a straight line in log SNR.
+    The pulls of each half of the stars are measured with the systematics of the other half;
+    their mean and width are smoothed by a parabola in log SNR.
 
     Parameters
     ----------
@@ -148,11 +151,17 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
         for node, stars in enumerate(samples):
             others = stars[slice(1 - half, None, 2)]
             found = infer(slam, others.flux, others.ivar, known, reject=REJECT)
-            pulls[node].append(((found.labels - others.labels) / found.errors)[measured(found)])
-    width = np.array([[spread(column) for column in np.concatenate(pull).T] for pull in pulls])
-    line = np.polynomial.polynomial.polyfit(np.log(snr), np.log(width), min(1, len(snr) - 1))
-    smooth = np.exp(np.polynomial.polynomial.polyval(np.log(snr), line)).T
-    return replace(Systematics.measure(snr, residuals, rank), inflation=smooth)
+            pulls[node].append(pulls_of(found, others, slam))
+    pulls = [np.concatenate(pull) for pull in pulls]
+    width = _smooth(snr, np.log([[spread(column) for column in pull.T] for pull in pulls]))
+    offset = _smooth(snr, [np.nanmedian(pull, axis=0) for pull in pulls])
+    return replace(Systematics.measure(snr, residuals, rank), inflation=np.exp(width), offset=offset)
+
+
+def _smooth(snr, values):
+    degree = min(2, len(snr) - 1)
+    parabola = np.polynomial.polynomial.polyfit(np.log(snr), values, degree)
+    return np.polynomial.polynomial.polyval(np.log(snr), parabola).T
 
 
 def _residuals(slam, stars):
@@ -162,9 +171,22 @@ def _residuals(slam, stars):
     return residual[np.abs(stars.rv_error) < 5 * spread(stars.rv_error)]
 
 
-def measured(found):
-    """Which stars of an `Inference` have four labels with errors: converged, no edge, no limit."""
-    return (found.status == "ok") & np.isnan(found.vsini_limit)
+def pulls_of(found, stars, slam):
+    """(label - truth) / error of stars that a fit converged for inside the bounds: (m, 4).
+
+    NaN where it did not; and for v sin i where the true one is too slow to be measured, less
+    than four times its Cramer-Rao bound: a choice by truth, since one by outcome would bias.
+    """
+    pulls = (found.labels - stars.labels) / found.errors
+    pulls[~np.isin(found.status, ("ok", "multimodal"))] = np.nan
+    pulls[~measurable(slam, stars), VSINI] = np.nan
+    return pulls
+
+
+def measurable(slam, stars):
+    """Stars whose true v sin i exceeds four times its Cramer-Rao bound: (m,)."""
+    bound = cramer_rao(slam, stars.labels, stars.ivar)[:, VSINI]
+    return stars.labels[:, VSINI] > _MEASURABLE * bound
 
 
 def spread(values):

@@ -1,13 +1,15 @@
 """The figures of the paper: each function takes data and returns a matplotlib Figure.
 
 They compute nothing that takes time and read no file, so that replotting never refits.
-Figs 2-4 are about models, 1, 5 and 6 about spectra, 7-10 about labels.
+Figs 2-4 are about models, 1, 5 and 6 about spectra, 7-10 about labels,
+`figures_trust` about errors.
 """
 
 from slamlib.paper.figures_compare import fig08_hrs, fig09_lrs_vs_mrs
 from slamlib.paper.figures_labels import fig07_hr_diagram, fig10_corner
 from slamlib.paper.figures_models import fig02_training_set, fig03_cross_validation, fig04_sample_size
 from slamlib.paper.figures_spectra import fig01_spectra, fig_fit
+from slamlib.paper.figures_trust import fig_calibration, fig_information, fig_ranks
 from slamlib.paper.style import fig_no_data, save
 
 __all__ = [
@@ -19,7 +21,10 @@ __all__ = [
     "fig08_hrs",
     "fig09_lrs_vs_mrs",
     "fig10_corner",
+    "fig_calibration",
     "fig_fit",
+    "fig_information",
     "fig_no_data",
+    "fig_ranks",
     "save",
 ]

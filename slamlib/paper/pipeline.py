@@ -38,7 +38,7 @@ def plan(run, target, graph=GRAPH):
     ----------
     run : Run
     target : str
-        "all", "notebooks" (which publishes nothing), "fig-N" or "table-N".
+        "all", "fig-N" or "table-N"; "notebooks" and "calibration" publish nothing.
     graph : tuple of Notebook
 
     Raises
@@ -47,9 +47,12 @@ def plan(run, target, graph=GRAPH):
         If the target is unknown or a notebook it needs is missing.
     """
     short = targets(graph)
-    if target not in ("all", "notebooks", *short):
-        raise InputError(f"no target {target!r}; use all, notebooks, {', '.join(short)}")
-    wanted = closure(short[target][0], graph) if target in short else [n.name for n in graph]
+    alone = {"calibration": "12_calibration"}
+    if target not in ("all", "notebooks", *alone, *short):
+        raise InputError(f"no target {target!r}; use all, notebooks, {', '.join([*alone, *short])}")
+    last = short[target][0] if target in short else alone.get(target)
+    every = [n.name for n in graph if target == "notebooks" or not n.extra]
+    wanted = closure(last, graph) if last else every
     data = [*sorted((run.root / "data" / "embedded").glob("*.*")), run.grid_path]
     lines = ["# Written by slamlib.paper.pipeline; edit slamlib/paper/graph.py instead.", ""]
     for notebook in graph:
@@ -71,7 +74,7 @@ def plan(run, target, graph=GRAPH):
     stamps = " ".join(_make_name(stamp_of(name, run), run) for name in wanted)
     names = [short[target][1]] if target in short else []
     lines += [".PHONY: all notebooks", f"notebooks: {stamps}"]
-    if target != "notebooks":
+    if target not in ("notebooks", *alone):
         lines += [f"all: notebooks\n\t@{_command(run, 'publish', *names)}"]
     rules = run.build / f"{target}.mk"
     with atomic(rules) as temporary:

@@ -30,6 +30,12 @@ class Profile:
         Simulated stars at each of `calibration_snrs` that the systematics are measured on.
     calibration_snrs : tuple of int
         SNR per pixel of the files.
+    n_trust : int
+        Simulated stars at each of `snrs_trust` that tell whether errors hold.
+    snrs_trust : tuple of int
+        With 50 and 100 among them.
+    n_ranks : int
+        Stars whose posteriors are sampled to rank the truth in them.
     n_common : int
         Simulated stars observed by both instruments at SNR > 100.
     n_walkers, n_burn, n_steps : int
@@ -47,6 +53,9 @@ class Profile:
     n_stars: dict
     n_calibration: int
     calibration_snrs: tuple
+    n_trust: int
+    snrs_trust: tuple
+    n_ranks: int
     n_common: int
     n_walkers: int
     n_burn: int
@@ -65,6 +74,9 @@ QUICK = Profile(
     n_stars={"LRS": 400, "MRS": 240},
     n_calibration=60,
     calibration_snrs=(20, 60, 180),
+    n_trust=40,
+    snrs_trust=(50, 100),
+    n_ranks=20,
     n_common=60,
     n_walkers=32,
     n_burn=200,
@@ -85,6 +97,9 @@ PAPER = Profile(
     n_stars={"LRS": 16032, "MRS": 9382},
     n_calibration=300,
     calibration_snrs=(10, 20, 40, 80, 160, 320),
+    n_trust=400,
+    snrs_trust=(20, 50, 100, 200),
+    n_ranks=300,
     n_common=229,
     n_walkers=32,
     n_burn=1000,

@@ -1,14 +1,12 @@
 """Labels of many spectra at once: start, optimise, errors, flags."""
 
-from dataclasses import dataclass
-
 import numpy as np
-from astropy.table import Column, Table
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from slamlib.errors import InputError
-from slamlib.labels import LABELS, NAMES
+from slamlib.labels import NAMES
+from slamlib.slam.inference import Inference
 from slamlib.slam.likelihood import Joint, Likelihood
 from slamlib.slam.minimise import minimise
 from slamlib.threads import blas_threads, n_cores
@@ -28,66 +26,8 @@ _RIVAL = 9.0
 _REJECTIONS = 2
 # One-sided 95% of a normal distribution, and the least v sin i [km/s] at which its square,
 # which is what widens lines, has a derivative to speak of.
-_ONE_SIDED, _SLOW = 1.645, 20.0
+_ONE_SIDED, _SLOW, _LIMIT_STEPS = 1.645, 20.0, 3
 _VSINI = NAMES.index("vsini")
-
-
-@dataclass(frozen=True)
-class Inference:
-    """Labels of m spectra with their uncertainties.
-
-    Attributes
-    ----------
-    labels : ndarray, (m, 4)
-        NaN where there was nothing to fit.
-    covariance : ndarray, (m, 4, 4)
-        Inverse Fisher matrix at the solution, observation and model variance together.
-    chi2 : ndarray, (m,)
-        Per degree of freedom.
-    n_pix : ndarray of int, (m,)
-        Pixels that counted.
-    status : ndarray of str, (m,)
-        "ok", "multimodal" (another solution far away fits as well), "edge" (a label at its
-        bound), "unconverged" or "no data".
-    inside : ndarray of bool, (m,)
-        The labels lie inside the model grid.
-    vsini_limit : ndarray, (m,)
-        Upper limit (95%) of v sin i [km/s] where it is too slow to be told from zero;
-        NaN where it is measured.
-    """
-
-    labels: np.ndarray
-    covariance: np.ndarray
-    chi2: np.ndarray
-    n_pix: np.ndarray
-    status: np.ndarray
-    inside: np.ndarray
-    vsini_limit: np.ndarray
-
-    @property
-    def errors(self):
-        """Standard errors of the labels, (m, 4)."""
-        return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
-
-    def table(self):
-        """Return a Table: labels, e_labels, chi2, n_pix, flag ("I" inside the grid) and status."""
-        table = Table()
-        for label, values in zip(LABELS, self.labels.T, strict=True):
-            table[label.name] = Column(values, unit=label.unit, description=label.description)
-        for label, values in zip(LABELS, self.errors.T, strict=True):
-            table[f"e_{label.name}"] = Column(
-                values, unit=label.unit, description=f"standard error of {label.name}"
-            )
-        table["vsini_limit"] = Column(
-            self.vsini_limit,
-            unit=LABELS[_VSINI].unit,
-            description="upper limit (95%) where vsini is only that",
-        )
-        table["chi2"] = Column(self.chi2, description="chi-square per degree of freedom")
-        table["n_pix"] = Column(self.n_pix, description="pixels used")
-        table["flag"] = Column(np.where(self.inside, "I", ""), description="I: inside the model grid")
-        table["status"] = Column(self.status, description="outcome of the fit")
-        return table
 
 
 def default_bounds(slam):
@@ -154,8 +94,8 @@ def infer_joint(
         Lowest and highest label; `default_bounds` of the first Slam otherwise.
     reject : float, optional
         Pixels further than this many standard deviations from the fit lose their weight.
-    starts : {1, 2}
-        1 leaves out the hotter or cooler start.
+    starts : int
+        From how many templates, each much hotter or cooler than those before, a star starts.
     max_steps : int
     chunk : int
         Stars in flight at once.
@@ -211,16 +151,16 @@ def infer_joint(
             again = np.flatnonzero(likelihood.reject(found.z, reject))
             if again.size:
                 found.replace(again, minimise(likelihood[again], found.z[again], z_bounds, max_steps))
-        inflation = [
-            known.inflation[node] for known, node in zip(systematics, nodes[stars[0]], strict=True) if known
-        ]
-        scale = slam.label_scale_ * (np.mean(inflation, axis=0) if inflation else 1.0)
-        labels[stars] = slam.label_mean_ + slam.label_scale_ * found.z
+        inflation, offset = _pulls(systematics, nodes[stars[0]])
+        scale = slam.label_scale_ * inflation
         covariance[stars] = _inverse(found.hessian) * np.outer(scale, scale)
-        limit[stars] = _vsini_limit(likelihood, found.z, labels[stars], covariance[stars], scale)
+        error = np.sqrt(np.diagonal(covariance[stars], axis1=1, axis2=2))
+        limit[stars] = _vsini_limit(likelihood, found.z, error, inflation)
         edge = (found.z <= z_bounds[0]) | (found.z >= z_bounds[1])
         # No rotation is a bound of nature, not of the grid: v sin i = 0 is an upper limit.
         edge[:, _VSINI] &= found.z[:, _VSINI] > z_bounds[0, _VSINI]
+        freed = slam.label_mean_ + slam.label_scale_ * found.z - np.where(edge, 0, offset / inflation * error)
+        labels[stars] = np.clip(freed, *bounds)
         status[stars] = np.select(
             [~found.converged, edge.any(axis=1), found.rival], ["unconverged", "edge", "multimodal"], "ok"
         )
@@ -240,41 +180,57 @@ def infer_joint(
     return Inference(labels, covariance, chi2, n_pix, status, inside, limit)
 
 
+def _pulls(systematics, node):
+    """Inflation and offset of the labels (4,): the mean of the instruments that have some."""
+    known = [(part.inflation[k], part.offset[k]) for part, k in zip(systematics, node, strict=True) if part]
+    return np.mean(known, axis=0) if known else (np.ones(len(NAMES)), np.zeros(len(NAMES)))
+
+
 def _solve(likelihood, near, start_labels, z_bounds, max_steps, starts):
-    """Best of the solutions from the nearest template and from the nearest hotter or cooler one."""
+    """Best of the solutions from the nearest template and from the nearest much hotter or cooler ones."""
     slam = likelihood.slam
-    first = near.argmin(axis=1)
-    start = np.clip(slam.standardise(start_labels[first]), *z_bounds)
+    nearest = near.argmin(axis=1)
+    start = np.clip(slam.standardise(start_labels[nearest]), *z_bounds)
     best = minimise(likelihood, start, z_bounds, max_steps)
-    if starts == 1:
-        return best
-    ratio = start_labels[:, 0] / start_labels[first, :1]
-    apart = (ratio > _APART) | (ratio < 1 / _APART)
-    others = np.flatnonzero(apart.any(axis=1))
-    if others.size:
-        second = np.where(apart, near, np.inf)[others].argmin(axis=1)
-        start = np.clip(slam.standardise(start_labels[second]), *z_bounds)
-        best.compare(others, minimise(likelihood[others], start, z_bounds, max_steps), _RIVAL)
+    near = near.copy()
+    for _ in range(starts - 1):
+        ratio = start_labels[:, 0] / start_labels[nearest, :1]
+        near[(ratio < _APART) & (ratio > 1 / _APART)] = np.inf
+        rows = np.flatnonzero(np.isfinite(near).any(axis=1))
+        if not rows.size:
+            break
+        nearest = near.argmin(axis=1)
+        start = np.clip(slam.standardise(start_labels[nearest[rows]]), *z_bounds)
+        best.compare(rows, minimise(likelihood[rows], start, z_bounds, max_steps), _RIVAL)
     return best
 
 
-def _vsini_limit(likelihood, z, labels, covariance, scale):
+def _vsini_limit(likelihood, z, error, inflation):
     """Upper limit of v sin i [km/s] where it is not measured, NaN elsewhere.
 
     Lines widen with the square of v sin i, so that square has a normal error, known from
     its derivative at a speed that is not too small.
     """
+    slam = likelihood.slam
     limit = np.full(len(z), np.nan)
-    v = labels[:, _VSINI]
-    slow = np.flatnonzero(v < np.maximum(2 * np.sqrt(covariance[:, _VSINI, _VSINI]), _SLOW))
+    v = slam.label_mean_[_VSINI] + slam.label_scale_[_VSINI] * z[:, _VSINI]
+    slow = np.flatnonzero(v < np.maximum(2 * error[:, _VSINI], _SLOW))
     if slow.size:
-        reference = np.maximum(v[slow], _SLOW)
-        moved = z[slow].copy()
-        moved[:, _VSINI] += (reference - v[slow]) / likelihood.slam.label_scale_[_VSINI]
-        error = np.sqrt(_inverse(likelihood[slow].evaluate(moved)[2])[:, _VSINI, _VSINI]) * scale[_VSINI]
-        squared_error = 2 * reference * error
-        unresolved = v[slow] ** 2 < 2 * squared_error
-        limit[slow[unresolved]] = np.sqrt(v[slow] ** 2 + _ONE_SIDED * squared_error)[unresolved]
+        some, at, own = likelihood[slow], z[slow].copy(), v[slow]
+
+        def squared_error(speed):
+            at[:, _VSINI] = (speed - slam.label_mean_[_VSINI]) / slam.label_scale_[_VSINI]
+            spread = np.sqrt(_inverse(some.evaluate(at)[2])[:, _VSINI, _VSINI])
+            return 2 * speed * spread * slam.label_scale_[_VSINI] * inflation[_VSINI]
+
+        found = squared_error(np.maximum(own, _SLOW))
+        unresolved = own**2 < 2 * found
+        # The error at the limit itself: where noise makes a star look slow, that at its own
+        # speed is too small.
+        for _ in range(_LIMIT_STEPS):
+            upper = np.sqrt(own**2 + _ONE_SIDED * found)
+            found = squared_error(np.maximum(upper, _SLOW))
+        limit[slow[unresolved]] = np.sqrt(own**2 + _ONE_SIDED * found)[unresolved]
     return limit
 
 

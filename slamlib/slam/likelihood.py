@@ -31,6 +31,7 @@ class Likelihood:
             mean, variance = systematics.mean[node], systematics.variance[node]
             self._shared = (systematics.components[node] / slam.flux_scale_).astype(np.float32)
         used = ivar > 0
+        flux = np.where(used, flux, 0)
         self.target = np.where(used, (flux - mean - slam.flux_mean_) / slam.flux_scale_, 0).astype(np.float32)
         with np.errstate(divide="ignore", over="ignore"):
             variance = 1 / ivar + variance

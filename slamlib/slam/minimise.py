@@ -46,9 +46,13 @@ class Minimum:
         offset = other.z - self.z[rows]
         distance = np.einsum("md,mde,me->m", offset, self.hessian[rows], offset)
         close = np.abs(other.chi2 - self.chi2[rows]) < rival
-        self.rival[rows] = other.converged & close & (distance > rival)
-        better = other.converged & ((other.chi2 < self.chi2[rows]) | ~self.converged[rows])
-        won = np.asarray(rows)[better]
+        allowed = np.where(self.converged[rows], 0, rival)
+        better = other.converged & (other.chi2 < self.chi2[rows] + allowed)
+        rows = np.asarray(rows)
+        apart = other.converged & (distance > rival)
+        # A better solution leaves the old one as its rival only if that was nearly as good.
+        self.rival[rows] = np.where(apart, close | (self.rival[rows] & ~better), self.rival[rows])
+        won = rows[better]
         for name in ("z", "hessian", "chi2", "converged"):
             getattr(self, name)[won] = getattr(other, name)[better]
 

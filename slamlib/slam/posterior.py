@@ -31,8 +31,8 @@ class LogPosterior:
             raise InputError("all pixels are masked (ivar = 0): there is nothing to sample")
         self.slam = slam
         self.bounds = default_bounds(slam) if bounds is None else np.asarray(bounds, dtype=float)
-        node = systematics.nearest(ivar)[0] if systematics is not None else 0
-        self._likelihood = Likelihood(slam, flux, ivar, systematics, node)
+        self.node = systematics.nearest(ivar)[0] if systematics is not None else 0
+        self._likelihood = Likelihood(slam, flux, ivar, systematics, self.node)
 
     def __call__(self, labels):
         """Log-posterior (m,) up to a constant at labels (m, 4); -inf outside the box."""
@@ -102,4 +102,7 @@ def sample_posterior(
     state = sampler.run_mcmc(state, n_burn, progress=progress)
     sampler.reset()
     sampler.run_mcmc(state, n_steps, progress=progress)
-    return sampler.get_chain(flat=True), best, sampler.get_autocorr_time(quiet=True)
+    samples = sampler.get_chain(flat=True)
+    if systematics is not None:
+        samples = np.clip(systematics.widen(samples, posterior.node), *posterior.bounds)
+    return samples, best, sampler.get_autocorr_time(quiet=True)

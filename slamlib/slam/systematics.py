@@ -27,9 +27,10 @@ class Systematics:
     mean : ndarray of float32, (k, n_pix)
     components : ndarray of float32, (k, rank, n_pix)
     variance : ndarray of float32, (k, n_pix)
-    inflation : ndarray, (k, 4)
-        Ratio of the scatter of labels of calibration stars to their errors: what is left
-        when all of the above is in the errors.
+    inflation, offset : ndarray, (k, 4)
+        Width and mean of the pulls of calibration stars, (label - truth) / error: what is
+        left when all of the above is in the likelihood. Errors are multiplied by the one,
+        labels freed of the other.
     """
 
     snr: np.ndarray
@@ -37,6 +38,7 @@ class Systematics:
     components: np.ndarray
     variance: np.ndarray
     inflation: np.ndarray
+    offset: np.ndarray
 
     @classmethod
     def measure(cls, snr, residuals, rank=20):
@@ -54,7 +56,7 @@ class Systematics:
         Returns
         -------
         Systematics
-            With an inflation of 1.
+            With an inflation of 1 and no offset.
         """
         mean, components, variance = [], [], []
         for residual in residuals:
@@ -66,7 +68,8 @@ class Systematics:
             components.append(kept)
             variance.append(np.maximum((centred**2).mean(axis=0) - (kept**2).sum(axis=0), 0))
         arrays = (np.array(part, dtype=np.float32) for part in (mean, components, variance))
-        return cls(np.asarray(snr, dtype=float), *arrays, np.ones((len(mean), 4)))
+        k = len(mean)
+        return cls(np.asarray(snr, dtype=float), *arrays, np.ones((k, 4)), np.zeros((k, 4)))
 
     def nearest(self, ivar):
         """Index of the SNR node nearest in ratio to each spectrum's: (m,) for ivar (m, n_pix)."""
@@ -75,6 +78,11 @@ class Systematics:
         snr = np.full(len(ivar), self.snr[0])
         snr[usable] = np.sqrt(np.nanmedian(weight[usable], axis=1))
         return np.abs(np.log(snr[:, None] / self.snr)).argmin(axis=1)
+
+    def widen(self, draws, node):
+        """Apply inflation and offset to draws (n, 4) from a posterior, as fits apply them to errors."""
+        mean, error = draws.mean(axis=0), draws.std(axis=0)
+        return mean + (draws - mean) * self.inflation[node] - self.offset[node] * error
 
     def save(self, path):
         """Write to a versioned npz file, whole or not at all."""

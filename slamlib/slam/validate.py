@@ -64,29 +64,34 @@ def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, max_stars=10
     -------
     Table
         One row for each SNR and label: instrument, n_train, regressor, snr, label, n,
-        scatter, bias and mad (1.4826 times the median absolute error).
+        scatter, bias, mad (1.4826 times the median absolute error) and bound (the median
+        Cramer-Rao bound of these stars).
     """
     labels, flux, good = training.labels, training.flux, training.instrument.good
     hyper = Slam(regressor, n_folds=n_folds, seed=seed).choose(labels, flux)
     name = f"{training.instrument.name} {len(labels)} {regressor}"
+    # The paper's fit has one start.
+    starts = 1 if regressor == "svr" else 2
     parts, slams, squares = list(folds(len(labels), n_folds, seed)), [], 0.0
     for train, test in tqdm(parts, desc=name, unit="fold"):
         slam = Slam(regressor, n_folds=n_folds, seed=seed).fit(labels[train], flux[train], hyper=hyper)
         squares += ((slam.predict(labels[test]) - flux[test]) ** 2).sum(axis=0, dtype=float)
         slams.append(slam.compress(rank=None))
     predicted = {snr: np.full(labels.shape, np.nan) for snr in snrs}
+    unit_bound = np.full(labels.shape, np.nan)
     for slam, (_, held_out) in zip(slams, parts, strict=True):
         slam.model_variance_ = (squares / len(labels)).astype(np.float32)
         test = held_out[: -(-max_stars // n_folds)]
+        unit_bound[test] = cramer_rao(slam, labels[test], good.astype(np.float32))
         draw = rng.integers(2**63)
         for snr in snrs:
             # The same noise, only smaller: what changes from SNR to SNR is not the luck of the draw.
             spoiled = noisy(flux[test], snr, good, np.random.default_rng(draw))
-            predicted[snr][test] = infer(slam, *spoiled).labels
-    return vstack([_rows(training, regressor, snr, predicted[snr]) for snr in snrs])
+            predicted[snr][test] = infer(slam, *spoiled, starts=starts).labels
+    return vstack([_rows(training, regressor, snr, predicted[snr], unit_bound / snr) for snr in snrs])
 
 
-def _rows(training, regressor, snr, predicted):
+def _rows(training, regressor, snr, predicted, bound):
     done = np.isfinite(predicted).all(axis=1)
     scatter, bias = scatter_and_bias(predicted[done], training.labels[done])
     mad = 1.4826 * np.median(np.abs(predicted[done] - training.labels[done]), axis=0)
@@ -98,6 +103,7 @@ def _rows(training, regressor, snr, predicted):
     rows["label"] = NAMES
     rows["n"] = int(done.sum())
     rows["scatter"], rows["bias"], rows["mad"] = scatter, bias, mad
+    rows["bound"] = np.median(bound[done], axis=0)
     return rows
 
 

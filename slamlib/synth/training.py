@@ -1,6 +1,6 @@
 """Training sets: random labels inside the grid, and their spectra as an instrument sees them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,10 @@ class TrainingSet:
     flux: np.ndarray
     instrument: Instrument
     seed: int
+
+    def first(self, n):
+        """Return the first `n` of the spectra, which are as random as all of them."""
+        return replace(self, labels=self.labels[:n], flux=self.flux[:n])
 
     def save(self, path):
         """Write to an npz file, whole or not at all."""

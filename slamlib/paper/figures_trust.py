@@ -1,0 +1,147 @@
+"""Figures of trust: calibration of errors, and where the information on each label lies."""
+
+import numpy as np
+
+from slamlib.instruments import get_instrument
+from slamlib.labels import LABELS
+from slamlib.paper.style import (
+    BLACK,
+    BLUE,
+    CYAN,
+    GREY,
+    INSTRUMENT_STYLE,
+    PAGE,
+    RED,
+    apj_style,
+    new_figure,
+    note_simulated,
+    require_columns,
+)
+
+# The strongest lines, air wavelength [A], for the reader to find the way.
+_LINES = {
+    "H": (3970.1, 4101.7, 4340.5, 4861.3, 6562.8),
+    "He I": (4026.2, 4471.5, 4921.9, 5015.7, 5875.6, 6678.2),
+    "He II": (4541.6, 4685.7, 5411.5),
+    "C, N, O, Mg, Si": (4267.1, 4481.2, 4552.6, 4649.1, 5001.4),
+}
+_LINE_COLORS = {"H": BLACK, "He I": BLUE, "He II": RED, "C, N, O, Mg, Si": GREY}
+
+
+@apj_style()
+def fig_calibration(table):
+    """Draw pulls, coverage and efficiency against SNR.
+
+    Parameters
+    ----------
+    table : Table
+        As `slamlib.paper.trust.calibration` gives it, of one or both instruments.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A column for each label; rows: width and mean of the pulls, coverage of the 68% and
+        95% intervals, scatter over the Cramer-Rao bound.
+    """
+    require_columns(table, ("instrument", "snr", "label", "pull_width", "cover68"), "the calibration")
+    figure = new_figure(PAGE, 4.4)
+    panels = figure.subplots(3, 4, sharex=True, sharey="row", gridspec_kw={"hspace": 0.02, "wspace": 0.02})
+    for column, label in zip(panels.T, LABELS, strict=True):
+        for name, look in INSTRUMENT_STYLE.items():
+            rows = table[(table["instrument"] == name) & (table["label"] == label.name)]
+            snr = np.asarray(rows["snr"], dtype=float)
+            column[0].plot(snr, rows["pull_width"], **look, label=f"{name} width")
+            column[0].plot(
+                snr, rows["pull_mean"], **look | {"markerfacecolor": "none"}, ls=":", label=f"{name} mean"
+            )
+            column[1].plot(
+                snr, rows["cover95"], **look | {"markerfacecolor": "none"}, ls=":", label=f"{name} 95%"
+            )
+            column[1].plot(snr, rows["cover68"], **look, label=f"{name} 68%")
+            column[2].plot(snr, rows["crb_ratio"], **look, label=name)
+        for level, allowed in ((0, 0.1), (1, 0.1)):
+            column[0].axhspan(level - allowed, level + allowed, color=GREY, alpha=0.35, linewidth=0)
+        for level in (0.6827, 0.95):
+            column[1].axhline(level, color=BLACK, linewidth=0.6)
+        column[2].axhline(1, color=BLACK, linewidth=0.6)
+        column[2].set(xscale="log", xlabel="SNR per pixel", yscale="log")
+        column[0].set_title(label.axis, loc="left", fontsize=8)
+    for panel, title in zip(panels[:, 0], ("pull", "coverage", "scatter / CR bound"), strict=True):
+        panel.set_ylabel(title)
+    panels[0, 0].set_ylim(-0.6, 1.6)
+    panels[1, 0].set_ylim(0.4, 1.02)
+    for row in panels[:, -1]:
+        row.legend(fontsize=7, ncols=2, columnspacing=0.8, handlelength=1.4)
+    note_simulated(panels[0, -1])
+    return figure
+
+
+@apj_style()
+def fig_ranks(ranks):
+    """Draw the histogram of the ranks of the truth in its posterior, with the band of pure chance.
+
+    Parameters
+    ----------
+    ranks : dict of ndarray, (m, 4)
+        For each instrument, as `slamlib.paper.trust.ranks` gives them.
+    """
+    figure = new_figure(PAGE, 1.9)
+    panels = figure.subplots(1, 4, sharey=True)
+    bins = 10
+    for i, (panel, label) in enumerate(zip(panels, LABELS, strict=True)):
+        for name, values in ranks.items():
+            finite = values[np.isfinite(values[:, i]), i]
+            share = np.histogram(finite, bins, (0, 1))[0] / max(finite.size, 1) * bins
+            panel.stairs(
+                share, np.linspace(0, 1, bins + 1), color=INSTRUMENT_STYLE[name]["color"], label=name
+            )
+            chance = 2 * np.sqrt(bins / max(finite.size, 1))
+        panel.axhspan(1 - chance, 1 + chance, color=GREY, alpha=0.35, linewidth=0)
+        panel.set(xlabel=f"rank of true {label.name}", ylim=(0, 2.2))
+    panels[0].set_ylabel("density")
+    panels[-1].legend(fontsize=7)
+    note_simulated(panels[-1])
+    return figure
+
+
+@apj_style()
+def fig_information(wave, derivative, labels, instrument):
+    """Draw the Fisher information on each label against wavelength: which lines carry it.
+
+    Parameters
+    ----------
+    wave : ndarray, (n_pix,)
+    derivative : ndarray, (4, n_pix)
+        Of the flux with respect to the labels.
+    labels : ndarray, (4,)
+        Of the star.
+    instrument : Instrument or str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        For each label the share of the information per pixel, other labels held fixed, and
+        the running total.
+    """
+    instrument = get_instrument(instrument)
+    figure = new_figure(PAGE, 5.0)
+    panels = figure.subplots(4, 1, sharex=True, gridspec_kw={"hspace": 0.04})
+    for panel, label, slope in zip(panels, LABELS, derivative, strict=True):
+        share = np.where(instrument.good, slope.astype(float) ** 2, 0)
+        share /= share.sum()
+        panel.plot(wave, 100 * share, color=BLACK, linewidth=0.6)
+        panel.set_ylabel("% per pixel")
+        total = panel.twinx()
+        total.plot(wave, np.cumsum(share), color=CYAN)
+        total.set(ylim=(0, 1.02), ylabel="total")
+        panel.text(0.01, 0.82, label.axis, transform=panel.transAxes, fontsize=8)
+        for species, lines in _LINES.items():
+            for line in lines:
+                if wave[0] < line < wave[-1]:
+                    panel.axvline(line, color=_LINE_COLORS[species], linewidth=0.5, alpha=0.5)
+    for k, (species, color) in enumerate(_LINE_COLORS.items()):
+        panels[0].text(0.35 + 0.15 * k, 1.03, species, color=color, transform=panels[0].transAxes, fontsize=8)
+    star = ", ".join(f"{label.name} = {value:g}" for label, value in zip(LABELS, labels, strict=True))
+    panels[0].set_title(f"{instrument.name}: {star}", loc="left", fontsize=8)
+    panels[-1].set_xlabel(r"wavelength in air [$\rm\AA$]")
+    return figure

@@ -1,0 +1,189 @@
+"""Do labels and errors hold? Pulls, coverage, failures and efficiency on simulated stars.
+
+The stars are drawn and observed like those that the systematics were measured on, but they
+are other stars (`slamlib.paper.calibration`).
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from astropy.table import Table
+from scipy.stats import multivariate_t
+from tqdm import tqdm
+
+from slamlib.instruments import get_instrument
+from slamlib.labels import NAMES
+from slamlib.paper.calibration import VSINI, pulls_of, spread
+from slamlib.slam.infer import infer
+from slamlib.slam.posterior import LogPosterior
+from slamlib.slam.validate import cramer_rao
+from slamlib.synth.training import observe
+
+# Two chi-squares that differ by more are not of the same minimum.
+_WORSE = 1.0
+# A velocity further off than this many times the typical error has failed, or further than
+# this [km/s], whatever the typical error.
+_ASTRAY, _FAR = 5.0, 100.0
+_LEAST_DRAWS = 50
+
+
+def observed_samples(observatory, snrs, n, seed, progress=True):
+    """`n` simulated stars at each SNR, prepared: {snr: Observed}, and how many had no velocity."""
+    samples, lost = {}, {}
+    for snr in tqdm(snrs, desc=f"stars {observatory.instrument}", unit="SNR", disable=not progress):
+        rows = observatory.draw(n, snr, seed)
+        samples[snr] = observatory.observe(rows, seed)
+        lost[snr] = len(rows) - len(samples[snr].labels)
+    return samples, lost
+
+
+def calibration(trained, instrument, samples):
+    """Measure pulls, coverage and efficiency of the labels of simulated stars.
+
+    Parameters
+    ----------
+    trained : Trained
+    instrument : str
+    samples : dict of Observed
+        Keyed by SNR.
+
+    Returns
+    -------
+    Table
+        instrument, snr, label, n, scatter (1.48 median absolute deviation), bias (median),
+        pull_mean (of pulls within 5), pull_width (half the 16-84% range), cover68, cover95,
+        crb_ratio (scatter over the median Cramer-Rao bound of photon noise) and outliers
+        (fraction beyond 5 sigma). v sin i: of stars fast enough to be measured.
+    """
+    rows = []
+    for snr, stars in samples.items():
+        found = trained.infer(stars.flux, stars.ivar)
+        pulls = pulls_of(found, stars, trained.slam)
+        bound = cramer_rao(trained.slam, stars.labels, stars.ivar)
+        for i, label in enumerate(NAMES):
+            kept = np.isfinite(pulls[:, i])
+            pull, error = pulls[kept, i], (found.labels - stars.labels)[kept, i]
+            scatter = 1.4826 * np.median(np.abs(error - np.median(error)))
+            rows.append(
+                {
+                    "instrument": instrument,
+                    "snr": snr,
+                    "label": label,
+                    "n": int(kept.sum()),
+                    "scatter": scatter,
+                    "bias": np.median(error),
+                    "pull_mean": np.mean(pull[np.abs(pull) < 5]),
+                    "pull_width": spread(pull),
+                    "cover68": np.mean(np.abs(pull) < 1),
+                    "cover95": np.mean(np.abs(pull) < 1.96),
+                    "crb_ratio": scatter / np.median(bound[kept, i]),
+                    "outliers": np.mean(np.abs(pull) > 5),
+                }
+            )
+    return Table(rows)
+
+
+def failures(trained, instrument, samples, lost, many=5):
+    """How often a fit ends in the wrong minimum, and a velocity astray.
+
+    Parameters
+    ----------
+    trained, instrument, samples
+        As `calibration` takes them.
+    lost : dict of int
+        Stars without a velocity at each SNR.
+    many : int
+        Starts of the fit that is taken for right.
+
+    Returns
+    -------
+    Table
+        instrument, snr, n, one_start and two_starts (fractions of stars whose chi-square is
+        larger than with many starts), multimodal, limits (fractions of v sin i that are upper
+        limits and, of these, that hold), rv_scatter [km/s] and rv_failed (fraction).
+    """
+    rows = []
+    for snr, stars in samples.items():
+        fits = [
+            infer(trained.slam, stars.flux, stars.ivar, trained.systematics, reject=None, starts=starts)
+            for starts in (1, 2, many)
+        ]
+        degrees = fits[0].n_pix - len(NAMES)
+        worse = [np.mean((fit.chi2 - fits[-1].chi2) * degrees > _WORSE) for fit in fits[:2]]
+        limited = np.isfinite(fits[1].vsini_limit)
+        held = stars.labels[limited, VSINI] <= fits[1].vsini_limit[limited]
+        typical = spread(stars.rv_error)
+        astray = (np.abs(stars.rv_error) > min(_ASTRAY * typical, _FAR)).sum() + lost[snr]
+        rows.append(
+            {
+                "instrument": instrument,
+                "snr": snr,
+                "n": len(stars.labels),
+                "one_start": worse[0],
+                "two_starts": worse[1],
+                "multimodal": np.mean(fits[1].status == "multimodal"),
+                "limits": np.mean(limited),
+                "limits_hold": np.mean(held) if limited.any() else np.nan,
+                "rv_scatter": typical,
+                "rv_failed": astray / (len(stars.labels) + lost[snr]),
+            }
+        )
+    return Table(rows)
+
+
+def velocity_effect(slam, grid, instrument, labels, velocity):
+    """Change of each label when a spectrum is off by `velocity` [km/s]: median over stars, (4,).
+
+    Noise-free model spectra, shifted and not, are labelled; `labels` (m, 4) lie in the grid.
+    """
+    instrument = get_instrument(instrument)
+    weights = grid.weights(labels[:, :3]).astype(np.float32)
+    found = []
+    for v in (0.0, velocity):
+        flux = observe(weights @ grid.flux, grid, instrument, labels[:, 3], velocity=v)
+        ivar = np.broadcast_to(np.float32(1e4) * instrument.good, flux.shape)
+        found.append(infer(slam, flux, ivar).labels)
+    return np.median(found[1] - found[0], axis=0)
+
+
+def ranks(trained, samples, rng, n_draws=2000):
+    """Rank of the truth among draws from the posterior, for every star and label: (m, 4) in 0..1.
+
+    Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788): uniform if posteriors
+    mean what they say. The draws come from a t distribution (5 degrees of freedom) about the
+    fit, weighted to the posterior of `LogPosterior`; a star whose weights rest on fewer than
+    50 draws is left out (NaN).
+
+    Parameters
+    ----------
+    trained : Trained
+    samples : Observed
+    rng : numpy.random.Generator
+    n_draws : int
+
+    Returns
+    -------
+    ranks : ndarray, (m, 4)
+    widths : ndarray, (m, 4)
+        Standard deviation of the posterior over the error of the fit.
+    """
+    known = trained.systematics
+    raw = replace(known, inflation=np.ones_like(known.inflation), offset=np.zeros_like(known.offset))
+    found = infer(trained.slam, samples.flux, samples.ivar, raw)
+    calibrated = infer(trained.slam, samples.flux, samples.ivar, known)
+    result = np.full((2, *samples.labels.shape), np.nan)
+    for star in tqdm(range(len(samples.labels)), desc="posteriors", unit="star"):
+        if found.status[star] not in ("ok", "multimodal"):
+            continue
+        posterior = LogPosterior(trained.slam, samples.flux[star], samples.ivar[star], systematics=known)
+        around = multivariate_t(found.labels[star], found.covariance[star], df=5, allow_singular=True)
+        draws = around.rvs(n_draws, random_state=rng)
+        log_weight = posterior(draws) - around.logpdf(draws)
+        weight = np.exp(log_weight - log_weight.max())
+        weight /= weight.sum()
+        if 1 / (weight**2).sum() < _LEAST_DRAWS:
+            continue
+        draws = known.widen(rng.choice(draws, n_draws, p=weight), posterior.node)
+        result[0, star] = np.mean(draws < samples.labels[star], axis=0)
+        result[1, star] = draws.std(axis=0) / calibrated.errors[star]
+    return result

@@ -1,0 +1,267 @@
+"""Labels from two instruments at once, upper limits of slow rotation, and more than one start."""
+
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from slamlib.errors import InputError
+from slamlib.slam.infer import default_bounds, infer, infer_joint
+from slamlib.slam.model import Slam
+from slamlib.slam.systematics import Systematics
+from slamlib.slam.validate import noisy
+from slamlib.synth.training import draw_labels, synthesise
+
+GOOD = np.array(1.0)
+SNR = {"LRS": 100, "MRS": 60}
+
+
+@pytest.fixture(scope="module")
+def slams(grid):
+    """The same stars seen by both instruments, every tenth pixel; declared free of model errors."""
+    labels = draw_labels(grid, 200, np.random.default_rng(41))
+    result = {}
+    for name in SNR:
+        slam = result[name] = Slam("krr").fit(labels, synthesise(grid, labels, name)[:, ::10])
+        slam.model_variance_ = np.zeros_like(slam.model_variance_)
+    return result
+
+
+@pytest.fixture(scope="module")
+def stars(grid):
+    """Stars for which flux is no even function of v sin i, away from rivals at the hot end."""
+    labels = draw_labels(grid, 240, np.random.default_rng(42))
+    return labels[(labels[:, 3] > 40) & (labels[:, 0] < 40000)]
+
+
+@pytest.fixture(scope="module")
+def observed(slams, stars):
+    rng = np.random.default_rng(43)
+    return {name: noisy(slams[name].predict(stars), snr, GOOD, rng) for name, snr in SNR.items()}
+
+
+@pytest.fixture(scope="module")
+def alone(slams, observed):
+    return {name: infer(slams[name], *observed[name]) for name in SNR}
+
+
+@pytest.fixture(scope="module")
+def joint(slams, observed):
+    return infer_joint([(slams[name], *observed[name], None) for name in SNR])
+
+
+def exact(slams, stars):
+    """Spectra without noise, but with the weight of some."""
+    spectra = {}
+    for name, snr in SNR.items():
+        flux = slams[name].predict(stars)
+        spectra[name] = flux, np.full(flux.shape, float(snr) ** 2)
+    return spectra
+
+
+def test_information_of_two_instruments_adds_up(slams, stars):
+    """Without noise all solutions are the truth, and the inverse covariances add exactly."""
+    spectra = exact(slams, stars)
+    joint = infer_joint([(slams[name], *spectra[name], None) for name in SNR])
+    single = [infer(slams[name], *spectra[name]) for name in SNR]
+    exactly = np.ones(len(stars), dtype=bool)
+    for result in (joint, *single):
+        exactly &= np.abs((result.labels - stars) / result.errors).max(axis=1) < 0.05
+    assert exactly.mean() > 0.9
+    unit = slams["LRS"].training_labels_.std(axis=0)
+    scale = np.outer(unit, unit)
+    information = sum(np.linalg.inv(result.covariance[exactly] / scale) for result in single)
+    expected = np.sqrt(np.diagonal(np.linalg.inv(information), axis1=1, axis2=2)) * unit
+    np.testing.assert_allclose(joint.errors[exactly], expected, rtol=0.02)
+    for result in single:
+        assert (joint.errors[exactly] <= result.errors[exactly] * 1.01).all()
+    np.testing.assert_array_equal(joint.n_pix, sum(result.n_pix for result in single))
+
+
+def test_joint_labels_scatter_less_than_those_of_either_instrument(joint, alone, stars):
+    scatter = np.median(np.abs(joint.labels - stars), axis=0)
+    for result in alone.values():
+        assert (scatter < np.median(np.abs(result.labels - stars), axis=0)).all()
+        assert (np.median(joint.errors, axis=0) < np.median(result.errors, axis=0)).all()
+
+
+def test_joint_errors_are_those_of_the_labels(joint, stars):
+    """Pulls of width one: the weights and units of both instruments are right."""
+    pulls = ((joint.labels - stars) / joint.errors)[joint.status == "ok"]
+    n = len(pulls)
+    assert n > 100
+    assert np.abs(pulls.mean(axis=0)).max() < 4 / np.sqrt(n)
+    assert np.abs(pulls.std(axis=0) - 1).max() < 4 / np.sqrt(2 * n)
+    assert np.median(joint.chi2) == pytest.approx(1, abs=0.03)
+
+
+def test_the_order_of_instruments_changes_nothing_but_the_units_of_the_search(slams, observed, joint):
+    few = slice(30)
+    turned = infer_joint(
+        [(slams[name], *(array[few] for array in observed[name]), None) for name in ("MRS", "LRS")]
+    )
+    assert not np.allclose(slams["MRS"].label_scale_, slams["LRS"].label_scale_)
+    same = (turned.status == "ok") & (joint.status[few] == "ok")
+    assert same.mean() > 0.9
+    assert (np.abs(turned.labels - joint.labels[few]) / joint.errors[few])[same].max() < 0.05
+    np.testing.assert_allclose(turned.errors[same], joint.errors[few][same], rtol=0.02)
+
+
+@pytest.mark.parametrize("missing", SNR)
+def test_a_star_one_instrument_missed_gets_the_labels_of_the_other(slams, observed, alone, joint, missing):
+    """In one batch with stars that both observed, which it does not disturb."""
+    (other,) = set(SNR) - {missing}
+    lacking = np.arange(12) % 3 == 0
+    spectra = {name: [np.array(array[:12]) for array in observed[name]] for name in SNR}
+    spectra[missing][0][lacking] = np.nan
+    spectra[missing][1][lacking] = 0
+    result = infer_joint([(slams[name], *spectra[name], None) for name in SNR])
+    for rows, expected in ((lacking, alone[other]), (~lacking, joint)):
+        difference = (result.labels - expected.labels[:12]) / expected.errors[:12]
+        assert np.abs(difference[rows]).max() < 0.05
+        np.testing.assert_allclose(result.errors[rows], expected.errors[:12][rows], rtol=0.02)
+        np.testing.assert_array_equal(result.n_pix[rows], expected.n_pix[:12][rows])
+        np.testing.assert_allclose(result.chi2[rows], expected.chi2[:12][rows], rtol=1e-3)
+
+
+def test_a_star_that_neither_observed_has_no_labels(slams, observed):
+    spectra = {name: [np.array(array[:3]) for array in observed[name]] for name in SNR}
+    for _, ivar in spectra.values():
+        ivar[1] = 0
+    result = infer_joint([(slams[name], *spectra[name], None) for name in SNR])
+    assert (result.status == "no data").tolist() == [False, True, False]
+    assert np.isnan(result.labels[1]).all()
+
+
+def test_instruments_with_different_numbers_of_stars_are_refused(slams, observed):
+    lrs, mrs = (observed[name] for name in SNR)
+    with pytest.raises(InputError, match=r"spectra of \[4, 3\] stars; give each star one row of each"):
+        infer_joint(
+            [
+                (slams["LRS"], *(array[:4] for array in lrs), None),
+                (slams["MRS"], *(array[:3] for array in mrs), None),
+            ]
+        )
+
+
+def test_inflation_of_two_instruments_is_their_mean(slams, observed):
+    """Systematics of no size whatever, that only inflate."""
+
+    def inflating(slam, factor):
+        nothing = Systematics.measure([50.0], [np.zeros((3, slam.flux_mean_.size))], rank=1)
+        return replace(nothing, inflation=np.array([factor], dtype=float))
+
+    few = {name: [array[:10] for array in observed[name]] for name in SNR}
+    factors = {"LRS": [1, 2, 3, 4], "MRS": [3, 2, 1, 2]}
+    plain = infer_joint([(slams[name], *few[name], inflating(slams[name], [1] * 4)) for name in SNR])
+    both = infer_joint([(slams[name], *few[name], inflating(slams[name], factors[name])) for name in SNR])
+    one = infer_joint(
+        [
+            (slams["LRS"], *few["LRS"], inflating(slams["LRS"], factors["LRS"])),
+            (slams["MRS"], *few["MRS"], None),
+        ]
+    )
+    np.testing.assert_allclose(both.errors, plain.errors * [2, 2, 2, 3], rtol=1e-6)
+    np.testing.assert_allclose(one.errors, plain.errors * factors["LRS"], rtol=1e-3)
+    np.testing.assert_array_equal(both.labels, plain.labels)
+
+
+def rotating(slam, vsini, snr, seed):
+    """The fits of 100 draws of noise on one star."""
+    flux = slam.predict(np.tile([22000, 4.0, -0.3, vsini], (100, 1)))
+    return infer(slam, *noisy(flux, snr, GOOD, np.random.default_rng(seed)))
+
+
+@pytest.mark.parametrize(("name", "snr"), [("LRS", 60), ("MRS", 30)])
+def test_rotation_too_slow_to_measure_gets_an_upper_limit_above_the_truth(slams, name, snr):
+    limit = rotating(slams[name], 5.0, snr, seed=51).vsini_limit
+    assert (limit > 5.0).mean() >= 0.9
+    # A limit that says nothing would cover, too.
+    assert np.nanmedian(limit) < 150
+
+
+@pytest.mark.parametrize(("name", "snr"), [("LRS", 60), ("MRS", 30)])
+def test_fast_rotation_is_measured_and_gets_no_limit(slams, name, snr):
+    result = rotating(slams[name], 250.0, snr, seed=52)
+    assert np.isnan(result.vsini_limit).all()
+    assert np.median(result.labels[:, 3]) == pytest.approx(250, abs=15)
+
+
+def test_slow_rotation_that_is_well_measured_gets_no_limit(slams):
+    result = rotating(slams["MRS"], 18.0, 2000, seed=56)
+    assert np.isnan(result.vsini_limit).all()
+    assert np.median(result.labels[:, 3]) == pytest.approx(18, abs=1)
+
+
+@pytest.mark.parametrize("vsini", [20.0, 40.0])
+def test_few_limits_are_below_the_truth(slams, vsini):
+    result = rotating(slams["LRS"], vsini, 60, seed=53)
+    assert np.isfinite(result.vsini_limit).mean() > 0.5
+    assert (result.vsini_limit < vsini).mean() < 0.1
+
+
+def test_a_limit_falls_with_noise_and_is_never_below_the_label(slams):
+    limits = []
+    for snr in (15, 60, 240):
+        result = rotating(slams["LRS"], 5.0, snr, seed=54)
+        given = np.isfinite(result.vsini_limit)
+        assert given.mean() > 0.8
+        assert (result.vsini_limit[given] > result.labels[given, 3]).all()
+        limits.append(np.median(result.vsini_limit[given]))
+    # The error of the square of v sin i is proportional to that of flux.
+    assert limits[0] > 1.5 * limits[1] > 2 * limits[2]
+
+
+def test_both_instruments_set_a_tighter_limit_than_one(slams):
+    flux = {name: slams[name].predict(np.tile([22000, 4.0, -0.3, 5.0], (20, 1))) for name in SNR}
+    spectra = {name: noisy(flux[name], 40, GOOD, np.random.default_rng(55)) for name in SNR}
+    joint = infer_joint([(slams[name], *spectra[name], None) for name in SNR])
+    for name in SNR:
+        single = infer(slams[name], *spectra[name])
+        assert np.nanmedian(joint.vsini_limit) < np.nanmedian(single.vsini_limit)
+
+
+@pytest.fixture(scope="module")
+def trapped(thin_slam, unseen):
+    """Unseen stars at SNR 100, of which one start leaves some in the wrong minimum."""
+    flux, ivar = noisy(unseen.flux[:, ::10], 100, GOOD, np.random.default_rng(0))
+    return flux, ivar, infer(thin_slam, flux, ivar, starts=1)
+
+
+@pytest.mark.parametrize("snr", [15, 30, 100])
+def test_a_second_start_never_makes_a_fit_worse(thin_slam, unseen, snr):
+    spectra = noisy(unseen.flux[:, ::10], snr, GOOD, np.random.default_rng(0))
+    one, two = (infer(thin_slam, *spectra, starts=starts) for starts in (1, 2))
+    # A solution that was not reached may be given up for one that was.
+    reached = one.status != "unconverged"
+    assert reached.mean() > 0.9
+    assert (two.chi2 <= one.chi2 * (1 + 1e-6))[reached].all()
+    assert (two.chi2 < one.chi2 - 1e-4).any()
+
+
+def test_a_second_start_finds_the_way_out_of_the_wrong_minimum(thin_slam, unseen, trapped):
+    """Two templates: the wrong minimum, more similar, and a spectrum far down the right basin."""
+    flux, ivar, one = trapped
+    degrees = flux.shape[1] - 4
+    gain = (one.chi2 - infer(thin_slam, flux, ivar, starts=2).chi2) * degrees
+    star = gain.argmax()
+    assert gain[star] > 25
+    wrong, true = one.labels[star], unseen.labels[star]
+    planted = copy(thin_slam)
+    planted.training_labels_ = np.stack([wrong, true + np.array([1000, 0.5, 0.3, 60])])
+    options = {"bounds": default_bounds(thin_slam)}
+    left = infer(planted, flux[star], ivar[star], starts=1, **options)
+    found = infer(planted, flux[star], ivar[star], starts=2, **options)
+    assert (np.abs(left.labels - wrong) / left.errors).max() < 0.1
+    assert np.abs((left.labels - true) / left.errors).max() > 5
+    assert np.abs((found.labels - true) / found.errors).max() < 4
+    assert found.status[0] == "ok"
+    assert (left.chi2[0] - found.chi2[0]) * degrees > 25
+
+
+def test_two_minima_that_fit_alike_are_told(thin_slam, unseen):
+    """Noise makes them, and whoever looks from one start only cannot know."""
+    spectra = noisy(unseen.flux[:, ::10], 15, GOOD, np.random.default_rng(0))
+    assert (infer(thin_slam, *spectra, starts=2).status == "multimodal").any()
+    assert not (infer(thin_slam, *spectra, starts=1).status == "multimodal").any()

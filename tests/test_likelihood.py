@@ -1,0 +1,291 @@
+"""Chi-square of labels with errors that pixels share: the dense formula, its slopes, rejection, sums."""
+
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from slamlib.errors import InputError
+from slamlib.slam.infer import checked
+from slamlib.slam.likelihood import Joint, Likelihood
+from slamlib.slam.model import Slam
+from slamlib.slam.systematics import Systematics
+from slamlib.slam.validate import noisy
+
+N = 8
+GOOD = np.array(1.0)
+
+
+def shared_draws(n_pix, n, rng):
+    """Errors as a continuum that wanders makes them, a mean, and a little that each pixel has alone."""
+    x = np.linspace(-1, 1, n_pix)
+    waves = np.stack([0.02 * x, 0.015 * np.cos(3 * x), 0.03 * np.exp(-((x - 0.3) ** 2) / 0.01)])
+    alone = rng.normal(0, 0.003 * (1.5 + x), (n, n_pix))
+    return 0.01 * np.sin(5 * x) + rng.normal(0, 1, (n, len(waves))) @ waves + alone
+
+
+@pytest.fixture(scope="module")
+def known(thin_slam):
+    """Systematics at two SNR, the second three times smaller."""
+    rng = np.random.default_rng(11)
+    n_pix = thin_slam.flux_mean_.size
+    return Systematics.measure(
+        [50, 200], [shared_draws(n_pix, 100, rng), shared_draws(n_pix, 100, rng) / 3], rank=5
+    )
+
+
+@pytest.fixture(scope="module")
+def spectra(thin_slam, unseen):
+    """N spectra at SNR 50 that suffer from shared errors, each with pixels of no weight."""
+    rng = np.random.default_rng(12)
+    flux = unseen.flux[:N, ::10] + shared_draws(thin_slam.flux_mean_.size, N, rng)
+    flux, ivar = noisy(flux, 50, GOOD, rng)
+    ivar = ivar * rng.uniform(0.5, 2, ivar.shape)
+    ivar[rng.random(ivar.shape) < 0.1] = 0
+    return checked(thin_slam, flux, ivar)
+
+
+@pytest.fixture(scope="module")
+def z(thin_slam, unseen):
+    """Labels in the neighbourhood of the true ones."""
+    return thin_slam.standardise(unseen.labels[:N]) + np.random.default_rng(13).normal(0, 0.1, (N, 4))
+
+
+def dense(slam, flux, ivar, systematics, node, labels, unit):
+    """Chi-square, half its negative gradient and Hessian of one star, from the inverse of the covariance.
+
+    The slopes are those for labels in steps of `unit`.
+    """
+    used = ivar > 0
+    mean, covariance = 0.0, np.diag(slam.model_variance_.astype(float))
+    if systematics is not None:
+        mean, components = systematics.mean[node], systematics.components[node].astype(float)
+        covariance = np.diag(systematics.variance[node].astype(float)) + components.T @ components
+    covariance = covariance[np.ix_(used, used)] + np.diag(1 / ivar[used].astype(float))
+    inverse = np.linalg.inv(covariance)
+    residual = (flux - mean - slam.predict(labels)[0])[used].astype(float)
+    slope = (slam.jacobian(labels)[0] * unit[:, None])[:, used].astype(float)
+    return residual @ inverse @ residual, slope @ inverse @ residual, slope @ inverse @ slope.T
+
+
+def assert_same(found, expected):
+    """Chi-square to single precision; slopes to that in units of the standard errors."""
+    size = np.sqrt(np.diagonal(expected[2], axis1=1, axis2=2))
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-4)
+    root_chi2 = np.sqrt(expected[0])[:, None]
+    np.testing.assert_allclose(found[1] / size / root_chi2, expected[1] / size / root_chi2, atol=1e-4)
+    square = size[:, :, None] * size[:, None, :]
+    np.testing.assert_allclose(found[2] / square, expected[2] / square, atol=1e-4)
+
+
+@pytest.mark.parametrize("node", [None, 0, 1])
+def test_chi_square_and_its_slopes_are_those_of_the_dense_covariance(thin_slam, spectra, known, z, node):
+    systematics = None if node is None else known
+    found = Likelihood(thin_slam, *spectra, systematics, node or 0).evaluate(z)
+    labels = thin_slam.label_mean_ + z * thin_slam.label_scale_
+    stars = (
+        dense(thin_slam, flux, ivar, systematics, node or 0, one, thin_slam.label_scale_)
+        for flux, ivar, one in zip(*spectra, labels, strict=True)
+    )
+    assert_same(found, [np.array(part) for part in zip(*stars, strict=True)])
+
+
+def test_shared_errors_forgive_what_they_can_explain(thin_slam, spectra, known, z):
+    """The same errors, taken for independent and left out: three different chi-squares."""
+    total = known.variance + (known.components**2).sum(axis=1)
+    alone = replace(known, components=np.zeros_like(known.components), variance=total)
+    degrees = (spectra[1] > 0).sum(axis=1)
+    shared = Likelihood(thin_slam, *spectra, known).evaluate(z)[0]
+    assert (shared < 0.9 * Likelihood(thin_slam, *spectra).evaluate(z)[0]).all()
+    assert (np.abs(shared - Likelihood(thin_slam, *spectra, alone).evaluate(z)[0]) > 0.05 * degrees).any()
+
+
+def numerical_gradient(likelihood, z, step=1e-2):
+    """Central differences of minus half of chi-square."""
+    gradient = np.empty(z.shape)
+    for label in range(z.shape[1]):
+        offset = step * np.eye(z.shape[1])[label]
+        above, below = likelihood.evaluate(z + offset)[0], likelihood.evaluate(z - offset)[0]
+        gradient[:, label] = -(above - below) / (4 * step)
+    return gradient
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_gradient_is_the_slope_of_minus_half_chi_square(thin_slam, spectra, known, z, shared):
+    likelihood = Likelihood(thin_slam, *spectra, known if shared else None)
+    _, gradient, hessian = likelihood.evaluate(z)
+    size = np.sqrt(np.diagonal(hessian, axis1=1, axis2=2))
+    assert np.median(np.abs(gradient / size)) > 1
+    numerical = numerical_gradient(likelihood, z)
+    np.testing.assert_allclose(gradient / size, numerical / size, rtol=0.01, atol=0.05)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_star_at_many_labels_costs_what_evaluate_says(thin_slam, spectra, known, z, shared):
+    likelihood = Likelihood(thin_slam, *spectra, known if shared else None)
+    for star in range(N):
+        many = likelihood[[star]].chi2(z)
+        single = [likelihood[[star]].evaluate(one[None])[0][0] for one in z]
+        np.testing.assert_allclose(many, single, rtol=1e-5)
+        assert np.ptp(many) > 100
+
+
+@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e30])
+def test_pixels_without_weight_may_hold_anything(thin_slam, spectra, known, z, junk):
+    flux, ivar = spectra
+    spoiled = np.where(ivar > 0, flux, np.float32(junk))
+    expected = Likelihood(thin_slam, flux, ivar, known)
+    found = Likelihood(thin_slam, spoiled, ivar, known)
+    for a, b in zip(found.evaluate(z), expected.evaluate(z), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(found.reject(z, 3.0), expected.reject(z, 3.0))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_some_rows_are_what_they_were_in_the_whole(thin_slam, spectra, known, z, shared):
+    whole = Likelihood(thin_slam, *spectra, known if shared else None)
+    expected = whole.evaluate(z)
+    for rows in ([0], [5, 2], np.arange(1, N, 2), [3, 3]):
+        part = whole[rows]
+        assert len(part) == len(rows)
+        assert_same(part.evaluate(z[rows]), [values[rows] for values in expected])
+        np.testing.assert_array_equal(part[[0]].target[0], whole.target[rows[0]])
+
+
+def test_distance_to_templates_orders_them_as_chi_square_does(thin_slam, spectra, z):
+    """Without shared errors the two differ by a constant of each star."""
+    likelihood = Likelihood(thin_slam, *spectra)
+    near = likelihood.nearest(thin_slam.standardised(z)[0].astype(np.float32))
+    chi2 = np.array([likelihood[[star]].chi2(z) for star in range(N)])
+    constant = near - chi2
+    assert np.ptp(chi2, axis=1).min() > 100
+    assert np.ptp(constant, axis=1).max() < 0.01 * np.ptp(chi2, axis=1).min()
+
+
+@pytest.fixture
+def own(thin_slam, known, unseen, z):
+    """Spectra that are the model at `z`, shared errors of six sigma and noise of SNR 50; no accidents."""
+    rng = np.random.default_rng(14)
+    flux = thin_slam.predict(thin_slam.label_mean_ + z * thin_slam.label_scale_) + known.mean[0]
+    flux = flux + 6 * known.components[0][0] + rng.normal(0, 1, flux.shape) * np.sqrt(known.variance[0])
+    return checked(thin_slam, *noisy(flux, 50, GOOD, rng))
+
+
+def test_a_clean_star_loses_no_pixel_though_it_suffers_from_shared_errors(thin_slam, known, own, z):
+    likelihood = Likelihood(thin_slam, *own, known)
+    before = likelihood.weight.copy()
+    assert not likelihood.reject(z, 5.0).any()
+    np.testing.assert_array_equal(likelihood.weight, before)
+    # Whoever does not know of shared errors throws away good pixels.
+    alone = replace(known, components=np.zeros_like(known.components))
+    assert Likelihood(thin_slam, *own, alone).reject(z, 5.0).all()
+
+
+def test_a_cosmic_ray_is_rejected_and_nothing_else(thin_slam, known, own, z):
+    flux, ivar = own[0].copy(), own[1]
+    flux[2, 77] += 0.5
+    flux[5, 200] -= 0.5
+    likelihood = Likelihood(thin_slam, flux, ivar, known)
+    assert np.flatnonzero(likelihood.reject(z, 5.0)).tolist() == [2, 5]
+    assert np.argwhere(likelihood.weight == 0).tolist() == [[2, 77], [5, 200]]
+    masked = ivar.copy()
+    masked[2, 77] = masked[5, 200] = 0
+    expected = Likelihood(thin_slam, *own, known).evaluate(z)
+    found, without = likelihood.evaluate(z), Likelihood(thin_slam, flux, masked, known).evaluate(z)
+    for a, b in zip(found, without, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(found[0], expected[0], atol=10)
+    assert not likelihood.reject(z, 5.0).any()
+
+
+def test_independent_pixels_are_rejected_by_their_own_sigma(thin_slam, z):
+    """Just below the limit a pixel stays, just above it goes."""
+    labels = thin_slam.label_mean_ + z * thin_slam.label_scale_
+    ivar = np.full((N, thin_slam.flux_mean_.size), 1e4, dtype=np.float32)
+    sigma = np.sqrt(1e-4 + thin_slam.model_variance_)
+    flux = thin_slam.predict(labels)
+    flux[0, 30] += 4.9 * sigma[30]
+    flux[1, 40] -= 5.1 * sigma[40]
+    likelihood = Likelihood(thin_slam, *checked(thin_slam, flux, ivar))
+    assert np.flatnonzero(likelihood.reject(z, 5.0)).tolist() == [1]
+    assert np.argwhere(likelihood.weight == 0).tolist() == [[1, 40]]
+
+
+@pytest.fixture(scope="module")
+def other_slam(training):
+    """Another instrument, trained on hot stars alone: other pixels, other label scales."""
+    hot = training.labels[:, 0] > np.median(training.labels[:, 0])
+    return Slam("krr").fit(training.labels[hot], training.flux[hot, 5::10])
+
+
+@pytest.fixture(scope="module")
+def other_spectra(other_slam, unseen):
+    flux, ivar = noisy(unseen.flux[:N, 5::10], 80, GOOD, np.random.default_rng(15))
+    ivar = np.array(ivar)
+    ivar[:, 20:40] = 0
+    return checked(other_slam, flux, ivar)
+
+
+@pytest.fixture
+def parts(thin_slam, spectra, known, other_slam, other_spectra):
+    return [Likelihood(thin_slam, *spectra, known), Likelihood(other_slam, *other_spectra)]
+
+
+def test_several_instruments_add_up_in_the_units_of_the_first(
+    thin_slam, spectra, known, other_slam, other_spectra, parts, z
+):
+    ratio = thin_slam.label_scale_ / other_slam.label_scale_
+    assert (np.abs(np.log(ratio)) > 0.1).any()
+    unit = thin_slam.label_scale_
+    labels = thin_slam.label_mean_ + z * unit
+    expected = [0.0, 0.0, 0.0]
+    for slam, own, systematics in ((thin_slam, spectra, known), (other_slam, other_spectra, None)):
+        stars = [dense(slam, f, i, systematics, 0, one, unit) for f, i, one in zip(*own, labels, strict=True)]
+        expected = [
+            total + np.array(part) for total, part in zip(expected, zip(*stars, strict=True), strict=True)
+        ]
+    joint = Joint(parts)
+    assert_same(joint.evaluate(z), expected)
+    rows = [4, 1]
+    assert len(joint[rows]) == 2
+    assert_same(joint[rows].evaluate(z[rows]), [values[rows] for values in expected])
+
+
+def test_gradient_of_several_instruments_is_the_slope_in_the_units_of_the_first(parts, z):
+    joint = Joint(parts)
+    _, gradient, hessian = joint.evaluate(z)
+    size = np.sqrt(np.diagonal(hessian, axis1=1, axis2=2))
+    assert np.median(np.abs(gradient / size)) > 1
+    np.testing.assert_allclose(
+        gradient / size, numerical_gradient(joint, z, 3e-3) / size, rtol=0.02, atol=0.1
+    )
+
+
+def test_distances_to_templates_add_up(thin_slam, other_slam, parts, z):
+    labels = thin_slam.label_mean_ + z * thin_slam.label_scale_
+    templates = [
+        slam.standardised(slam.standardise(labels))[0].astype(np.float32) for slam in (thin_slam, other_slam)
+    ]
+    expected = parts[0].nearest(templates[0]) + parts[1].nearest(templates[1])
+    np.testing.assert_allclose(Joint(parts).nearest(templates), expected, rtol=1e-6)
+
+
+def test_a_cosmic_ray_in_either_instrument_is_rejected_there(thin_slam, other_slam, known, own, z):
+    labels = thin_slam.label_mean_ + z * thin_slam.label_scale_
+    flux, ivar = own[0].copy(), own[1]
+    flux[1, 100] += 0.5
+    second = other_slam.predict(labels)
+    second[6, 9] += 1.0
+    second = checked(other_slam, second, np.full(second.shape, 1e6))
+    exact = copy(other_slam)
+    exact.model_variance_ = np.zeros_like(other_slam.model_variance_)
+    joint = Joint([Likelihood(thin_slam, flux, ivar, known), Likelihood(exact, *second)])
+    assert np.flatnonzero(joint.reject(z, 5.0)).tolist() == [1, 6]
+    assert np.argwhere(joint.parts[0].weight == 0).tolist() == [[1, 100]]
+    assert np.argwhere(joint.parts[1].weight == 0).tolist() == [[6, 9]]
+
+
+def test_instruments_that_observed_different_numbers_of_stars_are_refused(parts):
+    with pytest.raises(InputError, match=r"spectra of \[8, 3\] stars; give each star one of each"):
+        Joint([parts[0], parts[1][[0, 1, 2]]])

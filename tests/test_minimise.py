@@ -1,0 +1,217 @@
+"""The minimiser: it finds what scipy finds, stays in its box, and weighs one solution against another."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+from slamlib.slam.infer import checked, default_bounds
+from slamlib.slam.likelihood import Likelihood
+from slamlib.slam.minimise import Minimum, minimise
+from slamlib.slam.systematics import Systematics
+from slamlib.slam.validate import noisy
+
+N = 12
+GOOD = np.array(1.0)
+
+
+@pytest.fixture(scope="module")
+def known(thin_slam):
+    """A continuum that wanders by 1%."""
+    rng = np.random.default_rng(31)
+    x = np.linspace(-1, 1, thin_slam.flux_mean_.size)
+    waves = 0.01 * np.polynomial.legendre.legvander(x, 3).T
+    draws = rng.normal(0, 1, (60, len(waves))) @ waves + rng.normal(0, 0.003, (60, x.size))
+    return Systematics.measure([100.0], [draws], rank=4)
+
+
+@pytest.fixture(scope="module")
+def spectra(thin_slam, unseen):
+    return checked(thin_slam, *noisy(unseen.flux[:N, ::10], 100, GOOD, np.random.default_rng(32)))
+
+
+@pytest.fixture(params=["independent", "shared"])
+def systematics(request, known):
+    return known if request.param == "shared" else None
+
+
+@pytest.fixture
+def likelihood(thin_slam, spectra, systematics):
+    return Likelihood(thin_slam, *spectra, systematics)
+
+
+@pytest.fixture(scope="module")
+def bounds(thin_slam):
+    return thin_slam.standardise(default_bounds(thin_slam))
+
+
+@pytest.fixture(scope="module")
+def start(thin_slam, unseen, bounds):
+    off = np.random.default_rng(33).normal(0, 0.1, (N, 4))
+    return np.clip(thin_slam.standardise(unseen.labels[:N]) + off, *bounds)
+
+
+def scipys(slam, flux, ivar, systematics, start, bounds):
+    """Labels and chi-square of one star by scipy, whitened with the Cholesky factor of the covariance."""
+    mean, covariance = 0.0, np.diag(slam.model_variance_.astype(float))
+    if systematics is not None:
+        mean, components = systematics.mean[0], systematics.components[0].astype(float)
+        covariance = np.diag(systematics.variance[0].astype(float)) + components.T @ components
+    root = np.linalg.cholesky(covariance + np.diag(1 / ivar.astype(float)))
+
+    def residual(z):
+        predicted = slam.predict(slam.label_mean_ + z * slam.label_scale_)[0]
+        return np.linalg.solve(root, flux - mean - predicted)
+
+    def slope(z):
+        jacobian = slam.jacobian(slam.label_mean_ + z * slam.label_scale_)[0] * slam.label_scale_[:, None]
+        return -np.linalg.solve(root, jacobian.T.astype(float))
+
+    inner = np.clip(start, bounds[0] + 1e-3, bounds[1] - 1e-3)
+    fit = least_squares(residual, inner, slope, bounds=bounds, xtol=1e-10, ftol=1e-12, gtol=1e-12)
+    return fit.x, 2 * fit.cost
+
+
+def distance(a, b, hessian):
+    """In standard deviations."""
+    return np.sqrt(np.einsum("md,mde,me->m", a - b, hessian, a - b))
+
+
+def by_scipy(slam, spectra, systematics, start, bounds):
+    fits = [scipys(slam, f, i, systematics, z, bounds) for f, i, z in zip(*spectra, start, strict=True)]
+    return (np.array(part) for part in zip(*fits, strict=True))
+
+
+def test_minimum_is_that_of_scipy(thin_slam, spectra, systematics, likelihood, start, bounds):
+    found = minimise(likelihood, start, bounds, 200)
+    z, chi2 = by_scipy(thin_slam, spectra, systematics, start, bounds)
+    assert found.converged.all()
+    assert not found.rival.any()
+    assert distance(start, z, found.hessian).min() > 0.3
+    assert distance(found.z, z, found.hessian).max() < 0.05
+    np.testing.assert_allclose(found.chi2, chi2, rtol=1e-4)
+
+
+def test_minimum_in_a_narrow_box_is_that_of_scipy(thin_slam, spectra, systematics, likelihood, start, bounds):
+    """The box is half of what the solutions span: most of them end on a wall."""
+    free = minimise(likelihood, start, bounds, 200).z
+    box = np.stack([np.percentile(free, 25, axis=0), np.percentile(free, 75, axis=0)])
+    inside = np.clip(start, *box)
+    found = minimise(likelihood, inside, box, 500)
+    assert found.converged.all()
+    assert (found.z >= box[0]).all()
+    assert (found.z <= box[1]).all()
+    walled = ((found.z == box[0]) | (found.z == box[1])).any(axis=1)
+    assert walled.sum() > N / 2
+    _, chi2 = by_scipy(thin_slam, spectra, systematics, inside, box)
+    np.testing.assert_allclose(found.chi2, chi2, rtol=1e-3, atol=0.1)
+
+
+def test_what_is_returned_belongs_to_the_labels_returned(likelihood, start, bounds):
+    """Chi-square and Hessian are those at the solution, whether it converged or not."""
+    for steps in (0, 1, 3, 200):
+        found = minimise(likelihood, start, bounds, steps)
+        chi2, _, hessian = likelihood.evaluate(found.z)
+        np.testing.assert_allclose(found.chi2, chi2, rtol=1e-4)
+        size = np.sqrt(np.diagonal(hessian, axis1=1, axis2=2))
+        scale = size[:, :, None] * size[:, None, :]
+        np.testing.assert_allclose(found.hessian / scale, hessian / scale, atol=1e-4)
+
+
+def test_chi_square_only_falls_with_more_steps(likelihood, start, bounds):
+    chi2 = np.array([minimise(likelihood, start, bounds, steps).chi2 for steps in (0, 1, 2, 4, 8, 16, 200)])
+    assert (np.diff(chi2, axis=0) <= 1e-4 * chi2[1:]).all()
+    assert (chi2[0] > chi2[-1] + 0.1).all()
+    np.testing.assert_allclose(chi2[0], likelihood.evaluate(start)[0])
+
+
+def test_no_steps_are_no_convergence_and_the_start_stays(likelihood, start, bounds):
+    before = start.copy()
+    found = minimise(likelihood, start, bounds, 0)
+    assert not found.converged.any()
+    np.testing.assert_array_equal(found.z, start)
+    minimise(likelihood, start, bounds, 200)
+    np.testing.assert_array_equal(start, before)
+
+
+def test_a_star_does_not_depend_on_its_neighbours(likelihood, start, bounds):
+    whole = minimise(likelihood, start, bounds, 200)
+    for star in range(0, N, 3):
+        alone = minimise(likelihood[[star]], start[[star]], bounds, 200)
+        assert distance(alone.z, whole.z[[star]], alone.hessian)[0] < 0.02
+        assert alone.converged[0]
+
+
+# One standard deviation of every label is 0.1: solutions of five stars, chi-square 100.
+HESSIAN = np.repeat(100.0 * np.eye(4)[None], 5, axis=0)
+RIVAL = 9.0
+
+
+def solution(z=0.0, chi2=100.0, converged=True, n=5):
+    """`n` stars with all labels zero but the first."""
+    labels = np.zeros((n, 4))
+    labels[:, 0] = z
+    return Minimum(
+        z=labels,
+        hessian=HESSIAN[:n].copy(),
+        chi2=np.broadcast_to(np.asarray(chi2, dtype=float), n).copy(),
+        converged=np.broadcast_to(converged, n).copy(),
+        rival=np.zeros(n, dtype=bool),
+    )
+
+
+def test_the_lower_chi_square_is_kept_with_all_that_belongs_to_it():
+    best = solution()
+    other = replace(solution(z=1.0, chi2=[50, 99, 100.5, 101, 300]), hessian=2 * HESSIAN)
+    best.compare(np.arange(5), other, RIVAL)
+    assert best.z[:, 0].tolist() == [1, 1, 0, 0, 0]
+    assert best.chi2.tolist() == [50, 99, 100, 100, 100]
+    assert best.hessian[:, 0, 0].tolist() == [200, 200, 100, 100, 100]
+
+
+def test_a_rival_is_far_away_and_as_good():
+    """Far: more than three sigma. As good: chi-square within nine."""
+    best = solution()
+    z = [0.29, 0.31, 0.31, 0.31, 2.0]
+    best.compare(np.arange(5), solution(z=z, chi2=[101, 108, 110, 92, 90]), RIVAL)
+    assert best.rival.tolist() == [False, True, False, True, False]
+    assert best.z[:, 0].tolist() == [0, 0, 0, 0.31, 2.0]
+
+
+def test_distance_counts_all_labels_and_their_correlations():
+    """Two labels that can be traded for one another: along the valley 0.5 is near, across it far."""
+    hessian = HESSIAN[:2].copy()
+    hessian[:, 0, 1] = hessian[:, 1, 0] = -98.0
+    best = replace(solution(n=2), hessian=hessian)
+    along, across = np.array([0.5, 0.5, 0, 0]), np.array([0.5, -0.5, 0, 0])
+    other = replace(solution(n=2), z=np.stack([along, across]))
+    best.compare([0, 1], other, RIVAL)
+    assert best.rival.tolist() == [False, True]
+
+
+def test_what_did_not_converge_is_no_solution():
+    best = solution(converged=[True, True, False, False, True])
+    other = solution(z=1.0, chi2=[50, 101, 101, 99, 101], converged=[False, False, True, True, True])
+    best.compare(np.arange(5), other, RIVAL)
+    assert best.z[:, 0].tolist() == [0, 0, 1, 1, 0]
+    assert best.converged.tolist() == [True, True, True, True, True]
+    assert best.rival[[0, 1]].tolist() == [False, False]
+    assert best.rival[4]
+
+
+def test_stars_that_are_not_compared_stay_as_they_are():
+    best = solution()
+    best.compare(np.array([3, 1]), solution(z=[1.0, 2.0], chi2=[99, 40], n=2), RIVAL)
+    assert best.z[:, 0].tolist() == [0, 2, 0, 1, 0]
+    assert best.rival.tolist() == [False, False, False, True, False]
+
+
+def test_replaced_solutions_keep_their_rivals():
+    best = solution()
+    best.rival[1] = True
+    best.replace([1, 4], solution(z=[1.0, 2.0], chi2=200.0, converged=[True, False], n=2))
+    assert best.z[:, 0].tolist() == [0, 1, 0, 0, 2]
+    assert best.chi2.tolist() == [100, 200, 100, 100, 200]
+    assert best.converged.tolist() == [True, True, True, True, False]
+    assert best.rival.tolist() == [False, True, False, False, False]

@@ -1,0 +1,246 @@
+"""Errors that pixels share: measured, chosen by SNR, kept on disk, and what they do to errors of labels."""
+
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from slamlib.errors import FileError, InputError
+from slamlib.paper.calibration import spread
+from slamlib.slam.infer import infer
+from slamlib.slam.systematics import Systematics
+from slamlib.slam.validate import noisy
+from slamlib.synth.training import draw_labels
+
+GOOD = np.array(1.0)
+N_PIX = 80
+X = np.linspace(-1, 1, N_PIX)
+MEAN = 0.02 * np.cos(4 * X)
+SHARED = np.stack([0.03 * np.ones(N_PIX), 0.02 * X, 0.04 * np.exp(-((X - 0.5) ** 2) / 0.02)])
+ALONE = 0.005 * (2 + X)
+
+
+def draws(n, seed):
+    """Residuals with the mean, the shared errors and the errors of each pixel above."""
+    rng = np.random.default_rng(seed)
+    return MEAN + rng.normal(0, 1, (n, len(SHARED))) @ SHARED + rng.normal(0, 1, (n, N_PIX)) * ALONE
+
+
+def covariance(systematics, node=0):
+    components = systematics.components[node].astype(float)
+    return components.T @ components + np.diag(systematics.variance[node].astype(float))
+
+
+def test_planted_mean_and_shared_errors_are_recovered():
+    n = 800
+    found = Systematics.measure([100.0], [draws(n, seed=1)], rank=len(SHARED))
+    true = SHARED.T @ SHARED
+    error = np.sqrt(np.diagonal(true) + ALONE**2) / np.sqrt(n)
+    assert np.abs((found.mean[0] - MEAN) / error).max() < 4
+    # Wishart: an element of the sample covariance has this standard error.
+    total = true + np.diag(ALONE**2)
+    size = np.sqrt((total**2 + np.outer(np.diagonal(total), np.diagonal(total))) / n)
+    assert np.abs((covariance(found) - total) / size).max() < 4.5
+    assert found.components.shape == (1, len(SHARED), N_PIX)
+
+
+def test_what_pixels_do_not_share_lands_in_their_variance():
+    found = Systematics.measure([100.0], [draws(800, seed=2)], rank=len(SHARED))
+    ratio = found.variance[0] / ALONE**2
+    assert ratio.mean() == pytest.approx(1, abs=0.05)
+    assert np.abs(ratio - 1).max() < 0.25
+    without = Systematics.measure([100.0], [draws(800, seed=2)], rank=1)
+    assert without.variance[0].mean() > 3 * found.variance[0].mean()
+
+
+@pytest.mark.parametrize("rank", [1, 3, 10])
+def test_components_are_the_leading_singular_vectors_and_variances_add_up(rank):
+    residual = draws(60, seed=3)
+    found = Systematics.measure([100.0], [residual], rank=rank)
+    centred = residual - residual.mean(axis=0)
+    _, values, vectors = np.linalg.svd(centred, full_matrices=False)
+    leading = (vectors[:rank].T * values[:rank] ** 2 / len(residual)) @ vectors[:rank]
+    components = found.components[0].astype(float)
+    np.testing.assert_allclose(components.T @ components, leading, atol=1e-6 * leading.max())
+    np.testing.assert_allclose(np.diagonal(covariance(found)), residual.var(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(found.mean[0], residual.mean(axis=0), rtol=1e-5, atol=1e-8)
+
+
+def test_fewer_stars_than_components_leave_no_variance_but_the_whole_covariance():
+    residual = draws(6, seed=4)
+    found = Systematics.measure([100.0], [residual], rank=20)
+    assert found.components.shape == (1, 5, N_PIX)
+    expected = np.cov(residual.T, bias=True)
+    np.testing.assert_allclose(covariance(found), expected, atol=1e-6 * expected.max())
+    assert found.variance.max() < 1e-6 * expected.max()
+
+
+def test_every_snr_has_its_own_and_nothing_is_left_over_at_first():
+    residuals = [draws(40, seed=5), draws(40, seed=6) / 10]
+    found = Systematics.measure([30.0, 300.0], residuals, rank=4)
+    for node in range(2):
+        single = Systematics.measure([30.0], [residuals[node]], rank=4)
+        np.testing.assert_array_equal(found.mean[node], single.mean[0])
+        np.testing.assert_allclose(covariance(found, node), covariance(single), rtol=1e-6)
+    np.testing.assert_array_equal(found.inflation, np.ones((2, 4)))
+    assert found.snr.tolist() == [30.0, 300.0]
+
+
+def test_residuals_are_not_modified():
+    residual = draws(10, seed=7)
+    before = residual.copy()
+    Systematics.measure([100.0], [residual], rank=2)
+    np.testing.assert_array_equal(residual, before)
+
+
+@pytest.fixture(scope="module")
+def three_nodes():
+    return Systematics.measure([20.0, 80.0, 320.0], [draws(10, seed) for seed in (1, 2, 3)], rank=2)
+
+
+def test_nearest_is_so_by_ratio(three_nodes):
+    """Between 20 and 80 the border is 40, not 50."""
+    snr = np.array([1, 39, 41, 49, 159, 161, 3000])
+    ivar = np.repeat(snr[:, None] ** 2.0, N_PIX, axis=1)
+    assert three_nodes.nearest(ivar).tolist() == [0, 0, 1, 1, 1, 2, 2]
+
+
+def test_nearest_takes_the_median_of_the_pixels_that_count(three_nodes):
+    ivar = np.full((3, N_PIX), 80.0**2)
+    ivar[0, :60] = 0
+    ivar[1, :30] = 1e9
+    ivar[2, :50] = 10.0**2
+    assert three_nodes.nearest(ivar).tolist() == [1, 1, 0]
+
+
+def test_a_star_without_pixels_has_some_node_and_no_warning(three_nodes):
+    ivar = np.zeros((2, N_PIX), dtype=np.float32)
+    ivar[1] = 320.0**2
+    nodes = three_nodes.nearest(ivar)
+    assert nodes[0] in range(3)
+    assert nodes[1] == 2
+
+
+def test_what_is_saved_is_read_back(three_nodes, tmp_path):
+    path = tmp_path / "systematics.npz"
+    written = replace(three_nodes, inflation=np.arange(1, 13, dtype=float).reshape(3, 4))
+    written.save(path)
+    found = Systematics.read(path)
+    assert vars(found).keys() == vars(written).keys()
+    for name, values in vars(written).items():
+        np.testing.assert_array_equal(getattr(found, name), values)
+        assert getattr(found, name).dtype == values.dtype
+
+
+def test_other_files_are_refused(three_nodes, thin_slam, tmp_path):
+    with pytest.raises(FileError, match=r"none\.npz"):
+        Systematics.read(tmp_path / "none.npz")
+    text, model, half = tmp_path / "text.npz", tmp_path / "slam.npz", tmp_path / "half.npz"
+    text.write_text("systematics")
+    thin_slam.save(model)
+    three_nodes.save(half)
+    half.write_bytes(half.read_bytes()[:-200])
+    for path in (text, model, half):
+        with pytest.raises(FileError, match=f"{path.name} is not a readable"):
+            Systematics.read(path)
+
+
+def test_a_model_of_other_pixels_is_refused(three_nodes, thin_slam, unseen):
+    flux = unseen.flux[:2, ::10]
+    with pytest.raises(InputError, match="systematics of 80 pixels cannot serve a model of 311"):
+        infer(thin_slam, flux, np.full(flux.shape, 1e4), three_nodes)
+
+
+SNR = 200.0
+
+
+@pytest.fixture(scope="module")
+def perfect(thin_slam):
+    """The thin model, declared free of errors of its own."""
+    result = copy(thin_slam)
+    result.model_variance_ = np.zeros_like(thin_slam.model_variance_)
+    return result
+
+
+@pytest.fixture(scope="module")
+def continuum(thin_slam):
+    """A continuum that wanders: draws of errors of 1%, shared by neighbouring pixels, around a mean."""
+    x = np.linspace(-1, 1, thin_slam.flux_mean_.size)
+    waves = 0.005 * np.polynomial.legendre.legvander(x, 5).T
+
+    def draw(n, rng):
+        alone = rng.normal(0, 0.002, (n, x.size))
+        return 0.01 * np.sin(3 * x) + rng.normal(0, 1, (n, len(waves))) @ waves + alone
+
+    return draw
+
+
+@pytest.fixture(scope="module")
+def known(continuum):
+    """Measured on other stars, at two SNR of which the second is that of the spectra."""
+    rng = np.random.default_rng(21)
+    return Systematics.measure([20.0, SNR], [3 * continuum(300, rng), continuum(300, rng)], rank=8)
+
+
+@pytest.fixture(scope="module")
+def stars(grid):
+    """200 stars for which the flux is no even function of v sin i, and no second minimum competes."""
+    labels = draw_labels(grid, 400, np.random.default_rng(22))
+    return labels[(labels[:, 3] > 40) & (labels[:, 0] < 45000)][:200]
+
+
+@pytest.fixture(scope="module")
+def observed(perfect, continuum, stars):
+    rng = np.random.default_rng(23)
+    flux = perfect.predict(stars) + continuum(len(stars), rng)
+    return noisy(flux, SNR, GOOD, rng)
+
+
+def widths(result, stars):
+    return np.array([spread(column) for column in ((result.labels - stars) / result.errors).T])
+
+
+def test_errors_are_right_only_if_shared_errors_are_known(perfect, observed, known, stars):
+    """Pulls of 200 stars: with systematics of width one and centred, without them far too wide."""
+    with_them = infer(perfect, *observed, known)
+    assert len(stars) == 200
+    assert (with_them.status == "ok").mean() > 0.95
+    assert np.abs(widths(with_them, stars) - 1).max() < 0.15
+    pulls = (with_them.labels - stars) / with_them.errors
+    assert np.abs(np.median(pulls, axis=0)).max() < 0.3
+    without = infer(perfect, *observed)
+    assert widths(without, stars).min() > 1.3
+    # Knowing what is shared makes labels better, too, not only their errors larger.
+    scatter = [np.median(np.abs(result.labels - stars), axis=0) for result in (with_them, without)]
+    assert (scatter[0] < scatter[1]).all()
+
+
+def test_chi_square_is_one_only_if_shared_errors_are_known(perfect, observed, known):
+    assert np.median(infer(perfect, *observed, known).chi2) == pytest.approx(1, abs=0.1)
+    assert np.median(infer(perfect, *observed).chi2) > 2
+
+
+def test_inflation_multiplies_errors_and_moves_no_label(perfect, observed, known):
+    few = [array[:20] for array in observed]
+    factor = np.array([1.5, 2.0, 3.0, 1.2])
+    plain = infer(perfect, *few, known)
+    # The inflation of another SNR is none of their business.
+    inflated = infer(perfect, *few, replace(known, inflation=np.stack([7 * factor, factor])))
+    np.testing.assert_allclose(inflated.errors, plain.errors * factor, rtol=1e-10)
+    correlation = [r.covariance / (r.errors[:, :, None] * r.errors[:, None, :]) for r in (plain, inflated)]
+    np.testing.assert_allclose(*correlation, atol=1e-10)
+    np.testing.assert_array_equal(inflated.labels, plain.labels)
+    np.testing.assert_array_equal(inflated.chi2, plain.chi2)
+
+
+def test_each_star_gets_the_systematics_of_its_snr(perfect, observed, known):
+    """Stars of two SNR together as each alone."""
+    flux, ivar = (np.array(array[:12]) for array in observed)
+    ivar[::2] = 25.0**2
+    together = infer(perfect, flux, ivar, known)
+    for rows, node in ((slice(0, None, 2), 0), (slice(1, None, 2), 1)):
+        only = replace(known, **{name: values[[node]] for name, values in vars(known).items()})
+        alone = infer(perfect, flux[rows], ivar[rows], only)
+        assert (np.abs(together.labels[rows] - alone.labels) / alone.errors).max() < 0.02
+        np.testing.assert_allclose(together.errors[rows], alone.errors, rtol=0.01)
