@@ -154,7 +154,7 @@ def no_more_work(monkeypatch):
         raise WorkedError
 
     def forbid():
-        monkeypatch.setattr(catalogue, "infer", infer)
+        monkeypatch.setattr(Trained, "infer", infer)
 
     return forbid
 

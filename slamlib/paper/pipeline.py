@@ -47,7 +47,7 @@ def plan(run, target, graph=GRAPH):
         If the target is unknown or a notebook it needs is missing.
     """
     short = targets(graph)
-    alone = {"calibration": "12_calibration"}
+    alone = {n.name.partition("_")[2]: n.name for n in graph if n.extra}
     if target not in ("all", "notebooks", *alone, *short):
         raise InputError(f"no target {target!r}; use all, notebooks, {', '.join([*alone, *short])}")
     last = short[target][0] if target in short else alone.get(target)
