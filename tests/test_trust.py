@@ -1,0 +1,126 @@
+"""Calibration finds the errors that were planted, and the notebook says what it measured."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from slamlib.instruments import LRS
+from slamlib.labels import NAMES
+from slamlib.paper import figures, trust
+from slamlib.paper.calibration import Observed, pulls_of, spread
+from slamlib.paper.run import Run
+from slamlib.paper.trained import Trained
+from slamlib.slam.inference import Inference
+
+M = 2000
+KEYS = {"instrument", "snr", "label", "scatter", "bias", "pull_mean", "pull_width", "cover68", "cover95"}
+KEYS |= {"crb_ratio", "outliers"}
+
+
+@pytest.fixture(scope="module")
+def stars(grid):
+    rng = np.random.default_rng(3)
+    labels = np.column_stack(
+        [
+            rng.uniform(18_000, 30_000, M),
+            rng.uniform(3.6, 4.3, M),
+            rng.uniform(-0.5, 0.2, M),
+            np.full(M, 200.0),
+        ]
+    )
+    ivar = np.broadcast_to(np.float32(1e4) * LRS.good, (M, LRS.wave.size))
+    return Observed(labels, np.ones_like(ivar), ivar, np.ones_like(ivar), rng.normal(0, 3, M))
+
+
+def planted(slam, stars, quoted, offset=0.0, status="ok"):
+    """A fit whose labels scatter by known errors about the truth, and quotes `quoted` times those."""
+    rng = np.random.default_rng(4)
+    error = np.array([200.0, 0.03, 0.05, 6.0])
+    found = Inference(
+        stars.labels + error * (rng.normal(size=stars.labels.shape) + offset),
+        np.broadcast_to(np.diag((quoted * error) ** 2), (M, 4, 4)),
+        np.ones(M),
+        np.full(M, 3000),
+        np.full(M, status),
+        np.ones(M, bool),
+        np.full(M, np.nan),
+    )
+    return SimpleNamespace(slam=slam, infer=lambda flux, ivar: found)
+
+
+def test_honest_errors_have_unit_pulls_and_cover_what_they_say(krr_slam, stars):
+    table = trust.calibration(planted(krr_slam, stars, 1.0), "LRS", {100: stars})
+    np.testing.assert_allclose(table["pull_width"], 1, atol=0.06)
+    np.testing.assert_allclose(table["pull_mean"], 0, atol=0.07)
+    np.testing.assert_allclose(table["cover68"], 0.683, atol=0.04)
+    np.testing.assert_allclose(table["cover95"], 0.95, atol=0.02)
+    np.testing.assert_allclose(table["scatter"], [200, 0.03, 0.05, 6], rtol=0.08)
+    assert (table["outliers"] == 0).all()
+
+
+def test_errors_half_as_large_are_found_out(krr_slam, stars):
+    table = trust.calibration(planted(krr_slam, stars, 0.5), "LRS", {100: stars})
+    np.testing.assert_allclose(table["pull_width"], 2, atol=0.12)
+    assert (table["cover68"] < 0.42).all()
+    assert (table["outliers"] > 0.005).all()
+
+
+def test_a_bias_shows_in_the_mean_of_the_pulls(krr_slam, stars):
+    table = trust.calibration(planted(krr_slam, stars, 1.0, offset=0.5), "LRS", {100: stars})
+    np.testing.assert_allclose(table["pull_mean"], 0.5, atol=0.07)
+
+
+def test_fits_that_did_not_converge_and_rotation_that_cannot_be_measured_do_not_count(krr_slam, stars):
+    failed = planted(krr_slam, stars, 1.0, status="unconverged")
+    assert np.isnan(pulls_of(failed.infer(None, None), stars, krr_slam)).all()
+    slow = Observed(*vars(stars).values())
+    slow.labels[: M // 2, 3] = 5.0
+    pulls = pulls_of(planted(krr_slam, slow, 1.0).infer(None, None), slow, krr_slam)
+    assert np.isnan(pulls[: M // 2, 3]).all()
+    assert np.isfinite(pulls[M // 2 :, 3]).all()
+    assert np.isfinite(pulls[:, :3]).all()
+    slow.labels[: M // 2, 3] = 200.0
+
+
+def test_spread_ignores_a_few_wild_values():
+    values = np.random.default_rng(0).normal(3, 2, 10_000)
+    values[:50] = 1e6
+    assert spread(values) == pytest.approx(2, rel=0.05)
+
+
+def test_a_velocity_that_is_right_moves_nothing_and_one_that_is_wrong_does(krr_slam, grid, stars):
+    labels = stars.labels[:5]
+    np.testing.assert_array_equal(trust.velocity_effect(krr_slam, grid, "LRS", labels, 0.0), np.zeros(4))
+    assert np.abs(trust.velocity_effect(krr_slam, grid, "LRS", labels, 80.0)[3]) > 0.5
+
+
+def test_the_information_figure_draws_shares_that_sum_to_all(krr_slam):
+    star = np.array([[20_000, 4.0, 0.0, 50]])
+    figure = figures.fig_information(LRS.wave, krr_slam.jacobian(star)[0], star[0], LRS)
+    for panel, total in zip(figure.axes[:4], figure.axes[4:], strict=True):
+        assert panel.lines[0].get_ydata().sum() == pytest.approx(100)
+        assert total.lines[0].get_ydata()[-1] == pytest.approx(1)
+        assert panel.get_ylabel()
+
+
+def test_the_notebook_writes_every_number_for_machines_and_people():
+    run = Run(profile="quick")
+    rows = json.loads((run.root / "build/calibration.json").read_text())
+    assert all(row.keys() >= KEYS for row in rows)
+    assert {(row["instrument"], row["label"]) for row in rows} == {
+        (name, label) for name in ("LRS", "MRS") for label in NAMES
+    }
+    table = Table.read(run.tables / "calibration.ecsv")
+    assert table.meta["simulated"]
+    assert (np.asarray(table["pull_width"]) < 2.0).all()
+
+
+def test_a_trained_model_of_the_paper_has_one_start_and_no_systematics():
+    run = Run(profile="quick")
+    paper, ours = (Trained.read(run.products, "LRS", regressor) for regressor in ("svr", "slam"))
+    assert paper.systematics is None
+    assert ours.systematics.inflation.shape == (len(run.sizes.calibration_snrs), 4)
+    assert len(ours.files) == 2
