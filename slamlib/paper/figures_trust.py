@@ -64,15 +64,19 @@ def fig_calibration(table):
         for level in (0.6827, 0.95):
             column[1].axhline(level, color=BLACK, linewidth=0.6)
         column[2].axhline(1, color=BLACK, linewidth=0.6)
-        column[2].set(xscale="log", xlabel="SNR per pixel", yscale="log")
+        column[2].set(xscale="log", xlabel="SNR per pixel")
+        column[2].set_xticks(
+            sorted(set(table["snr"])), labels=[f"{snr:g}" for snr in sorted(set(table["snr"]))]
+        )
+        column[2].tick_params(axis="x", which="minor", labelbottom=False)
         column[0].set_title(label.axis, loc="left", fontsize=8)
     for panel, title in zip(panels[:, 0], ("pull", "coverage", "scatter / CR bound"), strict=True):
         panel.set_ylabel(title)
     panels[0, 0].set_ylim(-0.6, 1.6)
-    panels[1, 0].set_ylim(0.4, 1.02)
+    panels[1, 0].set_ylim(0.2, 1.02)
     for row in panels[:, -1]:
-        row.legend(fontsize=7, ncols=2, columnspacing=0.8, handlelength=1.4)
-    note_simulated(panels[0, -1])
+        row.legend(fontsize=7, ncols=2, columnspacing=0.6, handlelength=1.0, loc="center")
+    note_simulated(panels[0, 0])
     return figure
 
 
@@ -134,13 +138,13 @@ def fig_information(wave, derivative, labels, instrument):
         total = panel.twinx()
         total.plot(wave, np.cumsum(share), color=CYAN)
         total.set(ylim=(0, 1.02), ylabel="total")
-        panel.text(0.01, 0.82, label.axis, transform=panel.transAxes, fontsize=8)
+        panel.text(0.62, 0.55, label.axis, transform=panel.transAxes, fontsize=8)
         for species, lines in _LINES.items():
             for line in lines:
                 if wave[0] < line < wave[-1]:
                     panel.axvline(line, color=_LINE_COLORS[species], linewidth=0.5, alpha=0.5)
     for k, (species, color) in enumerate(_LINE_COLORS.items()):
-        panels[0].text(0.35 + 0.15 * k, 1.03, species, color=color, transform=panels[0].transAxes, fontsize=8)
+        panels[0].text(0.45 + 0.12 * k, 1.03, species, color=color, transform=panels[0].transAxes, fontsize=8)
     star = ", ".join(f"{label.name} = {value:g}" for label, value in zip(LABELS, labels, strict=True))
     panels[0].set_title(f"{instrument.name}: {star}", loc="left", fontsize=8)
     panels[-1].set_xlabel(r"wavelength in air [$\rm\AA$]")
