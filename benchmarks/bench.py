@@ -29,6 +29,7 @@ FULL = {
     "sets": (("LRS", 1000), ("MRS", 5000), ("MRS", 1000), ("MRS", 10000)),
     "peer": {1000: 32, 5000: 8, 10000: 2},
     "exhaustive": {1000: None, 5000: 128, 10000: 32},
+    "screened": {1000: None, 5000: None, 10000: 512},
     "models": {"LRS": 5000, "MRS": 5000},
     "loss": 128,
     "unseen": 300,
@@ -42,6 +43,7 @@ SMALL = FULL | {
     "sets": (("MRS", 120),),
     "peer": {120: 3},
     "exhaustive": {120: 40},
+    "screened": {120: None},
     "models": {"MRS": 150},
     "loss": 40,
     "unseen": 20,
@@ -81,7 +83,7 @@ class Bench:
                 ("svr screened", "svr", "screened"),
                 ("krr", "krr", "screened"),
             ):
-                some = self.sizes["exhaustive"][n] if search == "exhaustive" else None
+                some = None if method == "krr" else self.sizes[search][n]
                 result, peak = run(training.ours, *files, n, regressor, search, some)
                 self._add("train", name, n, method, result, peak, reference)
                 for snr, scatter, bound in result["scatter"]:
