@@ -28,7 +28,7 @@ from slamlib.synth.training import training_set
 FULL = {
     "sets": (("LRS", 1000), ("MRS", 5000), ("MRS", 1000), ("MRS", 10000)),
     "peer": {1000: 32, 5000: 8, 10000: 2},
-    "exhaustive": {1000: None, 5000: 128, 10000: 32},
+    "exhaustive": {1000: None, 5000: 128, 10000: 16},
     "screened": {1000: None, 5000: None, 10000: 512},
     "models": {"LRS": 5000, "MRS": 5000},
     "loss": 128,
