@@ -22,7 +22,7 @@ CODE = slamlib tests notebooks benchmarks
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help paper quick notebooks test lint calibration bench lab clean lock
+.PHONY: help paper quick notebooks data test lint calibration bench lab clean lock
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
@@ -49,6 +49,9 @@ fig-%: $(READY) ## one figure and what it needs
 
 table-%: $(READY) ## one table and what it needs
 	$(call follow,$@,all)
+
+data: $(READY) ## fetch the real data: hours and many GB; choose by FETCH='--help'
+	@$(PY) -m slamlib.fetch all --build $(FETCH)
 
 test: $(READY) lint ## all tests, on the notebooks at small size
 	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "slamlib"
-ROOMS = ("synth", "slam", "survey", "paper")
-# The one bridge between rooms: the simulated survey draws its stars from synth.
-BRIDGES = {("survey/mock.py", "synth")}
+ROOMS = ("synth", "slam", "survey", "fetch", "paper")
+# The bridges between rooms: the simulated survey draws its stars from synth, and what is
+# fetched is tried with the readers of synth and survey.
+BRIDGES = {("survey/mock.py", "synth"), ("fetch/lamost.py", "survey"), ("fetch/__main__.py", "synth")}
 
 
 def rooms_imported(path, root=PACKAGE):
@@ -40,7 +41,7 @@ def test_the_ground_floor_knows_no_room(path):
     assert rooms_imported(path) == set()
 
 
-@pytest.mark.parametrize("room", ["synth", "slam", "survey"])
+@pytest.mark.parametrize("room", ["synth", "slam", "survey", "fetch"])
 def test_rooms_do_not_know_each_other(room):
     for path in sorted((PACKAGE / room).rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()

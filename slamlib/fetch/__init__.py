@@ -1,0 +1,1 @@
+"""The real thing: TLUSTY grids, LAMOST spectra and catalogues, fetched from their official sites."""

@@ -1,0 +1,217 @@
+"""LAMOST spectra by OBSID, from any public release."""
+
+import os
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+from astropy.table import Table, unique
+
+from slamlib.errors import FileError, InputError
+from slamlib.fetch.download import Job, Report, download
+from slamlib.fetch.manifest import Manifest
+from slamlib.files import read_ecsv
+from slamlib.survey.lamost import read
+
+TOKEN_VARIABLE = "LAMOST_TOKEN"
+TOKEN_FILE = Path("~/.config/slamlib/token")
+# Where SOURCE=lamost looks for spectra, relative to the compendium.
+FOLDERS = {"LRS": Path("data/raw/lamost_lrs"), "MRS": Path("data/raw/lamost_mrs")}
+_PLACE = ("lmjd", "planid", "spid", "fiberid")
+_MJD_EPOCH = date(1858, 11, 17)
+
+
+def find_token(environment=os.environ, path=TOKEN_FILE):
+    """Return the LAMOST token: from LAMOST_TOKEN, else the first line of ~/.config/slamlib/token, else "".
+
+    Raises
+    ------
+    FileError
+        If the file is there but cannot be read.
+    """
+    if token := environment.get(TOKEN_VARIABLE, "").strip():
+        return token
+    path = Path(path).expanduser()
+    try:
+        lines = path.read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(
+            f"cannot read the token in {path} ({type(error).__name__}); mend or delete it"
+        ) from None
+    return lines[0] if lines else ""
+
+
+def targets(wanted):
+    """Read what to fetch: OBSIDs, or tables that list them.
+
+    Parameters
+    ----------
+    wanted : sequence of (int or str or Path)
+        An OBSID, or a CSV, ECSV, FITS or VOTable file with a column obsid, and for the
+        archive of DR5 also lmjd, planid, spid and fiberid; case does not matter.
+
+    Returns
+    -------
+    Table
+        obsid and, if a table has them, the other columns; each OBSID once.
+
+    Raises
+    ------
+    FileError, InputError
+        If a file cannot be read, has no column obsid, or an OBSID is not a number.
+    """
+    rows = []
+    for item in wanted:
+        if re.fullmatch(r"\d+", str(item)):
+            rows.append({"obsid": int(item)})
+        else:
+            rows += _rows_of(Path(item))
+    if not rows:
+        raise InputError("nothing to fetch: name OBSIDs or a table with a column obsid")
+    names = ["obsid", *(name for name in _PLACE if all(name in row for row in rows))]
+    return unique(Table({name: [row[name] for row in rows] for name in names}), keys="obsid")
+
+
+def _rows_of(path):
+    if not path.is_file():
+        raise FileError(f"{path} is neither an OBSID nor a file")
+    try:
+        kind = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}.get(path.suffix.lower())
+        table = Table.read(path, format=kind)
+    except Exception as error:  # every reader of astropy has errors of its own
+        raise FileError(f"{path} is not a table that can be read ({type(error).__name__})") from None
+    names = {name.lower(): name for name in reversed(table.colnames)}
+    if "obsid" not in names:
+        raise InputError(f"{path} has no column obsid; it has {', '.join(table.colnames)}")
+    columns = {name: table[names[name]] for name in ("obsid", *_PLACE) if name in names}
+    try:
+        for name in set(columns) - {"planid"}:
+            if np.ma.is_masked(columns[name]):
+                raise ValueError
+            columns[name] = [int(value) for value in columns[name]]
+    except (ValueError, TypeError):
+        raise InputError(f"{path}: column {names[name]} is not made of whole numbers; mend it") from None
+    if "planid" in columns:
+        columns["planid"] = [str(value).strip() for value in columns["planid"]]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def jobs(table, releases, release, instrument, folder, *, base=None, token=""):
+    """List the downloads of some spectra.
+
+    Parameters
+    ----------
+    table : Table
+        As `targets` gives it.
+    releases : Table
+        `data/embedded/lamost_releases.ecsv`: base addresses and patterns.
+    release : str
+        Such as "dr7".
+    instrument : str
+        "LRS" or "MRS".
+    folder : Path
+        Where the spectra go, named ``RELEASE-OBSID.fits.gz``.
+    base : str, optional
+        Address to use instead of the release's own, such as that of a mirror.
+    token : str
+
+    Returns
+    -------
+    list of Job
+
+    Raises
+    ------
+    InputError
+        If the release does not have the instrument, or the table lacks what it needs.
+    """
+    row = _choose(releases, release, instrument, table)
+    found = []
+    for target in table:
+        values = {name: target[name] for name in table.colnames}
+        if "lmjd" in values:
+            # LAMOST numbers a night by the day on which it ends, and files it by that on which it begins.
+            values["date"] = (_MJD_EPOCH + timedelta(days=int(values["lmjd"]) - 1)).strftime("%Y%m%d")
+        url = f"{(base or row['base']).rstrip('/')}/{row['pattern'].format(**values)}"
+        if token and row["token"] != "no":
+            url += ("&" if "?" in url else "?") + urlencode({"token": token})
+        found.append(
+            Job(
+                url,
+                Path(folder) / f"{release}-{target['obsid']}.fits.gz",
+                check=_checker(int(target["obsid"]), instrument),
+                remedy=f"put your LAMOST token into {TOKEN_VARIABLE} or {TOKEN_FILE}, or renew it",
+            )
+        )
+    return found
+
+
+def _choose(releases, release, instrument, table):
+    """Row of the release whose pattern the columns of the table can fill."""
+    rows = releases[(releases["release"] == release) & (releases["instrument"] == instrument)]
+    if not len(rows):
+        known = sorted({row["release"] for row in releases if row["instrument"] == instrument})
+        raise InputError(f"no release {release!r} with {instrument} spectra; known: {', '.join(known)}")
+    for row in rows:
+        needs = set(re.findall(r"{(\w+)", row["pattern"]))
+        if needs - {"date"} <= set(table.colnames):
+            return row
+    raise InputError(f"{release} needs the columns {', '.join(sorted(needs))} for {instrument} spectra")
+
+
+def _checker(obsid, instrument):
+    def check(path):
+        with path.open("rb") as file:
+            if file.read(512).lstrip()[:1] in (b"<", b"{"):
+                raise FileError("the server answered with a web page instead of a spectrum")
+        header = read(path).header
+        if header["obsid"] not in (0, obsid):
+            raise FileError(f"it holds OBSID {header['obsid']} instead")
+        if header["instrument"] != instrument:
+            raise FileError(f"it is an {header['instrument']} spectrum, {instrument} was asked for")
+
+    return check
+
+
+def fetch(wanted, releases_path, release, instrument, folder, manners, *, base=None, say=None, progress=True):
+    """Download spectra to where SOURCE=lamost reads them.
+
+    A spectrum that is there from another release is not fetched a second time: SOURCE=lamost
+    would take the two for two stars.
+
+    Parameters
+    ----------
+    wanted, release, instrument, folder, base
+        As `targets` and `jobs` take them.
+    releases_path : Path
+    manners : Manners
+    say, progress
+        As `download` takes them.
+
+    Returns
+    -------
+    Report
+    """
+    todo = jobs(
+        targets(wanted),
+        read_ecsv(releases_path),
+        release,
+        instrument,
+        folder,
+        base=base,
+        token=find_token(),
+    )
+    manifest, report = Manifest(folder), Report()
+    others = {name.split("-")[-1]: name for name in manifest.names() if not name.startswith(f"{release}-")}
+    for job in todo:
+        other = others.get(job.path.name.split("-")[-1])
+        if other and (Path(folder) / other).exists():
+            report.fail(job.path.name, f"{other} is the same OBSID; delete it to have {release}'s", say)
+    refused = {name for name, _ in report.failed}
+    todo = [job for job in todo if job.path.name not in refused]
+    return report + download(
+        todo, manners, title=f"{release} {instrument} spectra", say=say, progress=progress
+    )

@@ -1,0 +1,294 @@
+"""Which TLUSTY models make one grid: expected against found, O joined to B, the file written.
+
+A model grid is rectangular in [M/H]: a (Teff, log g) at which some composition has no
+spectrum cannot be used. In the overlap of the two published grids (27,500-30,000 K)
+BSTAR2006 is taken, because it has the finer steps of Teff and the microturbulence of the
+B stars: OSTAR2002 enters above the hottest column of BSTAR2006.
+"""
+
+import math
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from slamlib.errors import InputError
+from slamlib.files import atomic
+
+# Where both have a model, the first is taken.
+GRIDS = ("BSTAR2006", "OSTAR2002")
+OVERLAP_RULE = "BSTAR2006 is taken where both have models (27500-30000 K)"
+# The flux file and the continuum file of a model; a spectrum needs both.
+FLUX, CONTINUUM = "7", "17"
+# Steps of the stored flux per unit of the continuum: as in the embedded grid, and the fewest
+# that keep the rounding (half a step) below 1e-4.
+_FINE, _COARSE = 30000, 10000
+_LARGEST = np.iinfo(np.uint16).max
+# The strongest normalised flux that a grid's file can hold.
+MAX_FLUX = _LARGEST / _COARSE
+_NAME = re.compile(r"([A-Z]+)(\d{5})g(\d{3})v(\d+)([A-Z]*)")
+_N_NAMED = 3
+
+
+class Model(NamedTuple):
+    """One TLUSTY model, as the name of its files tells it.
+
+    Attributes
+    ----------
+    composition : str
+        Letters such as "BG" (B stars, solar) or "T" (O stars, a tenth of solar).
+    teff, logg, vturb
+        Teff [K], log g [dex] and microturbulence [km/s].
+    variant : str
+        "CN" where the surface composition was altered.
+
+    Examples
+    --------
+    >>> Model.parse("BG25000g275v10CN")
+    Model(composition='BG', teff=25000, logg=2.75, vturb=10, variant='CN')
+    >>> Model("G", 35000, 4.0, 10).name
+    'G35000g400v10'
+    """
+
+    composition: str
+    teff: int
+    logg: float
+    vturb: int
+    variant: str = ""
+
+    @property
+    def name(self):
+        """The name that its files share, without ending."""
+        return f"{self.composition}{self.teff:05d}g{100 * self.logg:03.0f}v{self.vturb}{self.variant}"
+
+    @classmethod
+    def parse(cls, name):
+        """Return the model of that name, or None if it is no model's name."""
+        match = _NAME.fullmatch(name)
+        if match is None:
+            return None
+        composition, teff, logg, vturb, variant = match.groups()
+        return cls(composition, int(teff), int(logg) / 100, int(vturb), variant)
+
+
+@dataclass(frozen=True)
+class GridReport:
+    """What was found, what is missing, and what became of it; `print` gives the summary.
+
+    Attributes
+    ----------
+    table : Table
+        One row a model, expected or found: name, grid, teff [K], logg [dex], mh [dex] (nan
+        if the composition is unknown), vturb [km/s], status ("found", "missing" or
+        "extra"), used, and the reason where it is not.
+    path : Path
+        The grid's file.
+    repeated : int
+        Files that were met again under another path; the first was read.
+    """
+
+    table: Table
+    path: Path
+    repeated: int = 0
+
+    @property
+    def complete(self):
+        """True when every expected spectrum was found.
+
+        The expected nodes are those of solar composition: at others the official site may
+        lack a few near the Eddington limit, or have a few more.
+        """
+        return "missing" not in self.table["status"]
+
+    def __str__(self):
+        """Return the summary: a few lines."""
+        used = self.table[self.table["used"]]
+        plane = len(set(zip(used["teff"], used["logg"], strict=True)))
+        lines = [
+            f"{self.path}: {len(used)} spectra, {plane} (Teff, log g) x {len(set(used['mh']))} [M/H] "
+            f"({', '.join(f'{mh:+.2f}' for mh in np.unique(used['mh']))})"
+        ]
+        for grid in sorted(set(self.table["grid"])):
+            status = list(self.table["status"][self.table["grid"] == grid])
+            counts = ", ".join(f"{status.count(word)} {word}" for word in ("found", "missing", "extra"))
+            lines.append(f"  {grid or 'other models'}: {counts}")
+        reasons = list(self.table["reason"][self.table["status"] != "missing"])
+        for reason in sorted(set(reasons) - {""}):
+            lines.append(f"  not used, {reasons.count(reason)}: {reason}")
+        missing = defaultdict(list)
+        for name in self.table["name"][self.table["status"] == "missing"]:
+            missing[Model.parse(name).composition].append(str(name))
+        for composition, names in missing.items():
+            shown = ", ".join(names[:_N_NAMED]) + (", ..." if len(names) > _N_NAMED else "")
+            lines.append(f"  missing of {composition}, {len(names)}: {shown}")
+        if self.repeated:
+            lines.append(f"  {self.repeated} files were met more than once; the first of each was read")
+        return "\n".join(lines)
+
+
+def choose(found, archives, nodes, vturb=2):
+    """Choose the models of a grid that is rectangular in [M/H], and say why the others are left out.
+
+    Parameters
+    ----------
+    found : dict of Model to set of str
+        The files there are of each model: `FLUX`, `CONTINUUM` or both.
+    archives : Table
+        Columns composition, grid, mh [dex], vturb [km/s].
+    nodes : Table
+        The expected (Teff, log g): columns grid (such as "BSTAR2006_v2_solar"), teff [K], logg.
+    vturb : int
+        Microturbulence [km/s] preferred where a grid has it in every composition; elsewhere
+        the grid's lowest is taken (2 for BSTAR2006, 10 for OSTAR2002).
+
+    Returns
+    -------
+    chosen : list of (Model, float)
+        With [M/H], in the order Teff, log g, [M/H].
+    table : Table
+        As `GridReport.table`.
+
+    Raises
+    ------
+    InputError
+        If no grid has that vturb, the table of archives names a grid that is not in `GRIDS`,
+        or fewer than two Teff or two [M/H] are complete.
+    """
+    unknown = sorted({str(grid) for grid in archives["grid"]} - set(GRIDS))
+    if unknown:
+        raise InputError(f"the table of archives names {unknown[0]!r}; its grids are {' and '.join(GRIDS)}")
+    listed = {(str(row["composition"]), int(row["vturb"])) for row in archives}
+    if vturb not in {speed for _, speed in listed}:
+        offered = ", ".join(str(speed) for speed in sorted({speed for _, speed in listed}))
+        raise InputError(f"vturb={vturb!r} km/s is in no archive; use one of {offered}")
+    grid_of = {str(row["composition"]): str(row["grid"]) for row in archives}
+    mh_of = {str(row["composition"]): float(row["mh"]) for row in archives}
+    orders = {grid: _vturbs(grid, grid_of, listed, vturb) for grid in GRIDS}
+    whole = {model for model in found if not _flaw(model, found, listed)}
+    models_of = {
+        grid: {m for m in whole if grid_of[m.composition] == grid and m.vturb in orders[grid]}
+        for grid in GRIDS
+    }
+    metals = [{mh_of[model.composition] for model in models} for models in models_of.values() if models]
+    metals = sorted(set.intersection(*metals)) if metals else []
+    chosen, floor = [], {}
+    for grid, models in models_of.items():
+        floor[grid] = max((model.teff for model, _ in chosen), default=0)
+        letters = {mh_of[name]: name for name in grid_of if grid_of[name] == grid}
+        for teff, logg in sorted({(m.teff, m.logg) for m in models if m.teff > floor[grid]}):
+            for speed in orders[grid]:
+                row = [(Model(letters[mh], teff, logg, speed), mh) for mh in metals]
+                if models.issuperset(model for model, _ in row):
+                    chosen += row
+                    break
+    if len(metals) < 2 or len({model.teff for model, _ in chosen}) < 2:
+        letters = ", ".join(sorted({model.composition for model in whole})) or "nothing"
+        raise InputError(
+            f"{len(whole)} whole spectra of {letters} make no grid: at least two [M/H] must be there at two "
+            "Teff, in each of BSTAR2006 and OSTAR2002 that is there at all; add the missing archives"
+        )
+    expected = {
+        Model(composition, int(row["teff"]), round(float(row["logg"]), 2), speed)
+        for composition, speed in listed
+        for row in expected_nodes(nodes, grid_of[composition], speed)
+        if speed in orders[grid_of[composition]]
+    }
+    used = {model for model, _ in chosen}
+    rows = []
+    for model in sorted(expected | found.keys()):
+        grid, mh = grid_of.get(model.composition, ""), mh_of.get(model.composition, math.nan)
+        status = ("found" if model in whole else "missing") if model in expected else "extra"
+        if model not in whole:
+            reason = _flaw(model, found, listed)
+        elif model in used:
+            reason = ""
+        elif model.vturb not in orders[grid]:
+            reason = f"vturb {model.vturb} km/s is not asked for"
+        elif mh not in metals:
+            reason = f"[M/H] = {mh:+.2f} is not in every grid"
+        elif model.teff <= floor[grid]:
+            reason = OVERLAP_RULE
+        elif any(model[1:3] == other[1:3] for other in used):
+            reason = "another vturb is taken"
+        else:
+            reason = "its (Teff, log g) is not in every composition"
+        rows.append((model.name, grid, model.teff, model.logg, mh, model.vturb, status, not reason, reason))
+    names = ("name", "grid", "teff", "logg", "mh", "vturb", "status", "used", "reason")
+    units = {"teff": "K", "logg": "dex", "mh": "dex", "vturb": "km / s"}
+    return chosen, Table(rows=rows, names=names, units=units)
+
+
+def expected_nodes(nodes, grid, vturb):
+    """Return the rows of the table of nodes whose grid is named such as "BSTAR2006_v2_solar"."""
+    name = f"{grid}_v{vturb}"
+    return nodes[[str(value) == name or str(value).startswith(f"{name}_") for value in nodes["grid"]]]
+
+
+def _vturbs(grid, grid_of, listed, wanted):
+    """Microturbulences to take in a grid, the preferred first."""
+    offered = {speed for composition, speed in listed if grid_of[composition] == grid}
+    return list(dict.fromkeys([v for v in (wanted,) if v in offered] + sorted(offered)[:1]))
+
+
+def _flaw(model, found, listed):
+    """Say what makes a model useless by itself; empty if nothing does."""
+    if model not in found:
+        return "no file"
+    if (model.composition, model.vturb) not in listed:
+        return "composition or vturb is not in the table of archives"
+    if model.variant:
+        return "its surface composition is altered"
+    missing = {FLUX, CONTINUUM} - found[model]
+    return f"its .vis.{missing.pop()} is missing" if missing else ""
+
+
+def write_grid(path, nodes, wave0, dv, flux, header=()):
+    """Write a model grid in the layout that `ModelGrid.read` reads; the same input gives the same bytes.
+
+    Parameters
+    ----------
+    path : str or Path
+    nodes : Table
+        Columns teff [K], logg [dex], mh [dex], vturb [km/s], source, (n_nodes,).
+    wave0, dv : float
+        Air wavelength [A] of pixel 0 and width of a pixel [km/s].
+    flux : ndarray, (n_nodes, n_pix)
+        Flux divided by the continuum, 0 to `MAX_FLUX`; kept to 1.7e-5, to 5e-5 where it
+        exceeds 2.18.
+    header : iterable of (keyword, value, comment)
+        What else the primary header shall say.
+
+    Raises
+    ------
+    InputError
+        If a flux is beyond those limits or not finite.
+    """
+    largest = float(flux.max())
+    if not (flux.min() >= 0 and largest <= MAX_FLUX):
+        raise InputError(
+            f"normalised flux from {flux.min():.3g} to {largest:.3g} cannot be stored, the limits are 0 and "
+            f"{MAX_FLUX:.3g}; check that each spectrum was divided by its own continuum"
+        )
+    scale = _FINE if largest <= _LARGEST / _FINE else _COARSE
+    primary = fits.PrimaryHDU()
+    primary.header["WAVE0"] = (wave0, "[Angstrom] air wavelength of pixel 0")
+    primary.header["DV"] = (dv, "[km/s] pixel width: WAVE0*exp(i*DV/c)")
+    primary.header["AIRORVAC"] = "air"
+    primary.header["FSCALE"] = (scale, "normalised flux = FLUX / FSCALE")
+    for keyword, value, comment in header:
+        if keyword == "HISTORY":
+            primary.header.add_history(value)
+        else:
+            primary.header[keyword] = (value, comment)
+    table = fits.BinTableHDU(nodes, name="NODES")
+    stored = np.empty(flux.shape, dtype=np.uint16)
+    for row, spectrum in zip(stored, flux, strict=True):
+        row[:] = np.rint(spectrum * np.float64(scale))
+    image = fits.CompImageHDU(stored, name="FLUX", compression_type="RICE_1")
+    with atomic(path) as temporary:
+        fits.HDUList([primary, table, image]).writeto(temporary)

@@ -1,0 +1,318 @@
+"""Catalogues come whole through VizieR, and labels are compared with them number by number."""
+
+import threading
+
+import numpy as np
+import pytest
+import serving
+from astropy import units as u
+from astropy.table import MaskedColumn, Table
+from serving import closed_port, cut, page, short, silent, stalled, status
+
+from slamlib.errors import InputError
+from slamlib.fetch.catalogues import (
+    check_hrs_labels,
+    compare_published,
+    fetch,
+    read_catalogue,
+    read_first,
+)
+from slamlib.fetch.download import Manners
+from slamlib.fetch.options import ROOT
+from slamlib.files import read_ecsv, write_ecsv
+
+EMBEDDED = ROOT / "data/embedded"
+LISTED = read_ecsv(EMBEDDED / "vizier_catalogues.ecsv")
+COLUMNS = read_ecsv(EMBEDDED / "vizier_columns.ecsv")
+FAST = Manners(interval=0, backoff=0, attempts=2, timeout=5, longest_wait=3)
+POST = "/viz-bin/votable"
+
+
+@pytest.fixture
+def server(tmp_path):
+    with serving.serving(tmp_path / "server") as running:
+        running.catalogues = {
+            "J/ApJS/257/54": {"table1": published(), "table2": published()[:2]},
+            "J/ApJS/241/32": {"table3": Table({"ObsID": [7, 8]})},
+            "J/A+A/539/A143": {"table2": nieva(hrs_labels())},
+            "J/A+A/532/A2": {"table1": nieva(hrs_labels())},
+        }
+        yield running
+
+
+def hrs_labels():
+    return read_ecsv(EMBEDDED / "hrs_labels.ecsv")
+
+
+def nieva(labels):
+    """The embedded labels as a table of VizieR: HD numbers, kilokelvin, other names."""
+    return Table(
+        {
+            "HD": [int(star.removeprefix("HD")) for star in labels["star"]],
+            "Teff": labels["teff"].data / 1000 * u.kK,
+            "e_Teff": labels["e_teff"].data / 1000 * u.kK,
+            "log(g)": labels["logg"].data,
+            "vsini": labels["vsini"].data * u.km / u.s,
+        }
+    )
+
+
+def published():
+    return Table(
+        {
+            "ObsID": [51401075, 203808205, 253216223],
+            "_RAJ2000": [237.0048, 93.7223, 322.9148] * u.deg,
+            "_DEJ2000": [-2.5811, 12.3566, 50.8778] * u.deg,
+            "Teff": MaskedColumn([39714.0, 31784.0, 0.0], mask=[False, False, True], unit=u.K),
+            "log(g)": [4.4, 4.2, 4.0],
+            "[M/H]": [-0.74, -0.6, -0.56],
+            "vsini": [6.0, 8.0, 1.0] * u.km / u.s,
+        }
+    )
+
+
+def get(server, folder, *names, lines=None, manners=FAST):
+    base = getattr(server, "base", server)
+    return fetch(
+        LISTED, folder, manners, names=names, server=base, say=None if lines is None else lines.append
+    )
+
+
+def test_a_catalogue_arrives_as_one_ecsv_file_a_table(server, tmp_path):
+    report = get(server, tmp_path, "guo2021")
+    assert [path.name for path in report.fetched] == ["guo2021"]
+    table = read_ecsv(tmp_path / "guo2021/table1.ecsv")
+    assert table["ObsID"].tolist() == published()["ObsID"].tolist()
+    assert table["Teff"].unit == u.K
+    assert table["Teff"].mask.tolist() == [False, False, True]
+    assert len(read_ecsv(tmp_path / "guo2021/table2.ecsv")) == 2
+
+
+def test_every_row_and_column_is_asked_for(server, tmp_path):
+    get(server, tmp_path, "guo2021")
+    body, headers = server.seen[0]
+    for line in ("-source=J/ApJS/257/54", "-out.all", "-out.max=unlimited", "_RAJ2000,_DEJ2000"):
+        assert line in body
+    assert headers["User-Agent"].startswith("slamlib/")
+
+
+def test_by_default_the_large_ones_are_left_out_and_nothing_is_asked_for_twice(server, tmp_path):
+    default = {row["name"] for row in LISTED if row["default"]}
+    assert {path.name for path in get(server, tmp_path).fetched} == default
+    assert "zhang2021" not in default
+    before = len(server.seen)
+    assert len(get(server, tmp_path).kept) == len(default)
+    assert len(server.seen) == before
+
+
+def test_a_catalogue_that_was_altered_is_fetched_again(server, tmp_path):
+    get(server, tmp_path, "guo2021")
+    path = tmp_path / "guo2021/table1.ecsv"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    assert len(get(server, tmp_path, "guo2021").fetched) == 1
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("tricks", "reason"),
+    [
+        ([status(404)], "answers 404"),
+        ([status(403)], "answers 403"),
+        ([status(503)] * 2, "stays busy"),
+        ([page], "sent a page"),
+        ([cut(0.5)], "cut the connection"),
+        ([short(0.5)], "cut or damaged"),
+        ([silent] * 2, "closed the connection"),
+    ],
+    ids=["404", "403", "503", "page", "cut", "short", "silent"],
+)
+def test_each_failure_is_one_line_and_the_others_arrive(server, tmp_path, tricks, reason):
+    server.tricks[POST] = list(tricks)
+    lines = []
+    report = get(server, tmp_path, "guo2021", "liu2019", lines=lines)
+    assert len(lines) == 1
+    assert "\n" not in lines[0]
+    assert lines[0].startswith("guo2021 (J/ApJS/257/54): ")
+    assert reason in lines[0]
+    assert [path.name for path in report.fetched] == ["liu2019"]
+    assert not (tmp_path / "guo2021").exists()
+
+
+def test_a_busy_server_is_asked_again_when_it_said(server, tmp_path):
+    server.tricks[POST] = [status(429, Retry_After="1")]
+    assert len(get(server, tmp_path, "guo2021").fetched) == 1
+    assert server.count(POST) == 2
+
+
+def test_a_server_that_falls_silent_and_one_out_of_reach_are_told_apart(server, tmp_path):
+    released = threading.Event()
+    server.tricks[POST] = [stalled(released)] * 2
+    quick = Manners(backoff=0, attempts=1, timeout=0.2)
+    [(_, silence)] = get(server, tmp_path, "guo2021", manners=quick).failed
+    released.set()
+    assert "no answer for 0.2 s" in silence
+    [(_, unreachable)] = get(closed_port(), tmp_path, "guo2021").failed
+    assert "cannot be reached" in unreachable
+
+
+def test_an_unknown_identifier_and_an_unknown_name_are_told(server, tmp_path):
+    server.catalogues = {}
+    [(name, reason)] = get(server, tmp_path, "liu2019").failed
+    assert "liu2019 (J/ApJS/241/32)" in name
+    assert "no tables of that identifier" in reason
+    with pytest.raises(InputError, match=r"no catalogue guo; known: guo2021"):
+        get(server, tmp_path, "guo")
+
+
+def test_a_full_disk_leaves_no_catalogue(server, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("slamlib.fetch.catalogues.write_ecsv", full)
+        assert get(server, tmp_path, "guo2021").failed == [
+            ("guo2021 (J/ApJS/257/54)", "No space left on device")
+        ]
+    assert not (tmp_path / "guo2021").exists()
+    assert len(get(server, tmp_path, "guo2021").fetched) == 1
+
+
+def test_nothing_is_kept_in_a_cache_outside(server, tmp_path):
+    get(server, tmp_path / "a", "guo2021")
+    get(server, tmp_path / "b", "guo2021")
+    assert server.count(POST) == 2
+
+
+def test_columns_are_brought_to_our_names_and_units(server, tmp_path):
+    get(server, tmp_path, "nieva2012", "guo2021")
+    table = read_catalogue(tmp_path / "nieva2012/table2.ecsv", COLUMNS, "nieva2012")
+    labels = hrs_labels()
+    assert table.colnames == ["star", "teff", "e_teff", "logg", "vsini"]
+    np.testing.assert_allclose(table["teff"], labels["teff"])
+    assert table["teff"].unit == u.K
+    ours = read_catalogue(tmp_path / "guo2021/table1.ecsv", COLUMNS, "guo2021")
+    assert ours.colnames == ["obsid", "ra", "dec", "teff", "logg", "mh", "vsini"]
+    assert ours["teff"].mask.tolist() == [False, False, True]
+
+
+def test_a_missing_column_is_named_with_those_present(tmp_path):
+    table = published()
+    table.rename_column("vsini", "broad")
+    write_ecsv(table, tmp_path / "t.ecsv")
+    with pytest.raises(InputError, match=r"none of vsini .*for vsini; it has ObsID, .*broad.*vizier_columns"):
+        read_catalogue(tmp_path / "t.ecsv", COLUMNS, "guo2021")
+    write_ecsv(published(), tmp_path / "right.ecsv")
+    right = read_first([tmp_path / "t.ecsv", tmp_path / "right.ecsv"], COLUMNS, "guo2021")
+    assert len(right) == 3
+    with pytest.raises(InputError, match="broad"):
+        read_first([tmp_path / "t.ecsv"], COLUMNS, "guo2021")
+    with pytest.raises(InputError, match="no row for other"):
+        read_catalogue(tmp_path / "t.ecsv", COLUMNS, "other")
+
+
+def test_a_column_in_an_impossible_unit_is_refused(tmp_path):
+    table = published()
+    table["Teff"].unit = u.mag
+    write_ecsv(table, tmp_path / "t.ecsv")
+    with pytest.raises(InputError, match="Teff is in mag"):
+        read_catalogue(tmp_path / "t.ecsv", COLUMNS, "guo2021")
+
+
+def test_labels_that_agree_give_no_difference(server, tmp_path):
+    get(server, tmp_path, "nieva2012")
+    theirs = read_catalogue(tmp_path / "nieva2012/table2.ecsv", COLUMNS, "nieva2012")
+    assert len(check_hrs_labels(hrs_labels(), theirs)) == 0
+
+
+def test_each_difference_is_reported_with_both_numbers(server, tmp_path):
+    get(server, tmp_path, "nieva2012")
+    theirs = read_catalogue(tmp_path / "nieva2012/table2.ecsv", COLUMNS, "nieva2012")
+    labels = hrs_labels()
+    labels["teff"][1] += 100
+    labels["logg"][2] -= 0.02
+    labels["star"][3], labels["name"][3] = "HD999999", "nobody"
+    before = labels.copy()
+    found = check_hrs_labels(labels, theirs)
+    assert [(row["star"], row["label"]) for row in found] == [
+        (labels["star"][1], "teff"),
+        (labels["star"][2], "logg"),
+        ("HD999999", "star"),
+    ]
+    np.testing.assert_allclose(found["difference"], [100, -0.02, np.nan])
+    assert (labels == before).all()
+
+
+@pytest.mark.parametrize("name", ["HD 36591", "HD036591", "36591", "hd36591", "HR 1861"])
+def test_a_star_is_found_under_every_spelling_of_its_name(name):
+    labels = hrs_labels()[:1]
+    theirs = Table({"star": [name], "teff": [labels["teff"][0]]})
+    assert len(check_hrs_labels(labels, theirs)) == 0
+
+
+def test_a_number_that_one_side_lacks_is_a_difference():
+    theirs = Table({"star": ["HD36591"], "teff": MaskedColumn([0.0], mask=[True])})
+    [row] = check_hrs_labels(hrs_labels()[:1], theirs)
+    assert (row["label"], row["ours"]) == ("teff", 27000)
+    assert np.isnan(row["theirs"])
+
+
+def labelled(obsid, ra, dec, offset=0.0):
+    n = len(obsid)
+    return Table(
+        {
+            "obsid": obsid,
+            "ra": np.array(ra, float),
+            "dec": np.array(dec, float),
+            "teff": 20000.0 + 1000 * np.arange(n) + offset,
+            "logg": np.full(n, 4.0),
+            "mh": np.full(n, -0.1),
+            "vsini": np.full(n, 50.0),
+        }
+    )
+
+
+def test_stars_are_matched_by_obsid_whatever_their_order():
+    ours = labelled([1, 2, 3], [10, 20, 30], [0, 0, 0], offset=150)
+    theirs = labelled([1, 2, 3, 4], [10, 20, 30, 40], [0, 0, 0, 0])[[3, 2, 1, 0]]
+    table = compare_published(ours, theirs)
+    assert table["obsid"].tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(table["d_teff"], 150)
+    np.testing.assert_array_equal(table["teff"] - table["d_teff"], table["teff_published"])
+    meta = table.meta
+    assert (meta["matched_by"], meta["n_ours"], meta["n_published"]) == ("obsid", 3, 4)
+    assert (meta["median_d_teff"], meta["scatter_d_teff"]) == (150, 0)
+
+
+def test_without_obsid_the_nearest_within_the_radius_is_the_star():
+    ours = labelled([1, 2, 3], [10, 20, np.nan], [60, 0, 0])
+    theirs = labelled([0, 0, 0], [10 + 2 / 3600, 20 + 5 / 3600, 10 + 4 / 3600], [60, 0, 60], offset=-500)
+    theirs.remove_column("obsid")
+    table = compare_published(ours, theirs, radius=3)
+    # 2 arcsec in right ascension at declination 60 are 1 on the sky.
+    assert table["obsid"].tolist() == [1]
+    assert table["d_teff"].tolist() == [500]
+    assert table.meta["matched_by"] == "position"
+
+
+def test_catalogues_without_common_stars_or_columns_are_told():
+    ours = labelled([1], [10], [0])
+    with pytest.raises(InputError, match="no star is in both"):
+        compare_published(ours, labelled([2], [10], [0]))
+    bare = labelled([1], [10], [0])
+    bare.remove_column("mh")
+    with pytest.raises(InputError, match="published catalogue has no mh"):
+        compare_published(ours, bare)
+    placeless = labelled([1], [10], [0])
+    placeless.remove_columns(["obsid", "ra"])
+    with pytest.raises(InputError, match="neither obsid nor ra"):
+        compare_published(ours, placeless)
+
+
+def test_masked_labels_are_nan_and_leave_the_scatter_alone():
+    ours = labelled([1, 2], [10, 20], [0, 0], offset=10)
+    theirs = labelled([1, 2], [10, 20], [0, 0])
+    theirs["teff"] = MaskedColumn(theirs["teff"], mask=[False, True])
+    table = compare_published(ours, theirs)
+    assert np.isnan(table["d_teff"]).tolist() == [False, True]
+    assert table.meta["median_d_teff"] == 10
