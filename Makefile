@@ -2,7 +2,7 @@
 #
 # PROFILE=quick|paper   size of everything
 # SOURCE=mock|lamost    simulated stars, or real spectra in data/raw/
-# GRID=embedded|PATH    model grid
+# GRID=embedded|tlusty|PATH  model grid; tlusty is what `make data` builds
 # For instance: make fig-3 PROFILE=quick
 
 PROFILE = paper

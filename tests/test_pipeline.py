@@ -53,6 +53,7 @@ def root(tmp_path, monkeypatch):
         (root / file).write_text("")
     (root / "pyproject.toml").write_text("")
     (root / "data/embedded/tlusty_ob_grid.fits").write_text("grid")
+    (root / "data/embedded/lamost_releases.ecsv").write_text("addresses")
     write_notebook(root / "notebooks/01_train.ipynb", "import slamlib.used")
     write_notebook(root / "notebooks/02_draw.ipynb", "from slamlib.paper import draw")
     monkeypatch.chdir(root)
@@ -120,6 +121,16 @@ def test_a_missing_grid_is_named(root):
         _ = Run(grid="nowhere.fits").key
 
 
+def test_the_official_grid_has_a_name_and_is_made_by_make_data(root):
+    run = Run(grid="tlusty")
+    assert run.key == "quick-mock-tlusty"
+    with pytest.raises(FileError, match=r"no model grid at .*data/raw/tlusty_grid.fits; `make data`"):
+        _ = run.grid_path
+    (root / "data/raw").mkdir()
+    (root / "data/raw/tlusty_grid.fits").write_text("grid")
+    assert Run(grid="tlusty").grid_path == root / "data/raw/tlusty_grid.fits"
+
+
 def test_runs_that_may_differ_never_share_a_folder(root):
     for folder in ("a", "b"):
         (root / folder).mkdir()
@@ -185,9 +196,9 @@ def test_imports_are_followed_through_modules_functions_and_relative_forms(tmp_p
 # --- rules ------------------------------------------------------------------------------
 
 
-def stale(run, target="notebooks"):
+def stale(run, target="notebooks", graph=TWO):
     """Return what make would run, without running it."""
-    rules = pipeline.plan(run, target, TWO)
+    rules = pipeline.plan(run, target, graph)
     command = ["make", "-n", "-f", str(rules), "all" if target != "notebooks" else target]
     done = subprocess.run(command, cwd=run.root, capture_output=True, text=True, check=True)
     words = [line.split("pipeline ")[1].split() for line in done.stdout.splitlines() if "pipeline " in line]
@@ -219,6 +230,7 @@ def built(root):
         ("notebooks/02_draw.ipynb", ["02_draw"]),
         ("notebooks/01_train.ipynb", ["01_train", "02_draw"]),
         ("data/embedded/tlusty_ob_grid.fits", ["01_train", "02_draw"]),
+        ("data/embedded/lamost_releases.ecsv", []),
         ("pyproject.toml", []),
     ],
 )
@@ -226,6 +238,18 @@ def test_only_what_depends_on_a_change_is_run_again(root, built, touched, reruns
     if touched:
         os.utime(root / touched)
     assert stale(built) == reruns
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_spectra_that_came_are_taken_up_where_they_are_read(root, built):
+    graph = (TWO[0], Notebook("02_draw", ("01_train",), figures=("fig03",), lamost_reads=("raw/lrs",)))
+    run = Run(source="lamost")
+    shutil.copytree(built.build, run.build)
+    shutil.copytree(built.products, run.products, dirs_exist_ok=True)
+    assert stale(run, graph=graph) == []
+    (root / "data/raw/lrs").mkdir(parents=True)
+    assert stale(built, graph=graph) == []
+    assert stale(run, graph=graph) == ["02_draw"]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")

@@ -20,6 +20,9 @@ class Notebook:
         File name in `notebooks/` without its suffix.
     needs : tuple of str
         Notebooks whose products it reads.
+    reads, lamost_reads : tuple of str
+        Files and folders in `data/`, beside the embedded data that count for all, which it
+        reads if they are there; the latter only with ``source="lamost"``.
     products, figures, tables : tuple of str
         What it writes, in the run's folders. A figure is a PDF and a PNG; a table is ECSV,
         machine-readable and LaTeX, unless its name has a suffix: then that file alone.
@@ -36,6 +39,13 @@ class Notebook:
     tables: tuple = ()
     mock_tables: tuple = ()
     extra: bool = False
+    reads: tuple = ()
+    lamost_reads: tuple = ()
+
+    def inputs(self, run):
+        """Return what there is of `reads` and `lamost_reads`."""
+        names = self.reads + (() if run.simulated else self.lamost_reads)
+        return [path for path in (run.root / "data" / name for name in names) if path.exists()]
 
     def published(self, run):
         """Return the run's figure and table files of this notebook."""
@@ -76,6 +86,7 @@ GRAPH = (
         ("02_train_slam",),
         products=("survey/index.ecsv",),
         figures=("fig01", "fig05", "fig06"),
+        lamost_reads=("raw/lamost_lrs", "raw/lamost_mrs"),
     ),
     Notebook(
         "06_lamost_labels",
@@ -83,6 +94,7 @@ GRAPH = (
         products=("labels_LRS.ecsv", "labels_MRS.ecsv"),
         tables=("table1", "table2"),
         mock_tables=("recovery.ecsv",),
+        lamost_reads=("raw/catalogues/guo2021", "embedded/vizier_columns.ecsv"),
     ),
     Notebook("07_hr_diagram", ("06_lamost_labels",), figures=("fig07",)),
     Notebook(
@@ -91,6 +103,7 @@ GRAPH = (
         products=("hrs.ecsv",),
         figures=("fig08",),
         tables=("hrs_errors.ecsv",),
+        reads=("raw/hires",),
     ),
     Notebook("09_lrs_vs_mrs", ("06_lamost_labels",), products=("common.ecsv",), figures=("fig09",)),
     Notebook(

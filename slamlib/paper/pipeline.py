@@ -22,6 +22,14 @@ from slamlib.paper.graph import GRAPH, closure, find, targets
 from slamlib.paper.imports import code_of
 from slamlib.paper.run import DEFAULT_SEED, Run
 
+# They say from where data are fetched: a corrected address changes no result.
+ADDRESSES = (
+    "lamost_releases.ecsv",
+    "tlusty_archives.ecsv",
+    "vizier_catalogues.ecsv",
+    "vizier_columns.ecsv",
+)
+
 
 def stamp_of(name, run):
     """Return the file whose date says when a notebook last began a run that succeeded."""
@@ -31,8 +39,9 @@ def stamp_of(name, run):
 def plan(run, target, graph=GRAPH):
     """Write the rules that make follows for this run and return their path.
 
-    A notebook is stale when it, a notebook it needs, the embedded data, the grid or the
-    slamlib code it imports is newer than its stamp, or when a file it promised is gone.
+    A notebook is stale when it, a notebook it needs, the embedded data (save the tables of
+    addresses), the grid, what else it reads or the slamlib code it imports is newer than its
+    stamp, or when a file it promised is gone. A folder is newer when files came or went.
 
     Parameters
     ----------
@@ -53,7 +62,8 @@ def plan(run, target, graph=GRAPH):
     last = short[target][0] if target in short else alone.get(target)
     every = [n.name for n in graph if target == "notebooks" or not n.extra]
     wanted = closure(last, graph) if last else every
-    data = [*sorted((run.root / "data" / "embedded").glob("*.*")), run.grid_path]
+    embedded = sorted((run.root / "data" / "embedded").glob("*.*"))
+    data = [*(path for path in embedded if path.name not in ADDRESSES), run.grid_path]
     lines = ["# Written by slamlib.paper.pipeline; edit slamlib/paper/graph.py instead.", ""]
     for notebook in graph:
         if notebook.name not in wanted:
@@ -65,7 +75,8 @@ def plan(run, target, graph=GRAPH):
         if not all(file.is_file() for file in notebook.outputs(run)):
             stamp.unlink(missing_ok=True)
         needs = [stamp_of(name, run) for name in notebook.needs]
-        inputs = dict.fromkeys([path, *needs, *code_of(path, run.root / "slamlib"), *data])
+        code = code_of(path, run.root / "slamlib")
+        inputs = dict.fromkeys([path, *needs, *code, *data, *notebook.inputs(run)])
         lines += [
             f"{_make_name(stamp, run)}: {' '.join(_make_name(file, run) for file in inputs)}",
             f"\t@{_command(run, 'run', notebook.name)}",

@@ -12,6 +12,11 @@ from slamlib.paper.profiles import PROFILES
 
 SOURCES = ("mock", "lamost")
 EMBEDDED_GRID = Path("data/embedded/tlusty_ob_grid.fits")
+# Grids known by name, and what makes their file: `make data` builds "tlusty" of the official spectra.
+GRIDS = {
+    "embedded": (EMBEDDED_GRID, "restore it from git"),
+    "tlusty": (Path("data/raw/tlusty_grid.fits"), "`make data` fetches the official spectra and builds it"),
+}
 DEFAULT_SEED = 257
 
 
@@ -46,8 +51,8 @@ class Run:
     source : str
         "mock" (a simulated survey) or "lamost" (real spectra).
     grid : str
-        "embedded", or the path of another model grid of the same layout; a relative path
-        counts from the root.
+        "embedded", "tlusty" (the official grids, as `make data` builds them), or the path of
+        another model grid of the same layout; a relative path counts from the root.
     seed : int
         Seed of every random draw.
 
@@ -73,7 +78,7 @@ class Run:
         _choose("profile", self.profile, PROFILES)
         _choose("source", self.source, SOURCES)
         if not isinstance(self.grid, str) or not self.grid.strip():
-            raise InputError(f"grid={self.grid!r} is not 'embedded' nor the path of a model grid")
+            raise InputError(f"grid={self.grid!r} is none of {', '.join(GRIDS)}, nor the path of a model grid")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise InputError(f"seed={self.seed!r} is not a whole number, zero or larger")
 
@@ -91,18 +96,21 @@ class Run:
         FileError
             If there is no such file.
         """
-        if self.grid == "embedded":
-            return self.root / EMBEDDED_GRID
-        path = (self.root / Path(self.grid).expanduser()).resolve()
+        if self.grid in GRIDS:
+            relative, remedy = GRIDS[self.grid]
+            path = self.root / relative
+        else:
+            path = (self.root / Path(self.grid).expanduser()).resolve()
+            remedy = f"name an existing FITS file, or one of {', '.join(GRIDS)}"
         if not path.is_file():
-            raise FileError(f"no model grid at {path}; name an existing FITS file, or use grid='embedded'")
+            raise FileError(f"no model grid at {path}; {remedy}")
         return path
 
     @cached_property
     def key(self):
         """The name of this run's folders; runs that may differ in result differ in key."""
         grid = self.grid
-        if grid != "embedded":
+        if grid not in GRIDS:
             # Two grids may share a file name: six digits of the path's hash tell them apart.
             grid = f"{self.grid_path.stem}-{_digest(str(self.grid_path))[:3].hex()}".replace(" ", "_")
         seed = "" if self.seed == DEFAULT_SEED else f"-seed{self.seed}"
