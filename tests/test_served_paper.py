@@ -101,7 +101,8 @@ def make(root, *arguments):
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    if done.returncode:
+        pytest.fail(done.stdout + done.stderr, pytrace=False)
     return done.stdout + done.stderr
 
 
@@ -131,7 +132,7 @@ def served(tmp_path_factory, grid, library, isochrones):
             server.put(f"{place}/fits/{row['obsid']}", (folder / "survey" / row["file"]).read_bytes())
         labels = read_ecsv(root / "data/embedded/hrs_labels.ecsv")
         columns = {"star": "Name", "teff": "Teff", "logg": "log(g)", "vsini": "vsini"}
-        careful = Table({theirs: labels[ours] for ours, theirs in columns.items()})
+        careful = Table({theirs: np.asarray(labels[ours]) for ours, theirs in columns.items()})
         server.catalogues = {
             "J/ApJS/241/32": {"table3": published(truth, "LRS")["ObsID",]},
             "J/ApJS/257/54": {"table1": published(truth, "LRS"), "table2": published(truth, "MRS")},
