@@ -57,7 +57,7 @@ test: $(READY) lint ## all tests, on the notebooks at small size
 	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
 	@$(PY) -m pytest
 
-test-served: $(READY) ## the paper on real file formats, fetched from a server of its own; about 6 minutes
+test-served: $(READY) ## the paper on real file formats, fetched from a server of its own; about 7 minutes
 	@$(PY) -m pytest -m served tests/test_served_paper.py
 
 lint: $(READY) ## style of code and notebooks

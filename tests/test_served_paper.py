@@ -94,7 +94,8 @@ def make(root, *arguments):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     environment["LAMOST_TOKEN"] = TOKEN
     done = subprocess.run(
-        ["make", f"PY={sys.executable}", *arguments],
+        # -o: whatever the dates say, nothing is ever installed into this Python.
+        ["make", "-o", ".venv/.ready", f"PY={sys.executable}", *arguments],
         cwd=root,
         env=environment,
         capture_output=True,

@@ -3,6 +3,7 @@
 import gzip
 import io
 import math
+import os
 import tarfile
 import zipfile
 from itertools import pairwise
@@ -558,6 +559,18 @@ def test_emission_is_kept_to_a_ten_thousandth(tmp_path, largest, scale, error):
     write_grid(tmp_path / "a.fits", nodes, 4000.0, 4.0, flux)
     assert fits.getheader(tmp_path / "a.fits")["FSCALE"] == scale
     np.testing.assert_allclose(ModelGrid.read(tmp_path / "a.fits").flux, flux, atol=error)
+
+
+def test_the_same_grid_again_keeps_its_date_and_another_does_not(tmp_path):
+    nodes, path = Table({"teff": [2e4], "logg": [4.0], "mh": [0.0]}), tmp_path / "a.fits"
+    dates = []
+    for flux in (1.0, 1.0, 0.5):
+        write_grid(path, nodes, 4000.0, 4.0, np.full((1, N_PIX), flux))
+        dates.append(path.stat().st_mtime)
+        os.utime(path, (1e9, 1e9))
+    assert dates[0] != 1e9
+    assert dates[1] == 1e9
+    assert dates[2] != 1e9
 
 
 @pytest.mark.parametrize("wrong", [-0.01, MAX_FLUX * 1.01, np.nan])

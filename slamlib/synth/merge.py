@@ -6,8 +6,10 @@ BSTAR2006 is taken, because it has the finer steps of Teff and the microturbulen
 B stars: OSTAR2002 enters above the hottest column of BSTAR2006.
 """
 
+import filecmp
 import math
 import re
+import shutil
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,7 +250,7 @@ def _flaw(model, found, listed):
 
 
 def write_grid(path, nodes, wave0, dv, flux, header=()):
-    """Write a model grid in the layout that `ModelGrid.read` reads; the same input gives the same bytes.
+    """Write a model grid in the layout of `ModelGrid.read`; the same grid again keeps the file's date.
 
     Parameters
     ----------
@@ -292,3 +294,5 @@ def write_grid(path, nodes, wave0, dv, flux, header=()):
     image = fits.CompImageHDU(stored, name="FLUX", compression_type="RICE_1")
     with atomic(path) as temporary:
         fits.HDUList([primary, table, image]).writeto(temporary)
+        if Path(path).is_file() and filecmp.cmp(temporary, path, shallow=False):
+            shutil.copystat(path, temporary)
