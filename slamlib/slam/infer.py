@@ -8,26 +8,14 @@ from slamlib.errors import InputError
 from slamlib.labels import NAMES
 from slamlib.slam.inference import Inference
 from slamlib.slam.likelihood import Joint, Likelihood
-from slamlib.slam.minimise import minimise
+from slamlib.slam.solve import at_edge, inverse, solve, status, vsini_limit
 from slamlib.threads import blas_threads, n_cores
 
 # How far beyond the range of the training labels a solution may lie, as a fraction of that
 # range: stars outside the grid shall be seen to be outside, not pile up on its edge.
 _MARGIN = 0.15
-# An error of 10,000 standard deviations of the training labels means "unknown".
-_LEAST_INFORMATION = 1e-8
 # Training spectra that a star is compared with to find its start.
 _TEMPLATES = 2000
-# A second start differs from the first by this factor in Teff: hot and cool solutions compete.
-_APART = 1.2
-# Two minima are rivals if their chi-squares differ by less and they lie further apart [sigma^2].
-_RIVAL = 9.0
-# Times that pixels far from the fit are rejected and the fit taken up again.
-_REJECTIONS = 2
-# One-sided 95% of a normal distribution, and the least v sin i [km/s] at which its square,
-# which is what widens lines, has a derivative to speak of.
-_ONE_SIDED, _SLOW, _LIMIT_STEPS = 1.645, 20.0, 3
-_VSINI = NAMES.index("vsini")
 
 
 def default_bounds(slam):
@@ -127,7 +115,7 @@ def infer_joint(
     n_pix = sum((ivar > 0).sum(axis=1) for _, ivar in spectra)
     m = len(n_pix)
     labels, covariance = np.full((m, 4), np.nan), np.full((m, 4, 4), np.nan)
-    chi2, limit, status = np.full(m, np.nan), np.full(m, np.nan), np.full(m, "no data", dtype="U11")
+    chi2, limit, outcome = np.full(m, np.nan), np.full(m, np.nan), np.full(m, "no data", dtype="U11")
     z_bounds = slam.standardise(bounds)
     nodes = np.stack(
         [
@@ -138,33 +126,24 @@ def infer_joint(
     )
 
     def label(stars):
+        node = nodes[stars[0]]
         parts = [
-            Likelihood(own, flux[stars], ivar[stars], known, node)
-            for own, (flux, ivar), known, node in zip(
-                slams, spectra, systematics, nodes[stars[0]], strict=True
-            )
+            Likelihood(own, flux[stars], ivar[stars], known, k)
+            for own, (flux, ivar), known, k in zip(slams, spectra, systematics, node, strict=True)
         ]
         likelihood = parts[0] if len(parts) == 1 else Joint(parts)
         near = likelihood.nearest(templates[0] if len(parts) == 1 else templates)
-        found = _solve(likelihood, near, start_labels, z_bounds, max_steps, starts)
-        for _ in range(_REJECTIONS if reject else 0):
-            again = np.flatnonzero(likelihood.reject(found.z, reject))
-            if again.size:
-                found.replace(again, minimise(likelihood[again], found.z[again], z_bounds, max_steps))
-        inflation, offset = _pulls(systematics, nodes[stars[0]])
+        found = solve(likelihood, near, start_labels, z_bounds, max_steps, starts, reject)
+        inflation, offset = _pulls(systematics, node)
         scale = slam.label_scale_ * inflation
-        covariance[stars] = _inverse(found.hessian) * np.outer(scale, scale)
+        covariance[stars] = inverse(found.hessian) * np.outer(scale, scale)
         error = np.sqrt(np.diagonal(covariance[stars], axis1=1, axis2=2))
-        limit[stars] = _vsini_limit(likelihood, found.z, error, inflation)
-        edge = (found.z <= z_bounds[0]) | (found.z >= z_bounds[1])
-        # No rotation is a bound of nature, not of the grid: v sin i = 0 is an upper limit.
-        edge[:, _VSINI] &= found.z[:, _VSINI] > z_bounds[0, _VSINI]
-        freed = slam.label_mean_ + slam.label_scale_ * found.z - np.where(edge, 0, offset / inflation * error)
-        labels[stars] = np.clip(freed, *bounds)
-        status[stars] = np.select(
-            [~found.converged, edge.any(axis=1), found.rival], ["unconverged", "edge", "multimodal"], "ok"
-        )
-        chi2[stars] = found.chi2
+        # A label at its bound is there, whatever others are freed of.
+        edge = at_edge(found.z, z_bounds)
+        freed = np.where(edge, 0, offset / inflation * error)
+        labels[stars] = np.clip(slam.label_mean_ + slam.label_scale_ * found.z - freed, *bounds)
+        limit[stars] = vsini_limit(likelihood, found.z, error, inflation)
+        chi2[stars], outcome[stars] = found.chi2, status(found, edge)
 
     usable = np.flatnonzero(n_pix > len(NAMES))
     groups = [usable[(nodes[usable] == row).all(axis=1)] for row in np.unique(nodes[usable], axis=0)]
@@ -177,61 +156,13 @@ def infer_joint(
             bar.update()
     chi2 /= np.maximum(n_pix - len(NAMES), 1)
     inside = _inside(slam, labels, inside)
-    return Inference(labels, covariance, chi2, n_pix, status, inside, limit)
+    return Inference(labels, covariance, chi2, n_pix, outcome, inside, limit)
 
 
 def _pulls(systematics, node):
     """Inflation and offset of the labels (4,): the mean of the instruments that have some."""
     known = [(part.inflation[k], part.offset[k]) for part, k in zip(systematics, node, strict=True) if part]
     return np.mean(known, axis=0) if known else (np.ones(len(NAMES)), np.zeros(len(NAMES)))
-
-
-def _solve(likelihood, near, start_labels, z_bounds, max_steps, starts):
-    """Best of the solutions from the nearest template and from the nearest much hotter or cooler ones."""
-    slam = likelihood.slam
-    nearest = near.argmin(axis=1)
-    start = np.clip(slam.standardise(start_labels[nearest]), *z_bounds)
-    best = minimise(likelihood, start, z_bounds, max_steps)
-    near = near.copy()
-    for _ in range(starts - 1):
-        ratio = start_labels[:, 0] / start_labels[nearest, :1]
-        near[(ratio < _APART) & (ratio > 1 / _APART)] = np.inf
-        rows = np.flatnonzero(np.isfinite(near).any(axis=1))
-        if not rows.size:
-            break
-        nearest = near.argmin(axis=1)
-        start = np.clip(slam.standardise(start_labels[nearest[rows]]), *z_bounds)
-        best.compare(rows, minimise(likelihood[rows], start, z_bounds, max_steps), _RIVAL)
-    return best
-
-
-def _vsini_limit(likelihood, z, error, inflation):
-    """Upper limit of v sin i [km/s] where it is not measured, NaN elsewhere.
-
-    Lines widen with the square of v sin i, so that square has a normal error, known from
-    its derivative at a speed that is not too small.
-    """
-    slam = likelihood.slam
-    limit = np.full(len(z), np.nan)
-    v = slam.label_mean_[_VSINI] + slam.label_scale_[_VSINI] * z[:, _VSINI]
-    slow = np.flatnonzero(v < np.maximum(2 * error[:, _VSINI], _SLOW))
-    if slow.size:
-        some, at, own = likelihood[slow], z[slow].copy(), v[slow]
-
-        def squared_error(speed):
-            at[:, _VSINI] = (speed - slam.label_mean_[_VSINI]) / slam.label_scale_[_VSINI]
-            spread = np.sqrt(_inverse(some.evaluate(at)[2])[:, _VSINI, _VSINI])
-            return 2 * speed * spread * slam.label_scale_[_VSINI] * inflation[_VSINI]
-
-        found = squared_error(np.maximum(own, _SLOW))
-        unresolved = own**2 < 2 * found
-        # The error at the limit itself: where noise makes a star look slow, that at its own
-        # speed is too small.
-        for _ in range(_LIMIT_STEPS):
-            upper = np.sqrt(own**2 + _ONE_SIDED * found)
-            found = squared_error(np.maximum(upper, _SLOW))
-        limit[slow[unresolved]] = np.sqrt(own**2 + _ONE_SIDED * found)[unresolved]
-    return limit
 
 
 def checked(slam, flux, ivar):
@@ -251,12 +182,6 @@ def checked(slam, flux, ivar):
         star, pixel = np.argwhere(bad)[0]
         raise InputError(f"flux of star {star}, pixel {pixel} is not finite; set its ivar to 0 to ignore it")
     return flux, ivar
-
-
-def _inverse(fisher):
-    """Covariance of standardised labels; what the data say nothing about gets a huge variance, not 0."""
-    values, vectors = np.linalg.eigh(fisher)
-    return (vectors / np.maximum(values, _LEAST_INFORMATION)[:, None, :]) @ vectors.transpose(0, 2, 1)
 
 
 def _inside(slam, labels, inside):

@@ -1,0 +1,113 @@
+"""The labels of a few stars: several starts, outlying pixels, limits of rotation."""
+
+import numpy as np
+
+from slamlib.labels import NAMES
+from slamlib.slam.minimise import minimise
+
+# An error of 10,000 standard deviations of the training labels means "unknown".
+_LEAST_INFORMATION = 1e-8
+# A second start differs from the first by this factor in Teff: hot and cool solutions compete.
+_APART = 1.2
+# Two minima are rivals if their chi-squares differ by less and they lie further apart [sigma^2].
+_RIVAL = 9.0
+# Times that pixels far from the fit are rejected and the fit taken up again.
+_REJECTIONS = 2
+# One-sided 95% of a normal distribution, and the least v sin i [km/s] at which its square,
+# which is what widens lines, has a derivative to speak of.
+_ONE_SIDED, _SLOW, _LIMIT_STEPS = 1.645, 20.0, 3
+_VSINI = NAMES.index("vsini")
+
+
+def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None):
+    """Find the best of the minima from several starts, without outlying pixels.
+
+    Parameters
+    ----------
+    likelihood : Likelihood or Joint
+        Of m stars; outlying pixels lose their weight in it.
+    near : ndarray, (m, k)
+        Chi-square of k templates, up to a constant.
+    start_labels : ndarray, (k, 4)
+        Their labels. A star starts from the nearest, then from the nearest of those much
+        hotter or cooler than all before.
+    bounds : ndarray, (2, 4)
+        Of the standardised labels.
+    max_steps, starts : int
+    reject : float, optional
+        Pixels further than this many standard deviations from the fit are outlying.
+
+    Returns
+    -------
+    Minimum
+    """
+    slam = likelihood.slam
+    nearest = near.argmin(axis=1)
+    start = np.clip(slam.standardise(start_labels[nearest]), *bounds)
+    best = minimise(likelihood, start, bounds, max_steps)
+    near = near.copy()
+    for _ in range(starts - 1):
+        ratio = start_labels[:, 0] / start_labels[nearest, :1]
+        near[(ratio < _APART) & (ratio > 1 / _APART)] = np.inf
+        rows = np.flatnonzero(np.isfinite(near).any(axis=1))
+        if not rows.size:
+            break
+        nearest = near.argmin(axis=1)
+        start = np.clip(slam.standardise(start_labels[nearest[rows]]), *bounds)
+        best.compare(rows, minimise(likelihood[rows], start, bounds, max_steps), _RIVAL)
+    for _ in range(_REJECTIONS if reject else 0):
+        rows = np.flatnonzero(likelihood.reject(best.z, reject))
+        if rows.size:
+            best.replace(rows, minimise(likelihood[rows], best.z[rows], bounds, max_steps))
+    return best
+
+
+def at_edge(z, bounds):
+    """Tell which labels lie at a bound: (m, 4).
+
+    No rotation is a bound of nature, not of the grid: v sin i = 0 is an upper limit.
+    """
+    edge = (z <= bounds[0]) | (z >= bounds[1])
+    edge[:, _VSINI] &= z[:, _VSINI] > bounds[0, _VSINI]
+    return edge
+
+
+def status(found, edge):
+    """Say how a fit ended: str, (m,)."""
+    reasons = [~found.converged, edge.any(axis=1), found.rival]
+    return np.select(reasons, ["unconverged", "edge", "multimodal"], "ok")
+
+
+def vsini_limit(likelihood, z, error, inflation):
+    """Return the upper limit of v sin i [km/s] where it is not measured, NaN elsewhere.
+
+    Lines widen with the square of v sin i, so that square has a normal error, known from
+    its derivative at a speed that is not too small.
+    """
+    slam = likelihood.slam
+    limit = np.full(len(z), np.nan)
+    v = slam.label_mean_[_VSINI] + slam.label_scale_[_VSINI] * z[:, _VSINI]
+    slow = np.flatnonzero(v < np.maximum(2 * error[:, _VSINI], _SLOW))
+    if slow.size:
+        some, at, own = likelihood[slow], z[slow].copy(), v[slow]
+
+        def squared_error(speed):
+            at[:, _VSINI] = (speed - slam.label_mean_[_VSINI]) / slam.label_scale_[_VSINI]
+            spread = np.sqrt(inverse(some.evaluate(at)[2])[:, _VSINI, _VSINI])
+            return 2 * speed * spread * slam.label_scale_[_VSINI] * inflation[_VSINI]
+
+        found = squared_error(np.maximum(own, _SLOW))
+        unresolved = own**2 < 2 * found
+        # The error at the limit itself: where noise makes a star look slow, that at its own
+        # speed is too small.
+        for _ in range(_LIMIT_STEPS):
+            upper = np.sqrt(own**2 + _ONE_SIDED * found)
+            found = squared_error(np.maximum(upper, _SLOW))
+        limit[slow[unresolved]] = np.sqrt(own**2 + _ONE_SIDED * found)[unresolved]
+    return limit
+
+
+def inverse(fisher):
+    """Invert Fisher matrices (m, 4, 4); what the data say nothing about gets a huge variance, not 0."""
+    values, vectors = np.linalg.eigh(fisher)
+    return (vectors / np.maximum(values, _LEAST_INFORMATION)[:, None, :]) @ vectors.transpose(0, 2, 1)
