@@ -1,6 +1,7 @@
 """The benchmark's figure: time against training spectra, pixels and stars."""
 
 import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from slamlib.paper.style import BLACK, BLUE, CYAN, GREY, PAGE, RED, apj_style, new_figure
 
@@ -43,6 +44,12 @@ def draw(rows, scaling):
         (by_star, "stars"),
     ):
         axes.set(xscale="log", yscale="log", xlabel=f"number of {what}", ylabel="time [s]")
+        sizes = sorted({size for line in axes.lines for size in line.get_xdata()})
+        axes.set_xticks(sizes, labels=[f"{size:g}" for size in sizes])
+        axes.tick_params(axis="x", which="minor", labelbottom=False)
+        axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+        axes.yaxis.set_minor_formatter(FuncFormatter(_plain) if axes is not by_n else NullFormatter())
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         low, high = axes.get_xlim()
         bottom = axes.get_ylim()[0]
         axes.plot([low, high], [bottom, bottom * high / low], ":", color=BLACK, linewidth=0.6, label="linear")
@@ -50,6 +57,10 @@ def draw(rows, scaling):
     return figure
 
 
+def _plain(value, _):
+    return f"{value:,g}"
+
+
 def _series(axes, points, color, marker, label):
     if points:
-        axes.plot(*zip(*points, strict=True), color=color, marker=marker, label=label)
+        axes.plot(*zip(*sorted(points), strict=True), color=color, marker=marker, label=label)

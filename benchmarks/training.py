@@ -32,7 +32,9 @@ def sample(n_pix, size):
 
 def standardised(training):
     """Return labels (n, 4) and flux (n, n_pix) in standard deviations, and those of the flux."""
-    scale = np.maximum(training.flux.std(axis=0, dtype=float), 1e-5)
+    scale = training.flux.std(axis=0, dtype=float)
+    # As in Slam: what hardly varies is continuum, and not blown up.
+    scale = np.where(scale > 1e-5, scale, 1)
     z = (training.labels - training.labels.mean(axis=0)) / training.labels.std(axis=0)
     return z, ((training.flux - training.flux.mean(axis=0, dtype=float)) / scale).astype(np.float32), scale
 
