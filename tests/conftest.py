@@ -1,5 +1,6 @@
 """What several tests share: the embedded grids, a small training set, small fitted SLAMs."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,12 @@ def one_blas_thread():
     """Small matrices gain nothing from threads, and lose much where others use the cores."""
     with blas_threads(1):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_arrive():
+    """A shell that runs the tests in its background makes them deaf to Ctrl-C, which some test."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

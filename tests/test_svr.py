@@ -105,14 +105,14 @@ def test_a_masked_sample_is_as_if_it_were_absent(problem, C, gamma):
     flux = flux[:, :6].copy()
     masked = np.random.default_rng(5).random(flux.shape) < 0.2
     flux[masked] = np.nan
-    beta, intercept = fit_svr(rbf(z, z, gamma), flux, C, EPSILON)
+    beta, intercept = fit_svr(rbf(z, z, gamma), flux, C, EPSILON, tol=1e-4)
     assert not beta[masked].any()
     predicted = rbf(held_out, z, gamma) @ beta + intercept
     for pixel, kept in enumerate(~masked.T):
         few = z[kept]
-        alone, shift = fit_svr(rbf(few, few, gamma), flux[kept, pixel : pixel + 1], C, EPSILON)
+        alone, shift = fit_svr(rbf(few, few, gamma), flux[kept, pixel : pixel + 1], C, EPSILON, tol=1e-4)
         difference = predicted[:, pixel] - (rbf(held_out, few, gamma) @ alone + shift)[:, 0]
-        assert np.sqrt(np.mean(difference**2)) <= 7e-4
+        assert np.sqrt(np.mean(difference**2)) <= 5e-4
         assert np.abs(difference).max() <= 5e-3
 
 
