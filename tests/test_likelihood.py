@@ -60,7 +60,7 @@ def dense(slam, flux, ivar, systematics, node, labels, unit):
     used = ivar > 0
     mean, covariance = 0.0, np.diag(slam.model_variance_.astype(float))
     if systematics is not None:
-        mean, components = systematics.mean[node], systematics.components[node].astype(float)
+        mean, components = systematics.mean_at(ivar[None])[0], systematics.components[node].astype(float)
         covariance = np.diag(systematics.variance[node].astype(float)) + components.T @ components
     covariance = covariance[np.ix_(used, used)] + np.diag(1 / ivar[used].astype(float))
     inverse = np.linalg.inv(covariance)

@@ -241,6 +241,16 @@ def test_each_star_gets_the_systematics_of_its_snr(perfect, observed, known):
     together = infer(perfect, flux, ivar, known)
     for rows, node in ((slice(0, None, 2), 0), (slice(1, None, 2), 1)):
         only = replace(known, **{name: values[[node]] for name, values in vars(known).items()})
+        only = replace(only, mean=known.mean_at(ivar[rows][:1]))
         alone = infer(perfect, flux[rows], ivar[rows], only)
         assert (np.abs(together.labels[rows] - alone.labels) / alone.errors).max() < 0.02
         np.testing.assert_allclose(together.errors[rows], alone.errors, rtol=0.01)
+
+
+def test_the_mean_follows_the_noise_between_nodes():
+    """At the nodes it is theirs; half-way in 1 / SNR it is half of each; beyond them it stays."""
+    residuals = [np.full((4, 3), value) for value in (4.0, 2.0, 1.0)]
+    known = Systematics.measure([10, 20, 40], residuals, rank=1)
+    snr = np.array([10, 20, 40, 1 / (0.5 / 10 + 0.5 / 20), 5, 100])
+    ivar = np.repeat(snr[:, None] ** 2, 3, axis=1)
+    np.testing.assert_allclose(known.mean_at(ivar)[:, 0], [4, 2, 1, 3, 4, 1], rtol=1e-5)

@@ -28,7 +28,7 @@ class Likelihood:
         mean, variance, self._shared = 0.0, slam.model_variance_, None
         if systematics is not None:
             # The systematics hold the model's own errors too.
-            mean, variance = systematics.mean[node], systematics.variance[node]
+            mean, variance = systematics.mean_at(ivar), systematics.variance[node]
             self._shared = (systematics.components[node] / slam.flux_scale_).astype(np.float32)
         used = ivar > 0
         flux = np.where(used, flux, 0)

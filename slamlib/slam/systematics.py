@@ -73,11 +73,19 @@ class Systematics:
 
     def nearest(self, ivar):
         """Index of the SNR node nearest in ratio to each spectrum's: (m,) for ivar (m, n_pix)."""
-        weight = np.where(ivar > 0, ivar, np.nan)
+        return np.abs(np.log(self._snr_of(ivar)[:, None] / self.snr)).argmin(axis=1)
+
+    def mean_at(self, ivar):
+        """Mean at each spectrum's own SNR (m, n_pix): linear in 1 / SNR, as noise is, between nodes."""
+        noise, nodes = 1 / self._snr_of(ivar), 1 / self.snr[::-1]
+        weights = np.stack([np.interp(noise, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
+        return weights[:, ::-1].astype(np.float32) @ self.mean
+
+    def _snr_of(self, ivar):
         usable = (ivar > 0).any(axis=1)
         snr = np.full(len(ivar), self.snr[0])
-        snr[usable] = np.sqrt(np.nanmedian(weight[usable], axis=1))
-        return np.abs(np.log(snr[:, None] / self.snr)).argmin(axis=1)
+        snr[usable] = np.sqrt(np.nanmedian(np.where(ivar > 0, ivar, np.nan)[usable], axis=1))
+        return snr
 
     def widen(self, draws, node):
         """Apply inflation and offset to draws (n, 4) from a posterior, as fits apply them to errors."""
