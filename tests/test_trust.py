@@ -14,6 +14,7 @@ from slamlib.paper.calibration import Observed, pulls_of, spread
 from slamlib.paper.run import Run
 from slamlib.paper.trained import Trained
 from slamlib.slam.inference import Inference
+from slamlib.slam.validate import cramer_rao
 
 M = 2000
 KEYS = {"instrument", "snr", "label", "scatter", "bias", "pull_mean", "pull_width", "cover68", "cover95"}
@@ -75,10 +76,12 @@ def test_a_bias_shows_in_the_mean_of_the_pulls(krr_slam, stars):
 
 def test_fits_that_did_not_converge_and_rotation_that_cannot_be_measured_do_not_count(krr_slam, stars):
     failed = planted(krr_slam, stars, 1.0, status="unconverged")
-    assert np.isnan(pulls_of(failed.infer(None, None), stars, krr_slam)).all()
+    bound = cramer_rao(krr_slam, stars.labels, stars.ivar)
+    assert np.isnan(pulls_of(failed.infer(None, None), stars, bound)).all()
     slow = Observed(*vars(stars).values())
     slow.labels[: M // 2, 3] = 5.0
-    pulls = pulls_of(planted(krr_slam, slow, 1.0).infer(None, None), slow, krr_slam)
+    bound = cramer_rao(krr_slam, slow.labels, slow.ivar)
+    pulls = pulls_of(planted(krr_slam, slow, 1.0).infer(None, None), slow, bound)
     assert np.isnan(pulls[: M // 2, 3]).all()
     assert np.isfinite(pulls[M // 2 :, 3]).all()
     assert np.isfinite(pulls[:, :3]).all()

@@ -151,7 +151,7 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
         for node, stars in enumerate(samples):
             others = stars[slice(1 - half, None, 2)]
             found = infer(slam, others.flux, others.ivar, known, reject=REJECT)
-            pulls[node].append(pulls_of(found, others, slam))
+            pulls[node].append(pulls_of(found, others, cramer_rao(slam, others.labels, others.ivar)))
     pulls = [np.concatenate(pull) for pull in pulls]
     width = _smooth(snr, np.log([[spread(column) for column in pull.T] for pull in pulls]))
     offset = _smooth(snr, [np.nanmedian(pull, axis=0) for pull in pulls])
@@ -171,22 +171,17 @@ def _residuals(slam, stars):
     return residual[np.abs(stars.rv_error) < 5 * spread(stars.rv_error)]
 
 
-def pulls_of(found, stars, slam):
+def pulls_of(found, stars, bound):
     """(label - truth) / error of stars that a fit converged for inside the bounds: (m, 4).
 
     NaN where it did not; and for v sin i where the true one is too slow to be measured, less
-    than four times its Cramer-Rao bound: a choice by truth, since one by outcome would bias.
+    than four times its Cramer-Rao `bound` (m, 4): a choice by truth, since one by outcome
+    would bias.
     """
     pulls = (found.labels - stars.labels) / found.errors
     pulls[~np.isin(found.status, ("ok", "multimodal"))] = np.nan
-    pulls[~measurable(slam, stars), VSINI] = np.nan
+    pulls[stars.labels[:, VSINI] <= _MEASURABLE * bound[:, VSINI], VSINI] = np.nan
     return pulls
-
-
-def measurable(slam, stars):
-    """Stars whose true v sin i exceeds four times its Cramer-Rao bound: (m,)."""
-    bound = cramer_rao(slam, stars.labels, stars.ivar)[:, VSINI]
-    return stars.labels[:, VSINI] > _MEASURABLE * bound
 
 
 def spread(values):

@@ -7,6 +7,7 @@ are other stars (`slamlib.paper.calibration`).
 from dataclasses import replace
 
 import numpy as np
+from astropy.stats import mad_std
 from astropy.table import Table
 from scipy.stats import multivariate_t
 from tqdm import tqdm
@@ -24,6 +25,7 @@ _WORSE = 1.0
 # A velocity further off than this many times the typical error has failed, or further than
 # this [km/s], whatever the typical error.
 _ASTRAY, _FAR = 5.0, 100.0
+# Draws that the weights of a posterior must rest on.
 _LEAST_DRAWS = 50
 
 
@@ -58,12 +60,12 @@ def calibration(trained, instrument, samples):
     rows = []
     for snr, stars in samples.items():
         found = trained.infer(stars.flux, stars.ivar)
-        pulls = pulls_of(found, stars, trained.slam)
         bound = cramer_rao(trained.slam, stars.labels, stars.ivar)
+        pulls = pulls_of(found, stars, bound)
         for i, label in enumerate(NAMES):
             kept = np.isfinite(pulls[:, i])
             pull, error = pulls[kept, i], (found.labels - stars.labels)[kept, i]
-            scatter = 1.4826 * np.median(np.abs(error - np.median(error)))
+            scatter = mad_std(error)
             rows.append(
                 {
                     "instrument": instrument,
@@ -99,8 +101,9 @@ def failures(trained, instrument, samples, lost, many=5):
     -------
     Table
         instrument, snr, n, one_start and two_starts (fractions of stars whose chi-square is
-        larger than with many starts), multimodal, limits (fractions of v sin i that are upper
-        limits and, of these, that hold), rv_scatter [km/s] and rv_failed (fraction).
+        larger than with many starts), multimodal and limits (fractions), limits_hold (fraction
+        of the upper limits of v sin i that the truth is below), rv_scatter [km/s] and
+        rv_failed (fraction).
     """
     rows = []
     for snr, stars in samples.items():
@@ -152,7 +155,7 @@ def ranks(trained, samples, rng, n_draws=2000):
     Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788): uniform if posteriors
     mean what they say. The draws come from a t distribution (5 degrees of freedom) about the
     fit, weighted to the posterior of `LogPosterior`; a star whose weights rest on fewer than
-    50 draws is left out (NaN).
+    50 draws is left out (NaN). Outlying pixels are kept, in fit and posterior.
 
     Parameters
     ----------
@@ -170,7 +173,6 @@ def ranks(trained, samples, rng, n_draws=2000):
     known = trained.systematics
     raw = replace(known, inflation=np.ones_like(known.inflation), offset=np.zeros_like(known.offset))
     found = infer(trained.slam, samples.flux, samples.ivar, raw)
-    calibrated = infer(trained.slam, samples.flux, samples.ivar, known)
     result = np.full((2, *samples.labels.shape), np.nan)
     for star in tqdm(range(len(samples.labels)), desc="posteriors", unit="star"):
         if found.status[star] not in ("ok", "multimodal"):
@@ -185,5 +187,5 @@ def ranks(trained, samples, rng, n_draws=2000):
             continue
         draws = known.widen(rng.choice(draws, n_draws, p=weight), posterior.node)
         result[0, star] = np.mean(draws < samples.labels[star], axis=0)
-        result[1, star] = draws.std(axis=0) / calibrated.errors[star]
+        result[1, star] = draws.std(axis=0) / (found.errors[star] * known.inflation[posterior.node])
     return result

@@ -70,15 +70,14 @@ def choose(z, targets, *, regressor, search, C, gamma, epsilon, ridge, n_folds, 
         raise InputError(f"unknown regressor {regressor!r}; use one of {', '.join(REGRESSORS)}")
     if search not in SEARCHES:
         raise InputError(f"unknown search {search!r}; use one of {', '.join(SEARCHES)}")
+    pairs = [(c, g) for g in gamma for c in C]
     if regressor == "svr" and search == "exhaustive":
-        pairs = [(c, g) for g in gamma for c in C]
         return _best(z, targets, pairs, epsilon, list(folds(len(z), n_folds, seed)))
     few = slice(n_search or N_SEARCH[regressor])
     z, targets = z[few], targets[few]
     if regressor == "krr":
         return _search_krr(z, targets, ridge)
     judges = list(folds(len(z), n_folds, seed))[: -(-_JUDGES * n_folds // len(z))]
-    pairs = [(c, g) for g in gamma for c in C]
     screened = _best(z, targets[:, ::_SCREENED], pairs, epsilon, judges)
     winners, wins = np.unique(
         np.stack([screened["C"], screened["gamma"]], axis=1), axis=0, return_counts=True
