@@ -1,6 +1,7 @@
 """The posterior of one star: where it peaks, how wide it is, where it ends."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from slamlib.errors import InputError
 from slamlib.slam.infer import default_bounds, infer
 from slamlib.slam.posterior import LogPosterior, sample_posterior
+from slamlib.slam.systematics import Systematics
 from slamlib.slam.validate import noisy
 
 LABELS = np.array([24000.0, 4.0, -0.3, 150.0])
@@ -93,6 +95,20 @@ def test_samples_stay_within_given_bounds(thin_slam, star):
     samples, best, _ = sample_posterior(thin_slam, *star, seed=1, bounds=bounds, n_steps=30, n_burn=10)
     assert samples[:, 3].max() <= 149
     assert best.labels[0, 3] <= 149
+
+
+def test_wider_errors_widen_the_samples_and_pile_none_up_at_no_rotation(thin_slam):
+    flux, ivar = noisy(thin_slam.predict([*LABELS[:3], 10]), 60, np.array(1.0), np.random.default_rng(9))
+    nothing = Systematics.measure([60.0], [np.zeros((3, flux.shape[1]))], rank=1)
+    wider = replace(nothing, inflation=np.full((1, 4), 1.5), offset=np.full((1, 4), 0.5))
+    narrow, wide = (
+        sample_posterior(thin_slam, flux[0], ivar[0], seed=2, systematics=known, n_steps=300, n_burn=200)[0]
+        for known in (nothing, wider)
+    )
+    # Two chains: their walkers start as wide as the errors of the fit.
+    np.testing.assert_allclose(wide[:, :3].std(axis=0), 1.5 * narrow[:, :3].std(axis=0), rtol=0.15)
+    assert (wide[:, 3] > 0).all()
+    assert wide[:, 3].min() < 5
 
 
 def test_a_spectrum_of_noise_fills_the_box(thin_slam):
