@@ -185,7 +185,7 @@ def ranks(trained, samples, rng, n_draws=2000):
         weight /= weight.sum()
         if 1 / (weight**2).sum() < _LEAST_DRAWS:
             continue
-        draws = known.widen(rng.choice(draws, n_draws, p=weight), posterior.node)
+        draws = known.widen(rng.choice(draws, n_draws, p=weight), posterior.node, posterior.bounds)
         result[0, star] = np.mean(draws < samples.labels[star], axis=0)
         result[1, star] = draws.std(axis=0) / (found.errors[star] * known.inflation[posterior.node])
     return result

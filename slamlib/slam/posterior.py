@@ -104,8 +104,5 @@ def sample_posterior(
     sampler.run_mcmc(state, n_steps, progress=progress)
     samples = sampler.get_chain(flat=True)
     if systematics is not None:
-        low, high = posterior.bounds
-        # Mirrored at the bounds: cut off there, draws would pile up on v sin i = 0.
-        samples = low + np.abs(systematics.widen(samples, posterior.node) - low)
-        samples = high - np.abs(high - samples)
+        samples = systematics.widen(samples, posterior.node, posterior.bounds)
     return samples, best, sampler.get_autocorr_time(quiet=True)

@@ -87,10 +87,16 @@ class Systematics:
         snr[usable] = np.sqrt(np.nanmedian(np.where(ivar > 0, ivar, np.nan)[usable], axis=1))
         return snr
 
-    def widen(self, draws, node):
-        """Apply inflation and offset to draws (n, 4) from a posterior, as fits apply them to errors."""
+    def widen(self, draws, node, bounds):
+        """Apply inflation and offset to draws (n, 4) from a posterior, as fits apply them to errors.
+
+        A label that reaches its lower bound (2, 4), such as slow rotation, is stretched away
+        from it and not shifted: cut off there, draws would pile up.
+        """
         mean, error = draws.mean(axis=0), draws.std(axis=0)
-        return mean + (draws - mean) * self.inflation[node] - self.offset[node] * error
+        at_bound = mean - 2 * error < bounds[0]
+        pivot, shift = np.where(at_bound, bounds[0], mean), np.where(at_bound, 0, self.offset[node] * error)
+        return np.clip(pivot + (draws - pivot) * self.inflation[node] - shift, *bounds)
 
     def save(self, path):
         """Write to a versioned npz file, whole or not at all."""
