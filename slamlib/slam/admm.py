@@ -9,7 +9,7 @@ multipliers that are zero or at their bound; exactness is left to `slamlib.slam.
 import numpy as np
 from numba import njit
 from scipy.linalg import cho_factor, eigh
-from scipy.linalg.lapack import dpotri
+from scipy.linalg.lapack import spotri
 
 from slamlib.slam.kernel import pivoted_cholesky
 from slamlib.slam.reductions import larger, smaller
@@ -49,10 +49,11 @@ class SharedRidge:
 
 
 def _inverse(kernel, ridge):
-    matrix = kernel.astype(float)
+    # Single precision: the ridge keeps eigenvalues far above its rounding errors.
+    matrix = kernel.copy()
     matrix.flat[:: len(matrix) + 1] += ridge
     factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)[0]
-    inverse = dpotri(factor, lower=1, overwrite_c=1)[0].astype(np.float32)
+    inverse = spotri(factor, lower=1, overwrite_c=1)[0]
     return np.tril(inverse) + np.tril(inverse, -1).T
 
 

@@ -7,7 +7,9 @@ import numpy as np
 # A step shorter than this, in units of its own standard error squared, ends the search.
 _CONVERGED = 1e-4
 # Damping of the first step, and where a star whose every step fails is given up.
-_DAMPING, _GIVE_UP = 1e-2, 1e8
+_DAMPING, _GIVE_UP = 0.1, 1e8
+# A smaller predicted gain in chi-square is none.
+_LEAST = 1e-12
 
 
 @dataclass
@@ -60,6 +62,9 @@ class Minimum:
 def minimise(likelihood, start, bounds, max_steps):
     """Minimise chi-square for every star of a likelihood.
 
+    The damping follows how much of the predicted gain a step brings (Nielsen 1999, Damping
+    parameter in Marquardt's method, IMM-REP-1999-05, equation 2.4).
+
     Parameters
     ----------
     likelihood : Likelihood or Joint
@@ -75,7 +80,7 @@ def minimise(likelihood, start, bounds, max_steps):
     """
     z = start.copy()
     chi2, gradient, hessian = likelihood.evaluate(z)
-    damping = np.full(len(z), _DAMPING)
+    damping, growth = np.full(len(z), _DAMPING), np.full(len(z), 2.0)
     converged = np.zeros(len(z), dtype=bool)
     running = np.arange(len(z))
     for _ in range(max_steps):
@@ -84,12 +89,17 @@ def minimise(likelihood, start, bounds, max_steps):
         step = _step(z[running], gradient[running], hessian[running], damping[running], bounds)
         moved = np.clip(z[running] + step, *bounds)
         step = moved - z[running]
-        small = np.einsum("md,mde,me->m", step, hessian[running], step) < _CONVERGED
+        curved = np.einsum("md,mde,me->m", step, hessian[running], step)
+        small = curved < _CONVERGED
         trial = likelihood[running].evaluate(moved)
-        better = trial[0] < chi2[running]
+        gain = chi2[running] - trial[0]
+        better = gain > 0
+        predicted = 2 * np.einsum("md,md->m", step, gradient[running]) - curved
+        kept = np.clip(gain / np.maximum(predicted, _LEAST), 0, 2)
         won = running[better]
         z[won], chi2[won], gradient[won], hessian[won] = moved[better], *(part[better] for part in trial)
-        damping[running] *= np.where(better, 0.1, 10.0)
+        damping[running] *= np.where(better, np.maximum(1 / 3, 1 - (2 * kept - 1) ** 3), growth[running])
+        growth[running] = np.where(better, 2.0, 2 * growth[running])
         converged[running] = small
         running = running[~small & (damping[running] < _GIVE_UP)]
     return Minimum(z, hessian, chi2, converged, np.zeros(len(z), dtype=bool))

@@ -12,7 +12,7 @@ from slamlib.slam.svr import fit_svr
 REGRESSORS = ("svr", "krr")
 SEARCHES = ("screened", "exhaustive")
 # Spectra that hyper-parameters are chosen on, unless told otherwise.
-N_SEARCH = {"svr": 2500, "krr": 600}
+N_SEARCH = {"svr": 1500, "krr": 600}
 # A screened search tries every C and gamma on every 20th pixel, drops those that are best in
 # less than 1% of them, and judges the others on at least 500 spectra.
 _SCREENED, _RARE, _JUDGES = 20, 0.01, 500
