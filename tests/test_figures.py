@@ -89,7 +89,7 @@ def hrs_table(origin="simulated"):
         truth = np.tile(rng.normal(centre, spread, 12), 2)
         columns |= {f"{name}_hrs": truth, f"e_{name}_hrs": np.full(24, error / 3)}
         columns |= {name: truth + rng.normal(0, error, 24), f"e_{name}": np.full(24, error)}
-    return Table(columns)
+    return Table(columns | {"vsini_limit": np.full(24, np.nan)})
 
 
 def common_table():
@@ -377,6 +377,17 @@ def test_a_missing_column_is_named():
     }.items():
         with pytest.raises(InputError, match=f"lacks {missing};"):
             draw()
+
+
+def test_upper_limits_hang_arrows_and_do_not_enter_the_scatter():
+    hrs = hrs_table()
+    hrs["vsini"][:2] = 1e4
+    hrs["vsini_limit"][:2] = hrs["vsini_hrs"][0] + 1, hrs["vsini_hrs"][1] - 1
+    panel = figures.fig08_hrs(hrs).axes[2]
+    text = " ".join(t.get_text() for t in panel.texts)
+    assert "LRS: 1 of 2 limits hold" in text
+    assert "(n = 10)" in text
+    assert panel.get_ylim()[1] < 1000
 
 
 def test_data_that_cannot_be_drawn_are_refused_with_the_reason():

@@ -11,8 +11,10 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from slamlib.errors import InputError
+from slamlib.instruments import C_KMS, get_instrument
 from slamlib.labels import NAMES
 from slamlib.slam.infer import infer
+from slamlib.slam.rotation import VSINI, freed_of_blur, measured_blur
 from slamlib.slam.systematics import Systematics
 from slamlib.slam.validate import cramer_rao
 from slamlib.survey.mock import draw_survey, simulate
@@ -23,8 +25,12 @@ from slamlib.threads import blas_threads, n_cores
 REJECT = 5.0
 # Principal components of what pixels share.
 RANK = 20
-VSINI = NAMES.index("vsini")
-_MEASURABLE = 4.0
+# v sin i is measurable if it exceeds its Cramer-Rao bound this many times, and its square the
+# scatter of what else widens lines this many times.
+_MEASURABLE, _CLEAR = 4.0, 2.0
+# Rotation that tells what else widens lines: in units of the speed that an instrument resolves,
+# and the part of the SNR nodes whose noise is small enough.
+_BLURRED, _QUIET = (0.3, 1.0), 0.5
 _CHUNK = 64
 
 
@@ -80,6 +86,8 @@ class Observatory:
         truth = draw_survey({"LRS": many, "MRS": many}, 0, self.isochrones, self.grid.contains, rng)
         rows = truth[(truth["instrument"] == self.instrument) & (truth["group"] == "OB")][:n]
         rows["snr"] = float(snr)
+        # `simulate` draws noise by number: other stars, other noise.
+        rows["obsid"] += int(snr) * many
         return rows
 
     def observe(self, rows, seed):
@@ -145,17 +153,35 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
         samples.append(observatory.observe(observatory.draw(n, node, seed), seed))
     snr = [float(np.sqrt(np.median(stars.ivar[stars.ivar > 0]))) for stars in samples]
     residuals = [_residuals(slam, stars) for stars in samples]
-    pulls = [[] for _ in nodes]
+    fits = [[] for _ in nodes]
     for half in (0, 1):
         known = Systematics.measure(snr, [r[half::2] for r in residuals], rank)
-        for node, stars in enumerate(samples):
+        for fit, stars in zip(fits, samples, strict=True):
             others = stars[slice(1 - half, None, 2)]
-            found = infer(slam, others.flux, others.ivar, known, reject=REJECT)
-            pulls[node].append(pulls_of(found, others, cramer_rao(slam, others.labels, others.ivar)))
-    pulls = [np.concatenate(pull) for pull in pulls]
+            fit.append((infer(slam, others.flux, others.ivar, known, reject=REJECT), others))
+    blur = _blur(observatory.instrument, fits[int(_QUIET * len(fits)) :])
+    pulls = [np.concatenate([_pulls(slam, *part, blur) for part in fit]) for fit in fits]
     width = _smooth(snr, np.log([[spread(column) for column in pull.T] for pull in pulls]))
     offset = _smooth(snr, [np.nanmedian(pull, axis=0) for pull in pulls])
-    return replace(Systematics.measure(snr, residuals, rank), inflation=np.exp(width), offset=offset)
+    known = Systematics.measure(snr, residuals, rank)
+    return replace(known, inflation=np.exp(width), offset=offset, blur=blur)
+
+
+def _blur(instrument, fits):
+    resolved = C_KMS / get_instrument(instrument).resolution
+    speeds = []
+    for found, stars in (part for fit in fits for part in fit):
+        true = stars.labels[:, VSINI]
+        some = (true > _BLURRED[0] * resolved) & (true < _BLURRED[1] * resolved) & (found.status == "ok")
+        speeds.append(np.stack([found.labels[some, VSINI], found.errors[some, VSINI], true[some]]))
+    speeds = np.concatenate(speeds, axis=1)
+    return measured_blur(*speeds) if speeds.shape[1] else np.zeros(2)
+
+
+def _pulls(slam, found, stars, blur):
+    speed, error = freed_of_blur(found.labels[:, VSINI], found.errors[:, VSINI], blur)
+    found.labels[:, VSINI], found.covariance[:, VSINI, VSINI] = speed, error**2
+    return pulls_of(found, stars, cramer_rao(slam, stars.labels, stars.ivar), blur)
 
 
 def _smooth(snr, values):
@@ -171,16 +197,18 @@ def _residuals(slam, stars):
     return residual[np.abs(stars.rv_error) < 5 * spread(stars.rv_error)]
 
 
-def pulls_of(found, stars, bound):
+def pulls_of(found, stars, bound, blur):
     """(label - truth) / error of stars that a fit converged for inside the bounds: (m, 4).
 
-    NaN where it did not; and for v sin i where the true one is too slow to be measured, less
-    than four times its Cramer-Rao `bound` (m, 4): a choice by truth, since one by outcome
-    would bias.
+    NaN where it did not; and for v sin i where the true one is too slow to be measured: less
+    than four times its Cramer-Rao `bound` (m, 4), or lost in the `blur` (2,) of other causes.
+    This is a choice by truth, since one by outcome would bias.
     """
     pulls = (found.labels - stars.labels) / found.errors
     pulls[~np.isin(found.status, ("ok", "multimodal"))] = np.nan
-    pulls[stars.labels[:, VSINI] <= _MEASURABLE * bound[:, VSINI], VSINI] = np.nan
+    true = stars.labels[:, VSINI]
+    slow = (true <= _MEASURABLE * bound[:, VSINI]) | (true**2 <= _CLEAR * blur[1])
+    pulls[slow, VSINI] = np.nan
     return pulls
 
 

@@ -12,6 +12,7 @@ from slamlib.paper.style import (
     GREY,
     PAGE,
     RED,
+    SMALL,
     apj_style,
     new_figure,
     note_simulated,
@@ -20,6 +21,8 @@ from slamlib.paper.style import (
 
 # The paper's symbols of Fig. 8.
 _HRS_STYLE = {"LRS": {"color": RED, "marker": "o"}, "MRS": {"color": BLUE, "marker": "s"}}
+# Length of the arrow of an upper limit [km/s].
+_ARROW = 8.0
 
 
 @apj_style()
@@ -31,15 +34,17 @@ def fig08_hrs(table):
     table : Table
         One row a star and instrument: columns star, instrument, origin ("simulated" or "real"
         spectrum), flag ("I" inside the grid), and for x = teff, logg, vsini the columns x, e_x
-        (SLAM), x_hrs, e_x_hrs. Rows without finite labels are left out.
+        (SLAM), x_hrs, e_x_hrs; vsini_limit [km/s] where v sin i is only that. Rows without
+        finite labels are left out.
 
     Returns
     -------
     matplotlib.figure.Figure
         A panel for each label, the differences below it. HRS-LRS red circles, HRS-MRS blue
         squares; open if the spectrum is simulated, filled with a black edge if it is real,
-        crossed if the labels lie outside the grid. The numbers are the scatter, the rms of
-        SLAM - HRS (paper eq. 1), over n stars.
+        crossed if the labels lie outside the grid; an arrow hangs from an upper limit. The
+        numbers are the scatter, the rms of SLAM - HRS (paper eq. 1), over n stars, and how
+        many upper limits lie above the value of HRS.
 
     Raises
     ------
@@ -49,7 +54,7 @@ def fig08_hrs(table):
     """
     trio = (TEFF, LOGG, VSINI)
     needed = [f"{prefix}{label.name}{end}" for label in trio for end in ("", "_hrs") for prefix in ("", "e_")]
-    require_columns(table, ("star", "instrument", "origin", "flag", *needed), "the HRS table")
+    require_columns(table, ("star", "instrument", "origin", "flag", "vsini_limit", *needed), "the HRS table")
     instrument, origin, flag = (
         np.asarray(table[name], dtype=str) for name in ("instrument", "origin", "flag")
     )
@@ -61,6 +66,9 @@ def fig08_hrs(table):
     panels = figure.subplots(2, 3, height_ratios=(2.6, 1), sharex="col", gridspec_kw={"hspace": 0})
     for label, (main, strip) in zip(trio, panels.T, strict=True):
         hrs, slam = _pair(table, label, "_hrs", "")
+        limit = _floats(table, "vsini_limit") if label is VSINI else np.full(len(table), np.nan)
+        limited = np.isfinite(limit)
+        slam[:, limited] = limit[limited], np.full(limited.sum(), _ARROW)
         shown = np.isfinite(hrs[0]) & np.isfinite(slam[0])
         if not shown.any():
             raise InputError(f"no star of the HRS table has finite {label.name} from both SLAM and HRS")
@@ -69,11 +77,15 @@ def fig08_hrs(table):
             for kind in ("simulated", "real"):
                 row = shown & (instrument == name) & (origin == kind)
                 style = look | _origin_style(kind, look["color"]) | {"label": f"HRS-{name}, {kind} spectra"}
-                _draw(main, strip, hrs[:, row], slam[:, row], style)
+                _draw(main, strip, hrs[:, row], slam[:, row], style | {"uplims": limited[row]})
             row = shown & (instrument == name)
-            if row.any():
-                _, rms = _bias_and_scatter(slam[0, row] - hrs[0, row])
-                scatters.append(rf"{name}: $\sigma$ = {rms:.{label.decimals}f} (n = {row.sum()})")
+            measured = row & ~limited
+            if measured.any():
+                _, rms = _bias_and_scatter(slam[0, measured] - hrs[0, measured])
+                scatters.append(rf"{name}: $\sigma$ = {rms:.{label.decimals}f} (n = {measured.sum()})")
+            if (row & limited).any():
+                above = (hrs[0] <= limit)[row & limited]
+                scatters.append(f"{name}: {above.sum()} of {above.size} limits hold")
         outside = shown & (flag != "I")
         cross = {
             "marker": "x",
@@ -84,8 +96,8 @@ def fig08_hrs(table):
             "elinewidth": 0,
         }
         _draw(main, strip, hrs[:, outside], slam[:, outside], cross)
-        _finish(main, strip, label, ("HRS", "SLAM"))
-        main.text(0.04, 0.96, "\n".join(scatters), va="top", fontsize=8, transform=main.transAxes)
+        _finish(main, strip, label, ("HRS", "SLAM"), headroom=0.1 * len(scatters))
+        main.text(0.04, 0.96, "\n".join(scatters), va="top", fontsize=SMALL, transform=main.transAxes)
     figure.align_ylabels(panels)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
     if "simulated" in origin:
@@ -181,12 +193,12 @@ def _draw(main, strip, x, y, style):
     strip.errorbar(x[0], y[0] - x[0], yerr=np.hypot(x[1], y[1]), **style)
 
 
-def _finish(main, strip, label, names):
+def _finish(main, strip, label, names, headroom=0.2):
     """One-to-one and zero lines, equal ranges, names of the axes."""
     low = min(main.get_xlim()[0], main.get_ylim()[0])
     high = max(main.get_xlim()[1], main.get_ylim()[1])
     main.plot([low, high], [low, high], color=BLACK, linewidth=0.8, zorder=0)
-    main.set(xlim=(low, high), ylim=(low, high + 0.2 * (high - low)), ylabel=f"{names[1]} {label.axis}")
+    main.set(xlim=(low, high), ylim=(low, high + headroom * (high - low)), ylabel=f"{names[1]} {label.axis}")
     strip.axhline(0, color=BLACK, linewidth=0.8, zorder=0)
     reach = max(map(abs, strip.get_ylim()))
     strip.set(xlim=(low, high), ylim=(-reach, reach), xlabel=f"{names[0]} {label.axis}")

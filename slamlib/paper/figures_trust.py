@@ -109,6 +109,38 @@ def fig_ranks(ranks):
 
 
 @apj_style()
+def fig_mismatches(table):
+    """Draw how the errors of labels grow with every mismatch, and shrink again.
+
+    Parameters
+    ----------
+    table : Table
+        As `slamlib.paper.mismatch.ladder` gives it, of one or both instruments.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel for each label: scatter filled, size of the median error open, against the step.
+    """
+    require_columns(table, ("instrument", "step", "label", "scatter", "median"), "the ladder of mismatches")
+    figure = new_figure(PAGE, 4.6)
+    panels = figure.subplots(2, 2, sharex=True)
+    for panel, label in zip(panels.flat, LABELS, strict=True):
+        for name, look in INSTRUMENT_STYLE.items():
+            rows = table[(table["instrument"] == name) & (table["label"] == label.name)]
+            place = np.arange(len(rows))
+            panel.plot(place, rows["scatter"], **look, label=f"{name} scatter")
+            hollow = look | {"markerfacecolor": "none"}
+            panel.plot(place, np.abs(rows["median"]), **hollow, ls=":", label=f"{name} |median|")
+        panel.set(yscale="log", ylabel=label.axis)
+        panel.set_xticks(np.arange(len(rows)), labels=list(rows["step"]), rotation=35, ha="right")
+        panel.tick_params(axis="x", which="minor", bottom=False, top=False)
+    panels[1, 1].legend(fontsize=7, ncols=2, loc="lower right")
+    note_simulated(panels[0, 0])
+    return figure
+
+
+@apj_style()
 def fig_information(wave, derivative, labels, instrument):
     """Draw the Fisher information on each label against wavelength: which lines carry it.
 

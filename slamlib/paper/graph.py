@@ -115,6 +115,8 @@ GRAPH = (
     Notebook(
         "11_claims",
         (
+            "01_training_set",
+            "02_train_slam",
             "03_cross_validation",
             "04_sample_size",
             "06_lamost_labels",
@@ -123,7 +125,8 @@ GRAPH = (
             "09_lrs_vs_mrs",
             "10_mcmc_degeneracy",
         ),
-        tables=("claims",),
+        figures=("mismatches",),
+        tables=("claims", "mismatches.ecsv"),
     ),
     Notebook(
         "12_calibration",

@@ -61,7 +61,7 @@ def calibration(trained, instrument, samples):
     for snr, stars in samples.items():
         found = trained.infer(stars.flux, stars.ivar)
         bound = cramer_rao(trained.slam, stars.labels, stars.ivar)
-        pulls = pulls_of(found, stars, bound)
+        pulls = pulls_of(found, stars, bound, trained.systematics.blur)
         for i, label in enumerate(NAMES):
             kept = np.isfinite(pulls[:, i])
             pull, error = pulls[kept, i], (found.labels - stars.labels)[kept, i]
@@ -171,8 +171,9 @@ def ranks(trained, samples, rng, n_draws=2000):
         Standard deviation of the posterior over the error of the fit.
     """
     known = trained.systematics
-    raw = replace(known, inflation=np.ones_like(known.inflation), offset=np.zeros_like(known.offset))
-    found = infer(trained.slam, samples.flux, samples.ivar, raw)
+    blank = {name: np.zeros_like(getattr(known, name)) for name in ("offset", "blur")}
+    raw = replace(known, inflation=np.ones_like(known.inflation), **blank)
+    found, quoted = (infer(trained.slam, samples.flux, samples.ivar, part) for part in (raw, known))
     result = np.full((2, *samples.labels.shape), np.nan)
     for star in tqdm(range(len(samples.labels)), desc="posteriors", unit="star"):
         if found.status[star] not in ("ok", "multimodal"):
@@ -185,7 +186,8 @@ def ranks(trained, samples, rng, n_draws=2000):
         weight /= weight.sum()
         if 1 / (weight**2).sum() < _LEAST_DRAWS:
             continue
-        draws = known.widen(rng.choice(draws, n_draws, p=weight), posterior.node, posterior.bounds)
+        draws = rng.choice(draws, n_draws, p=weight)
+        draws = known.widen(draws, posterior.node, posterior.bounds, rng)
         result[0, star] = np.mean(draws < samples.labels[star], axis=0)
-        result[1, star] = draws.std(axis=0) / (found.errors[star] * known.inflation[posterior.node])
+        result[1, star] = draws.std(axis=0) / quoted.errors[star]
     return result

@@ -8,7 +8,8 @@ from slamlib.errors import InputError
 from slamlib.labels import NAMES
 from slamlib.slam.inference import Inference
 from slamlib.slam.likelihood import Joint, Likelihood
-from slamlib.slam.solve import at_edge, inverse, solve, status, vsini_limit
+from slamlib.slam.rotation import VSINI, freed_of_blur, vsini_limit
+from slamlib.slam.solve import at_edge, inverse, solve, status
 from slamlib.threads import blas_threads, n_cores
 
 # How far beyond the range of the training labels a solution may lie, as a fraction of that
@@ -134,15 +135,17 @@ def infer_joint(
         likelihood = parts[0] if len(parts) == 1 else Joint(parts)
         near = likelihood.nearest(templates[0] if len(parts) == 1 else templates)
         found = solve(likelihood, near, start_labels, z_bounds, max_steps, starts, reject)
-        inflation, offset = _pulls(systematics, node)
-        scale = slam.label_scale_ * inflation
-        covariance[stars] = inverse(found.hessian) * np.outer(scale, scale)
-        error = np.sqrt(np.diagonal(covariance[stars], axis1=1, axis2=2))
+        inflation, offset, blur = _corrections(systematics, node)
+        values = slam.label_mean_ + slam.label_scale_ * found.z
+        variance = inverse(found.hessian) * np.outer(slam.label_scale_, slam.label_scale_)
+        error = np.sqrt(np.diagonal(variance, axis1=1, axis2=2)).copy()
+        limit[stars] = vsini_limit(likelihood, found.z, error[:, VSINI], inflation[VSINI], blur)
+        values[:, VSINI], error[:, VSINI] = freed_of_blur(values[:, VSINI], error[:, VSINI], blur)
+        variance[:, VSINI, VSINI] = error[:, VSINI] ** 2
+        covariance[stars] = variance * np.outer(inflation, inflation)
         # A label at its bound is there, whatever others are freed of.
         edge = at_edge(found.z, z_bounds)
-        freed = np.where(edge, 0, offset / inflation * error)
-        labels[stars] = np.clip(slam.label_mean_ + slam.label_scale_ * found.z - freed, *bounds)
-        limit[stars] = vsini_limit(likelihood, found.z, error, inflation)
+        labels[stars] = np.clip(values - np.where(edge, 0, offset * error), *bounds)
         chi2[stars], outcome[stars] = found.chi2, status(found, edge)
 
     usable = np.flatnonzero(n_pix > len(NAMES))
@@ -159,10 +162,14 @@ def infer_joint(
     return Inference(labels, covariance, chi2, n_pix, outcome, inside, limit)
 
 
-def _pulls(systematics, node):
-    """Inflation and offset of the labels (4,): the mean of the instruments that have some."""
-    known = [(part.inflation[k], part.offset[k]) for part, k in zip(systematics, node, strict=True) if part]
-    return np.mean(known, axis=0) if known else (np.ones(len(NAMES)), np.zeros(len(NAMES)))
+def _corrections(systematics, node):
+    """Inflation and offset of the labels (4,), the mean of the instruments that have some, and the blur."""
+    known = [(part, k) for part, k in zip(systematics, node, strict=True) if part]
+    if not known:
+        return np.ones(len(NAMES)), np.zeros(len(NAMES)), np.zeros(2)
+    inflation, offset = np.mean([(part.inflation[k], part.offset[k]) for part, k in known], axis=0)
+    # The sharpest instrument tells most about rotation.
+    return inflation, offset, min((part.blur for part, _ in known), key=lambda blur: blur[1])
 
 
 def checked(slam, flux, ivar):

@@ -104,5 +104,5 @@ def sample_posterior(
     sampler.run_mcmc(state, n_steps, progress=progress)
     samples = sampler.get_chain(flat=True)
     if systematics is not None:
-        samples = systematics.widen(samples, posterior.node, posterior.bounds)
+        samples = systematics.widen(samples, posterior.node, posterior.bounds, rng)
     return samples, best, sampler.get_autocorr_time(quiet=True)

@@ -1,4 +1,4 @@
-"""The labels of a few stars: several starts, outlying pixels, limits of rotation."""
+"""The labels of a few stars: several starts, without outlying pixels."""
 
 import numpy as np
 
@@ -13,9 +13,6 @@ _APART = 1.2
 _RIVAL = 9.0
 # Times that pixels far from the fit are rejected and the fit taken up again.
 _REJECTIONS = 2
-# One-sided 95% of a normal distribution, and the least v sin i [km/s] at which its square,
-# which is what widens lines, has a derivative to speak of.
-_ONE_SIDED, _SLOW, _LIMIT_STEPS = 1.645, 20.0, 3
 _VSINI = NAMES.index("vsini")
 
 
@@ -76,35 +73,6 @@ def status(found, edge):
     """Say how a fit ended: str, (m,)."""
     reasons = [~found.converged, edge.any(axis=1), found.rival]
     return np.select(reasons, ["unconverged", "edge", "multimodal"], "ok")
-
-
-def vsini_limit(likelihood, z, error, inflation):
-    """Return the upper limit of v sin i [km/s] where it is not measured, NaN elsewhere.
-
-    Lines widen with the square of v sin i, so that square has a normal error, known from
-    its derivative at a speed that is not too small.
-    """
-    slam = likelihood.slam
-    limit = np.full(len(z), np.nan)
-    v = slam.label_mean_[_VSINI] + slam.label_scale_[_VSINI] * z[:, _VSINI]
-    slow = np.flatnonzero(v < np.maximum(2 * error[:, _VSINI], _SLOW))
-    if slow.size:
-        some, at, own = likelihood[slow], z[slow].copy(), v[slow]
-
-        def squared_error(speed):
-            at[:, _VSINI] = (speed - slam.label_mean_[_VSINI]) / slam.label_scale_[_VSINI]
-            spread = np.sqrt(inverse(some.evaluate(at)[2])[:, _VSINI, _VSINI])
-            return 2 * speed * spread * slam.label_scale_[_VSINI] * inflation[_VSINI]
-
-        found = squared_error(np.maximum(own, _SLOW))
-        unresolved = own**2 < 2 * found
-        # The error at the limit itself: where noise makes a star look slow, that at its own
-        # speed is too small.
-        for _ in range(_LIMIT_STEPS):
-            upper = np.sqrt(own**2 + _ONE_SIDED * found)
-            found = squared_error(np.maximum(upper, _SLOW))
-        limit[slow[unresolved]] = np.sqrt(own**2 + _ONE_SIDED * found)[unresolved]
-    return limit
 
 
 def inverse(fisher):

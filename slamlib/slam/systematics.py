@@ -11,6 +11,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from slamlib.errors import InputError
+from slamlib.slam.rotation import VSINI
 from slamlib.slam.store import reading_model, save_model
 
 
@@ -31,6 +32,9 @@ class Systematics:
         Width and mean of the pulls of calibration stars, (label - truth) / error: what is
         left when all of the above is in the likelihood. Errors are multiplied by the one,
         labels freed of the other.
+    blur : ndarray, (2,)
+        What else than rotation adds to the square of v sin i, and how much that scatters
+        [km^2 / s^2] (`slamlib.slam.rotation`).
     """
 
     snr: np.ndarray
@@ -39,6 +43,7 @@ class Systematics:
     variance: np.ndarray
     inflation: np.ndarray
     offset: np.ndarray
+    blur: np.ndarray
 
     @classmethod
     def measure(cls, snr, residuals, rank=20):
@@ -56,7 +61,7 @@ class Systematics:
         Returns
         -------
         Systematics
-            With an inflation of 1 and no offset.
+            With an inflation of 1, no offset and no blur.
         """
         mean, components, variance = [], [], []
         for residual in residuals:
@@ -69,7 +74,7 @@ class Systematics:
             variance.append(np.maximum((centred**2).mean(axis=0) - (kept**2).sum(axis=0), 0))
         arrays = (np.array(part, dtype=np.float32) for part in (mean, components, variance))
         k = len(mean)
-        return cls(np.asarray(snr, dtype=float), *arrays, np.ones((k, 4)), np.zeros((k, 4)))
+        return cls(np.asarray(snr, dtype=float), *arrays, np.ones((k, 4)), np.zeros((k, 4)), np.zeros(2))
 
     def nearest(self, ivar):
         """Index of the SNR node nearest in ratio to each spectrum's: (m,) for ivar (m, n_pix)."""
@@ -87,12 +92,17 @@ class Systematics:
         snr[usable] = np.sqrt(np.nanmedian(np.where(ivar > 0, ivar, np.nan)[usable], axis=1))
         return snr
 
-    def widen(self, draws, node, bounds):
-        """Apply inflation and offset to draws (n, 4) from a posterior, as fits apply them to errors.
+    def widen(self, draws, node, bounds, rng):
+        """Apply blur, inflation and offset to draws (n, 4) from a posterior, as to the labels of a fit.
 
         A label that reaches its lower bound (2, 4), such as slow rotation, is stretched away
         from it and not shifted: cut off there, draws would pile up.
         """
+        draws = draws.copy()
+        added, scatter = self.blur
+        square = draws[:, VSINI] ** 2 - added + scatter * rng.normal(size=len(draws))
+        # Folded at zero, which is as likely as any other speed.
+        draws[:, VSINI] = np.sqrt(np.abs(square))
         mean, error = draws.mean(axis=0), draws.std(axis=0)
         at_bound = mean - 2 * error < bounds[0]
         pivot, shift = np.where(at_bound, bounds[0], mean), np.where(at_bound, 0, self.offset[node] * error)

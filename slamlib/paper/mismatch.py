@@ -1,0 +1,90 @@
+"""Why labels of real stars scatter more than those of models: one mismatch after another.
+
+The same simulated stars are labelled again and again. At first they differ from the training
+spectra by noise alone; each step adds one thing that real observations have, up to all that
+the simulated survey has. The last two steps undo what can be undone.
+"""
+
+import numpy as np
+from astropy.stats import mad_std
+from astropy.table import Table
+
+from slamlib.instruments import get_instrument
+from slamlib.labels import NAMES
+from slamlib.paper.calibration import REJECT
+from slamlib.slam.infer import infer
+from slamlib.slam.validate import noisy, scatter_and_bias
+from slamlib.synth.training import observe
+
+STEPS = (
+    "noise alone",
+    "+ interpolation",
+    "+ profile",
+    "+ velocity",
+    "+ continuum",
+    "matched continuum",
+    "+ systematics",
+)
+
+
+def ladder(observatory, exact, trained, n, snr, seed):
+    """Label simulated stars with one mismatch more at each step.
+
+    Parameters
+    ----------
+    observatory : Observatory
+    exact : Slam
+        Trained on model spectra divided by their true continuum, as in the paper.
+    trained : Trained
+        Trained on spectra of matched continuum, with systematics.
+    n : int
+        Stars.
+    snr : float
+        Signal-to-noise ratio per pixel of the files.
+    seed : int
+
+    Returns
+    -------
+    Table
+        instrument, step (of `STEPS`), label, n, rms and bias (mean) of found minus true labels,
+        scatter (1.48 median absolute deviation) and median. "+ interpolation": between nodes
+        spectra are blended otherwise than for training. "+ profile": macroturbulence, and a
+        resolution that varies from star to star. "+ velocity": the measured one. "+ continuum":
+        dust, the slope of the instrument, cosmic rays and the pseudo-continuum, at last.
+    """
+    rows = observatory.draw(n, snr, seed)
+    stars = observatory.observe(rows, seed)
+    rows = rows[np.isin(rows["teff"], stars.labels[:, 0])]  # those with a velocity
+    spectra = _without_continuum(observatory, rows, stars, seed)
+    fits = [infer(exact, *spectrum, reject=REJECT) for spectrum in spectra]
+    fits.append(infer(exact, stars.flux, stars.ivar, reject=REJECT))
+    fits.append(infer(trained.slam, stars.flux, stars.ivar, reject=REJECT))
+    fits.append(trained.infer(stars.flux, stars.ivar))
+    parts = []
+    for step, fit in zip(STEPS, fits, strict=True):
+        found = np.isin(fit.status, ("ok", "multimodal"))
+        error = fit.labels[found] - stars.labels[found]
+        rms, bias = scatter_and_bias(fit.labels[found], stars.labels[found])
+        scatter, median = mad_std(error, axis=0), np.median(error, axis=0)
+        columns = (NAMES, rms, bias, scatter, median)
+        for label, *values in zip(*columns, strict=True):
+            parts.append((observatory.instrument, step, label, int(found.sum()), *values))
+    names = ("instrument", "step", "label", "n", "rms", "bias", "scatter", "median")
+    return Table(rows=parts, names=names, meta={"simulated": True})
+
+
+def _without_continuum(observatory, rows, stars, seed):
+    """Spectra of the first four steps and their ivar, all with the same noise."""
+    grid, instrument = observatory.grid, get_instrument(observatory.instrument)
+    snr, vsini = float(rows["snr"][0]), stars.labels[:, 3]
+    linear = grid.weights(stars.labels[:, :3]).astype(np.float32) @ grid.flux
+    smooth = observatory.library.spectra(stars.labels[:, :3])
+    sigma = np.asarray(rows["sigma"])
+    spectra = (
+        observe(linear, grid, instrument, vsini),
+        observe(smooth, grid, instrument, vsini),
+        observe(smooth, grid, instrument, vsini, sigma),
+        # Shifted to rest by a velocity too large, lines lie too far in the blue.
+        observe(smooth, grid, instrument, vsini, sigma, -stars.rv_error),
+    )
+    return [noisy(flux, snr, instrument.good, np.random.default_rng(seed)) for flux in spectra]

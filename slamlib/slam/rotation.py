@@ -1,0 +1,100 @@
+"""What v sin i means when lines are not only widened by rotation.
+
+Lines widen with the square of v sin i, and so they do with those of macroturbulence and of
+the instrument's profile, which differ from star to star and which no fit can tell from slow
+rotation. So all is done with the square: it is freed of what the others add on average, and
+their scatter is added to its error.
+"""
+
+import numpy as np
+
+from slamlib.labels import NAMES
+from slamlib.slam.solve import inverse
+
+VSINI = NAMES.index("vsini")
+# One-sided 95% of a normal distribution.
+_ONE_SIDED = 1.645
+# The least v sin i [km/s] at which the lines' width has a derivative to speak of.
+_SLOW = 20.0
+# The error of the square is that at the limit itself, which takes some steps to find.
+_LIMIT_STEPS = 3
+
+
+def measured_blur(found, error, true):
+    """Mean and scatter of what else than rotation adds to the square of v sin i.
+
+    Parameters
+    ----------
+    found, error, true : array_like, (m,)
+        v sin i of stars [km/s], as fitted, its standard error, and as it is.
+
+    Returns
+    -------
+    ndarray, (2,)
+        [km^2 / s^2]; the scatter is what the errors do not account for.
+    """
+    added = np.square(found) - np.square(true)
+    low, median, high = np.percentile(added, [15.87, 50, 84.13])
+    known = np.median(np.square(2 * np.asarray(found) * error))
+    return np.array([median, np.sqrt(max(((high - low) / 2) ** 2 - known, 0.0))])
+
+
+def freed_of_blur(speed, error, blur):
+    """Return v sin i and its error, freed of `blur` (2,), from those of the fit [km/s].
+
+    Examples
+    --------
+    >>> speed, error = freed_of_blur(np.array([13.0, 200.0]), np.array([1.0, 1.0]), (100.0, 100.0))
+    >>> speed.round(1), error.round(1)
+    (array([  8.3, 199.7]), array([6.2, 1. ]))
+    """
+    added, scatter = blur
+    square = np.maximum(np.square(speed) - added, 0)
+    width = np.hypot(2 * speed * error, scatter)
+    freed = np.sqrt(square)
+    # Near zero the square alone has a normal error.
+    widened = np.divide(
+        width, 2 * np.maximum(freed, np.sqrt(width) / 2), out=np.zeros_like(width), where=width > 0
+    )
+    return freed, np.maximum(error, widened)
+
+
+def vsini_limit(likelihood, z, error, inflation, blur):
+    """Return the upper limit of v sin i [km/s] where it is not measured, NaN elsewhere.
+
+    Parameters
+    ----------
+    likelihood : Likelihood or Joint
+    z : ndarray, (m, 4)
+        Standardised labels of the fit.
+    error : ndarray, (m,)
+        Standard error of v sin i [km/s], of the fit.
+    inflation : float
+        What errors are multiplied by.
+    blur : ndarray, (2,)
+        As `measured_blur` gives it.
+    """
+    slam = likelihood.slam
+    scale, mean = slam.label_scale_[VSINI], slam.label_mean_[VSINI]
+    added, scatter = blur
+    limit = np.full(len(z), np.nan)
+    v = mean + scale * z[:, VSINI]
+    square = np.maximum(np.square(v) - added, 0)
+    near = (v < np.maximum(2 * error, _SLOW)) | (square < 2 * np.hypot(2 * v * error, scatter))
+    slow = np.flatnonzero(near)
+    if slow.size:
+        some, at, square = likelihood[slow], z[slow].copy(), square[slow]
+
+        def width(speed):
+            speed = np.maximum(speed, _SLOW)
+            at[:, VSINI] = (speed - mean) / scale
+            spread = np.sqrt(inverse(some.evaluate(at)[2])[:, VSINI, VSINI])
+            return inflation * np.hypot(2 * speed * spread * scale, scatter)
+
+        found = width(v[slow])
+        unresolved = square < 2 * found
+        # Where noise makes a star look slow, the error at its own speed is too small.
+        for _ in range(_LIMIT_STEPS):
+            found = width(np.sqrt(np.maximum(square + _ONE_SIDED * found + added, 0)))
+        limit[slow[unresolved]] = np.sqrt(square + _ONE_SIDED * found)[unresolved]
+    return limit
