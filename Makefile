@@ -78,9 +78,10 @@ clean: ## delete everything computed; data/raw and .venv stay
 	rm -rf build tables data/products
 	find figures -type f ! -name README.md -delete
 
+# Extras stay in the names: pip, which checks hashes, refuses `coverage[toml]` if only `coverage` is pinned.
 lock: ## renew requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: $(PYTHON) -m pip install uv"; exit 1; }
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --fork-strategy fewest \
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	    --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
