@@ -80,7 +80,7 @@ def vsini_limit(likelihood, z, error, inflation, blur):
     limit = np.full(len(z), np.nan)
     v = mean + scale * z[:, VSINI]
     square = np.maximum(np.square(v) - added, 0)
-    near = (v < np.maximum(2 * error, _SLOW)) | (square < 2 * np.hypot(2 * v * error, scatter))
+    near = (v < np.maximum(2 * error, _SLOW)) | (square < 2 * scatter)
     slow = np.flatnonzero(near)
     if slow.size:
         some, at, square = likelihood[slow], z[slow].copy(), square[slow]
