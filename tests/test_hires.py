@@ -49,6 +49,36 @@ def test_units_of_length_become_angstrom(tmp_path, unit, value):
     assert wave[0] == pytest.approx(4000)
 
 
+def eso_table(path, ucd, wave, unit="angstrom", flux=None):
+    """A spectrum as ESO's archive lays it out: one row of vectors, no primary data."""
+    flux = np.arange(wave.size) + 1.0 if flux is None else flux
+    columns = [
+        fits.Column(name, f"{values.size}D", unit=of, array=values[None])
+        for name, values, of in (("WAVE", wave, unit), ("FLUX", flux, "adu"), ("ERR", 0.1 * flux, "adu"))
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name="SPECTRUM")
+    table.header["TUCD1"] = ucd
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize("unit", ["angstrom", "nm"])
+def test_eso_tables_are_read_in_air_or_vacuum_as_their_ucd_says(tmp_path, unit):
+    wave = 4000 + 0.5 * np.arange(50)
+    given = wave / {"angstrom": 1, "nm": 10}[unit]
+    air, flux = read_hires(eso_table(tmp_path / "air.fits", "em.wl;obs.atmos", given, unit))
+    vacuum, _ = read_hires(eso_table(tmp_path / "vacuum.fits", "em.wl", given, unit))
+    np.testing.assert_allclose(air, wave)
+    np.testing.assert_allclose(vacuum, air_from_vacuum(wave))
+    np.testing.assert_array_equal(flux, np.arange(50) + 1)
+
+
+def test_an_eso_table_of_unequal_vectors_is_refused(tmp_path):
+    path = eso_table(tmp_path / "a.fits", "em.wl", np.arange(4000.0, 4050.0), flux=np.ones(49))
+    with pytest.raises(FileError, match="50 pixels and FLUX 49"):
+        read_hires(path)
+
+
 def test_a_descending_axis_is_turned(tmp_path):
     wave, flux = read_hires(write(tmp_path / "a.fits", CRVAL1=4000.0, CDELT1=-0.5))
     assert (np.diff(wave) > 0).all()

@@ -197,7 +197,9 @@ def _draw_isochrones(axes, isochrones):
         for mh, (line, width) in _METALLICITIES.items():
             row = np.isclose(isochrones["log_age"], age) & np.isclose(isochrones["mh"], mh)
             if not row.any():
-                raise InputError(f"the isochrone table has no log_age = {age} with mh = {mh}")
+                raise InputError(
+                    f"the isochrone table has no log_age = {age} with mh = {mh}; export those too"
+                )
             track = isochrones[row]
             track = track[np.argsort(track["initial_mass"], kind="stable")]
             style = {"color": color, "linestyle": line, "linewidth": width}

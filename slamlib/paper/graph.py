@@ -96,7 +96,7 @@ GRAPH = (
         mock_tables=("recovery.ecsv",),
         lamost_reads=("raw/catalogues/guo2021", "embedded/vizier_columns.ecsv"),
     ),
-    Notebook("07_hr_diagram", ("06_lamost_labels",), figures=("fig07",)),
+    Notebook("07_hr_diagram", ("06_lamost_labels",), figures=("fig07",), reads=("raw/isochrones.ecsv",)),
     Notebook(
         "08_hrs_comparison",
         ("02_train_slam",),

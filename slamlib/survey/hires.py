@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from astropy import units as u
+from astropy.io import fits
 from scipy.ndimage import gaussian_filter1d
 
 from slamlib.errors import FileError, InputError
@@ -15,13 +16,15 @@ _FWHM = 2 * math.sqrt(2 * math.log(2))
 
 
 def read_hires(path):
-    """Read a one-dimensional spectrum: FITS with a wavelength axis, or two-column text.
+    """Read a one-dimensional spectrum: FITS with a wavelength axis or ESO's table, or text.
 
     FITS: the primary array with CRVAL1 and CDELT1 or CD1_1 (and CRPIX1, 1 by default),
     linear, or log10 when DC-FLAG = 1. CTYPE1 = WAVE means vacuum, AWAV or anything else
-    air. CUNIT1 may be any unit of length, '0.1 nm' too; Angstrom by default. Text: air
-    wavelength [A] and flux, separated by blanks or a comma, # before comments. Gzipped or
-    not.
+    air. CUNIT1 may be any unit of length, '0.1 nm' too; Angstrom by default. Or a binary
+    table of one row with vectors WAVE and FLUX, as ESO's archive gives spectra (Science Data
+    Products Standard, section SPECTRUM): in air where the UCD of WAVE has ``obs.atmos``,
+    otherwise in vacuum. Text: air wavelength [A] and flux, separated by blanks or a comma,
+    # before comments. Gzipped or not.
 
     Parameters
     ----------
@@ -42,7 +45,8 @@ def read_hires(path):
     content = read_bytes(path)
     if content[:9] == b"SIMPLE  =":
         with open_fits(path, content) as hdus:
-            wave, flux = _from_fits(hdus[0])
+            tables = [hdu for hdu in hdus[1:] if {"WAVE", "FLUX"} <= _columns(hdu)]
+            wave, flux = _from_eso(tables[0]) if tables else _from_image(hdus[0])
     else:
         wave, flux = _from_text(path, content)
     if wave[0] > wave[-1]:
@@ -125,11 +129,28 @@ def to_lamost(wave, flux, resolution, instrument, snr, header=None):
     return Spectrum(wide.wave, flux, ivar, missing, dict(header or {}))
 
 
-def _from_fits(hdu):
+def _columns(hdu):
+    return {name.upper() for name in getattr(hdu, "columns", fits.ColDefs([])).names}
+
+
+def _from_eso(hdu):
+    names = [name.upper() for name in hdu.columns.names]
+    # ESO marks the main of several fluxes by meta.main, but names it FLUX all the same.
+    wave, flux = (np.ravel(hdu.data.field(names.index(name))).astype(float) for name in ("WAVE", "FLUX"))
+    if wave.size != flux.size:
+        raise FileError(f"WAVE has {wave.size} pixels and FLUX {flux.size}; fetch it again")
+    number = names.index("WAVE") + 1
+    wave = wave * _to_angstrom(hdu.header.get(f"TUNIT{number}", ""))
+    # The UCD tells, not the name: em.wl is vacuum, em.wl;obs.atmos air.
+    return (wave if "obs.atmos" in hdu.header.get(f"TUCD{number}", "") else air_from_vacuum(wave)), flux
+
+
+def _from_image(hdu):
     header = hdu.header
     if header.get("NAXIS") != 1 or "CRVAL1" not in header or not {"CDELT1", "CD1_1"} & set(header):
         raise FileError(
-            "not a one-dimensional spectrum: the primary HDU needs one axis, CRVAL1 and CDELT1 (or CD1_1)"
+            "not a one-dimensional spectrum: the primary HDU needs one axis, CRVAL1 and CDELT1 (or CD1_1), "
+            "or a table columns WAVE and FLUX"
         )
     flux = np.asarray(hdu.data, dtype=float)
     increment = float(header["CD1_1"] if "CD1_1" in header else header["CDELT1"])
@@ -137,9 +158,13 @@ def _from_fits(hdu):
     wave = float(header["CRVAL1"]) + increment * pixel
     if header.get("DC-FLAG", 0) == 1:
         wave = 10.0**wave
-    wave = wave * u.Unit(header.get("CUNIT1", "").strip() or "Angstrom").to(u.AA)
+    wave = wave * _to_angstrom(header.get("CUNIT1", ""))
     # AWAV is air, WAVE vacuum (FITS paper III, Greisen et al. 2006).
     return (air_from_vacuum(wave) if header.get("CTYPE1", "").strip() == "WAVE" else wave), flux
+
+
+def _to_angstrom(unit):
+    return u.Unit(unit.strip() or "Angstrom").to(u.AA)
 
 
 def _from_text(path, content):
