@@ -9,7 +9,13 @@ from slamlib.paper.figures_compare import fig08_hrs, fig09_lrs_vs_mrs
 from slamlib.paper.figures_labels import fig07_hr_diagram, fig10_corner
 from slamlib.paper.figures_models import fig02_training_set, fig03_cross_validation, fig04_sample_size
 from slamlib.paper.figures_spectra import fig01_spectra, fig_fit
-from slamlib.paper.figures_trust import fig_calibration, fig_information, fig_mismatches, fig_ranks
+from slamlib.paper.figures_trust import (
+    fig_calibration,
+    fig_efficiency,
+    fig_information,
+    fig_mismatches,
+    fig_ranks,
+)
 from slamlib.paper.style import fig_no_data, save
 
 __all__ = [
@@ -22,6 +28,7 @@ __all__ = [
     "fig09_lrs_vs_mrs",
     "fig10_corner",
     "fig_calibration",
+    "fig_efficiency",
     "fig_fit",
     "fig_information",
     "fig_mismatches",

@@ -96,7 +96,7 @@ def fig08_hrs(table):
             "elinewidth": 0,
         }
         _draw(main, strip, hrs[:, outside], slam[:, outside], cross)
-        _finish(main, strip, label, ("HRS", "SLAM"), headroom=0.1 * len(scatters))
+        _finish(main, strip, label, ("HRS", "SLAM"), headroom=0.12 * len(scatters))
         main.text(0.04, 0.96, "\n".join(scatters), va="top", fontsize=SMALL, transform=main.transAxes)
     figure.align_ylabels(panels)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=3)

@@ -1,6 +1,8 @@
 """Figures of trust: calibration of errors, and where the information on each label lies."""
 
 import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from slamlib.instruments import get_instrument
 from slamlib.labels import LABELS
@@ -50,15 +52,12 @@ def fig_calibration(table):
         for name, look in INSTRUMENT_STYLE.items():
             rows = table[(table["instrument"] == name) & (table["label"] == label.name)]
             snr = np.asarray(rows["snr"], dtype=float)
-            column[0].plot(snr, rows["pull_width"], **look, label=f"{name} width")
-            column[0].plot(
-                snr, rows["pull_mean"], **look | {"markerfacecolor": "none"}, ls=":", label=f"{name} mean"
-            )
-            column[1].plot(
-                snr, rows["cover95"], **look | {"markerfacecolor": "none"}, ls=":", label=f"{name} 95%"
-            )
-            column[1].plot(snr, rows["cover68"], **look, label=f"{name} 68%")
-            column[2].plot(snr, rows["crb_ratio"], **look, label=name)
+            column[0].plot(snr, rows["pull_width"], **look)
+            hollow = look | {"markerfacecolor": "none", "ls": ":"}
+            column[0].plot(snr, rows["pull_mean"], **hollow)
+            column[1].plot(snr, rows["cover95"], **hollow)
+            column[1].plot(snr, rows["cover68"], **look)
+            column[2].plot(snr, rows["crb_ratio"], **look)
         for level, allowed in ((0, 0.1), (1, 0.1)):
             column[0].axhspan(level - allowed, level + allowed, color=GREY, alpha=0.35, linewidth=0)
         for level in (0.6827, 0.95):
@@ -74,8 +73,10 @@ def fig_calibration(table):
         panel.set_ylabel(title)
     panels[0, 0].set_ylim(-0.6, 1.6)
     panels[1, 0].set_ylim(0.2, 1.02)
-    for row in panels[:, -1]:
-        row.legend(fontsize=7, ncols=2, columnspacing=0.6, handlelength=1.0, loc="center")
+    both = [Line2D([], [], ls="-", **look, label=name) for name, look in INSTRUMENT_STYLE.items()]
+    both.append(Line2D([], [], ls="-", color=GREY, marker="o", label="width, 68%, ratio"))
+    both.append(Line2D([], [], ls=":", color=GREY, marker="o", markerfacecolor="none", label="mean, 95%"))
+    figure.legend(handles=both, loc="outside upper center", ncols=4)
     note_simulated(panels[0, 0])
     return figure
 
@@ -132,12 +133,54 @@ def fig_mismatches(table):
             panel.plot(place, rows["scatter"], **look, label=f"{name} scatter")
             hollow = look | {"markerfacecolor": "none"}
             panel.plot(place, np.abs(rows["median"]), **hollow, ls=":", label=f"{name} |median|")
-        panel.set(yscale="log", ylabel=label.axis)
+        _log_axis(panel, label.axis)
         panel.set_xticks(np.arange(len(rows)), labels=list(rows["step"]), rotation=35, ha="right")
         panel.tick_params(axis="x", which="minor", bottom=False, top=False)
     panels[1, 1].legend(fontsize=7, ncols=2, loc="lower right")
     note_simulated(panels[0, 0])
     return figure
+
+
+@apj_style()
+def fig_efficiency(table):
+    """Draw the errors of labels and the least that noise allows, on the axes of Fig. 3.
+
+    Parameters
+    ----------
+    table : Table
+        As `slamlib.slam.validate.cross_validate` gives it, of "krr" and "svr", of one or both
+        instruments.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel for each label: typical error against SNR, filled for kernel ridge, open for
+        support vectors, and the median Cramer-Rao bound as a thin line.
+    """
+    require_columns(table, ("instrument", "regressor", "snr", "label", "mad", "bound"), "the efficiency")
+    figure = new_figure(PAGE, 4.6)
+    panels = figure.subplots(2, 2, sharex=True)
+    for panel, label in zip(panels.flat, LABELS, strict=True):
+        for name, look in INSTRUMENT_STYLE.items():
+            rows = table[(table["instrument"] == name) & (table["label"] == label.name)]
+            ours, theirs = (rows[rows["regressor"] == regressor] for regressor in ("krr", "svr"))
+            panel.plot(ours["snr"], ours["mad"], **look, ls="", label=f"{name}, kernel ridge")
+            hollow = look | {"markerfacecolor": "none"}
+            panel.plot(theirs["snr"], theirs["mad"], **hollow, ls=":", label=f"{name}, support vectors")
+            panel.plot(ours["snr"], ours["bound"], color=look["color"], label=f"{name}, Cramer-Rao bound")
+        _log_axis(panel, f"Error of {label.axis}")
+    for panel in panels[1]:
+        panel.set_xlabel("SNR")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def _log_axis(panel, name):
+    """Make the ordinate logarithmic, with ticks of plain numbers also within one decade."""
+    panel.set(yscale="log", ylabel=name)
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 @apj_style()

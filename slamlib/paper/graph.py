@@ -130,8 +130,8 @@ GRAPH = (
     ),
     Notebook(
         "12_calibration",
-        ("01_training_set", "02_train_slam"),
-        figures=("calibration", "ranks", "information_LRS", "information_MRS"),
+        ("01_training_set", "02_train_slam", "03_cross_validation"),
+        figures=("calibration", "ranks", "efficiency", "information_LRS", "information_MRS"),
         tables=("calibration.ecsv", "failures.ecsv", "efficiency.ecsv"),
         extra=True,
     ),
