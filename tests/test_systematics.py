@@ -255,3 +255,13 @@ def test_the_mean_follows_the_noise_between_nodes():
     snr = np.array([10, 20, 40, 1 / (0.5 / 10 + 0.5 / 20), 5, 100])
     ivar = np.repeat(snr[:, None] ** 2, 3, axis=1)
     np.testing.assert_allclose(known.mean_at(ivar)[:, 0], [4, 2, 1, 3, 4, 1], rtol=1e-5)
+
+
+def test_corrections_follow_the_logarithm_of_the_noise_between_nodes(three_nodes):
+    width = np.array([1.0, 2.0, 4.0])[:, None] * np.ones(4)
+    known = replace(three_nodes, inflation=width, offset=width - 1)
+    low, high = known.snr[:2]
+    ivar = np.repeat(np.array([low, np.sqrt(low * high), high, low / 9])[:, None] ** 2, 5, axis=1)
+    inflation, offset = known.corrections(ivar)
+    np.testing.assert_allclose(inflation[:, 0], [1, 1.5, 2, 1])
+    np.testing.assert_allclose(offset, inflation - 1)

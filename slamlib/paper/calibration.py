@@ -32,6 +32,8 @@ _MEASURABLE, _CLEAR = 4.0, 2.0
 # and the part of the SNR nodes whose noise is small enough.
 _BLURRED, _QUIET = (0.3, 1.0), 0.5
 _CHUNK = 64
+# A pull beyond this is of another kind than noise.
+_OUTLYING = 5.0
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,7 @@ def _prepare(spectrum, twin, instrument, templates):
 def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=True):
     """Systematics of a model against simulated stars, and what its pulls still need.
 
-    The pulls of each half of the stars are measured with the systematics of the other half;
-    their mean and width are smoothed by a parabola in log SNR.
+    The pulls of each half of the stars are measured with the systematics of the other half.
 
     Parameters
     ----------
@@ -161,10 +162,13 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
             fit.append((infer(slam, others.flux, others.ivar, known, reject=REJECT), others))
     blur = _blur(observatory.instrument, fits[int(_QUIET * len(fits)) :])
     pulls = [np.concatenate([_pulls(slam, *part, blur) for part in fit]) for fit in fits]
-    width = _smooth(snr, np.log([[spread(column) for column in pull.T] for pull in pulls]))
-    offset = _smooth(snr, [np.nanmedian(pull, axis=0) for pull in pulls])
+    inflation = np.array([[spread(column) for column in pull.T] for pull in pulls])
+    offset = [
+        [width * mean_of_most(column / width) for column, width in zip(pull.T, widths, strict=True)]
+        for pull, widths in zip(pulls, inflation, strict=True)
+    ]
     known = Systematics.measure(snr, residuals, rank)
-    return replace(known, inflation=np.exp(width), offset=offset, blur=blur)
+    return replace(known, inflation=inflation, offset=np.array(offset), blur=blur)
 
 
 def _blur(instrument, fits):
@@ -182,12 +186,6 @@ def _pulls(slam, found, stars, blur):
     speed, error = freed_of_blur(found.labels[:, VSINI], found.errors[:, VSINI], blur)
     found.labels[:, VSINI], found.covariance[:, VSINI, VSINI] = speed, error**2
     return pulls_of(found, stars, cramer_rao(slam, stars.labels, stars.ivar), blur)
-
-
-def _smooth(snr, values):
-    degree = min(2, len(snr) - 1)
-    parabola = np.polynomial.polynomial.polyfit(np.log(snr), values, degree)
-    return np.polynomial.polynomial.polyval(np.log(snr), parabola).T
 
 
 def _residuals(slam, stars):
@@ -222,3 +220,15 @@ def spread(values):
     """
     low, high = np.nanpercentile(values, [15.87, 84.13])
     return (high - low) / 2
+
+
+def mean_of_most(pulls):
+    """Mean of the pulls within 5, outliers apart, or 0 if there are none.
+
+    Examples
+    --------
+    >>> float(mean_of_most(np.array([1.0, 2.0, 3.0, 700.0, np.nan])))
+    2.0
+    """
+    most = pulls[np.abs(pulls) < _OUTLYING]
+    return np.mean(most) if most.size else 0.0

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from slamlib.instruments import get_instrument
 from slamlib.labels import NAMES
-from slamlib.paper.calibration import VSINI, pulls_of, spread
+from slamlib.paper.calibration import VSINI, mean_of_most, pulls_of, spread
 from slamlib.slam.infer import infer
 from slamlib.slam.posterior import LogPosterior
 from slamlib.slam.validate import cramer_rao
@@ -74,7 +74,7 @@ def calibration(trained, instrument, samples):
                     "n": int(kept.sum()),
                     "scatter": scatter,
                     "bias": np.median(error),
-                    "pull_mean": np.mean(pull[np.abs(pull) < 5]),
+                    "pull_mean": mean_of_most(pull),
                     "pull_width": spread(pull),
                     "cover68": np.mean(np.abs(pull) < 1),
                     "cover95": np.mean(np.abs(pull) < 1.96),
@@ -187,7 +187,7 @@ def ranks(trained, samples, rng, n_draws=2000):
         if 1 / (weight**2).sum() < _LEAST_DRAWS:
             continue
         draws = rng.choice(draws, n_draws, p=weight)
-        draws = known.widen(draws, posterior.node, posterior.bounds, rng)
+        draws = known.widen(draws, samples.ivar[[star]], posterior.bounds, rng)
         result[0, star] = np.mean(draws < samples.labels[star], axis=0)
         result[1, star] = draws.std(axis=0) / quoted.errors[star]
     return result

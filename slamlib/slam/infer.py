@@ -135,14 +135,14 @@ def infer_joint(
         likelihood = parts[0] if len(parts) == 1 else Joint(parts)
         near = likelihood.nearest(templates[0] if len(parts) == 1 else templates)
         found = solve(likelihood, near, start_labels, z_bounds, max_steps, starts, reject)
-        inflation, offset, blur = _corrections(systematics, node)
+        inflation, offset, blur = _corrections(systematics, [ivar[stars] for _, ivar in spectra])
         values = slam.label_mean_ + slam.label_scale_ * found.z
         variance = inverse(found.hessian) * np.outer(slam.label_scale_, slam.label_scale_)
         error = np.sqrt(np.diagonal(variance, axis1=1, axis2=2)).copy()
-        limit[stars] = vsini_limit(likelihood, found.z, error[:, VSINI], inflation[VSINI], blur)
+        limit[stars] = vsini_limit(likelihood, found.z, error[:, VSINI], inflation[:, VSINI], blur)
         values[:, VSINI], error[:, VSINI] = freed_of_blur(values[:, VSINI], error[:, VSINI], blur)
         variance[:, VSINI, VSINI] = error[:, VSINI] ** 2
-        covariance[stars] = variance * np.outer(inflation, inflation)
+        covariance[stars] = variance * inflation[:, :, None] * inflation[:, None, :]
         # A label at its bound is there, whatever others are freed of.
         edge = at_edge(found.z, z_bounds)
         labels[stars] = np.clip(values - np.where(edge, 0, offset * error), *bounds)
@@ -162,12 +162,12 @@ def infer_joint(
     return Inference(labels, covariance, chi2, n_pix, outcome, inside, limit)
 
 
-def _corrections(systematics, node):
-    """Inflation and offset of the labels (4,), the mean of the instruments that have some, and the blur."""
-    known = [(part, k) for part, k in zip(systematics, node, strict=True) if part]
+def _corrections(systematics, ivars):
+    """Inflation and offset (m, 4), the mean over the instruments that have some, and the blur (2,)."""
+    known = [(part, ivar) for part, ivar in zip(systematics, ivars, strict=True) if part]
     if not known:
-        return np.ones(len(NAMES)), np.zeros(len(NAMES)), np.zeros(2)
-    inflation, offset = np.mean([(part.inflation[k], part.offset[k]) for part, k in known], axis=0)
+        return np.ones((len(ivars[0]), len(NAMES))), np.zeros((len(ivars[0]), len(NAMES))), np.zeros(2)
+    inflation, offset = np.mean([part.corrections(ivar) for part, ivar in known], axis=0)
     # The sharpest instrument tells most about rotation.
     return inflation, offset, min((part.blur for part, _ in known), key=lambda blur: blur[1])
 

@@ -31,8 +31,8 @@ class LogPosterior:
             raise InputError("all pixels are masked (ivar = 0): there is nothing to sample")
         self.slam = slam
         self.bounds = default_bounds(slam) if bounds is None else np.asarray(bounds, dtype=float)
-        self.node = systematics.nearest(ivar)[0] if systematics is not None else 0
-        self._likelihood = Likelihood(slam, flux, ivar, systematics, self.node)
+        node = systematics.nearest(ivar)[0] if systematics is not None else 0
+        self._likelihood = Likelihood(slam, flux, ivar, systematics, node)
 
     def __call__(self, labels):
         """Log-posterior (m,) up to a constant at labels (m, 4); -inf outside the box."""
@@ -104,5 +104,5 @@ def sample_posterior(
     sampler.run_mcmc(state, n_steps, progress=progress)
     samples = sampler.get_chain(flat=True)
     if systematics is not None:
-        samples = systematics.widen(samples, posterior.node, posterior.bounds, rng)
+        samples = systematics.widen(samples, np.atleast_2d(ivar), posterior.bounds, rng)
     return samples, best, sampler.get_autocorr_time(quiet=True)

@@ -69,7 +69,7 @@ def vsini_limit(likelihood, z, error, inflation, blur):
         Standardised labels of the fit.
     error : ndarray, (m,)
         Standard error of v sin i [km/s], of the fit.
-    inflation : float
+    inflation : ndarray, (m,)
         What errors are multiplied by.
     blur : ndarray, (2,)
         As `measured_blur` gives it.
@@ -83,7 +83,7 @@ def vsini_limit(likelihood, z, error, inflation, blur):
     near = (v < np.maximum(2 * error, _SLOW)) | (square < 2 * scatter)
     slow = np.flatnonzero(near)
     if slow.size:
-        some, at, square = likelihood[slow], z[slow].copy(), square[slow]
+        some, at, square, inflation = likelihood[slow], z[slow].copy(), square[slow], inflation[slow]
 
         def width(speed):
             speed = np.maximum(speed, _SLOW)

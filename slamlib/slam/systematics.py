@@ -30,8 +30,7 @@ class Systematics:
     variance : ndarray of float32, (k, n_pix)
     inflation, offset : ndarray, (k, 4)
         Width and mean of the pulls of calibration stars, (label - truth) / error: what is
-        left when all of the above is in the likelihood. Errors are multiplied by the one,
-        labels freed of the other.
+        left when all of the above is in the likelihood (`corrections`).
     blur : ndarray, (2,)
         What else than rotation adds to the square of v sin i, and how much that scatters
         [km^2 / s^2] (`slamlib.slam.rotation`).
@@ -82,9 +81,17 @@ class Systematics:
 
     def mean_at(self, ivar):
         """Mean at each spectrum's own SNR (m, n_pix): linear in 1 / SNR, as noise is, between nodes."""
-        noise, nodes = 1 / self._snr_of(ivar), 1 / self.snr[::-1]
-        weights = np.stack([np.interp(noise, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
-        return weights[:, ::-1].astype(np.float32) @ self.mean
+        weights = _between(1 / self._snr_of(ivar), 1 / self.snr[::-1])[:, ::-1]
+        return weights.astype(np.float32) @ self.mean
+
+    def corrections(self, ivar):
+        """Return inflation and offset at each spectrum's own SNR, linear in its logarithm: both (m, 4).
+
+        Errors are multiplied by the one; labels are freed of the other, in units of the error
+        before that.
+        """
+        weights = _between(np.log(self._snr_of(ivar)), np.log(self.snr))
+        return weights @ self.inflation, weights @ self.offset
 
     def _snr_of(self, ivar):
         usable = (ivar > 0).any(axis=1)
@@ -92,21 +99,22 @@ class Systematics:
         snr[usable] = np.sqrt(np.nanmedian(np.where(ivar > 0, ivar, np.nan)[usable], axis=1))
         return snr
 
-    def widen(self, draws, node, bounds, rng):
-        """Apply blur, inflation and offset to draws (n, 4) from a posterior, as to the labels of a fit.
+    def widen(self, draws, ivar, bounds, rng):
+        """Correct draws (n, 4) from the posterior of a spectrum as `infer` corrects the labels of its fit.
 
         A label that reaches its lower bound (2, 4), such as slow rotation, is stretched away
         from it and not shifted: cut off there, draws would pile up.
         """
         draws = draws.copy()
+        inflation, offset = (each[0] for each in self.corrections(ivar))
         added, scatter = self.blur
         square = draws[:, VSINI] ** 2 - added + scatter * rng.normal(size=len(draws))
         # Folded at zero, which is as likely as any other speed.
         draws[:, VSINI] = np.sqrt(np.abs(square))
         mean, error = draws.mean(axis=0), draws.std(axis=0)
         at_bound = mean - 2 * error < bounds[0]
-        pivot, shift = np.where(at_bound, bounds[0], mean), np.where(at_bound, 0, self.offset[node] * error)
-        return np.clip(pivot + (draws - pivot) * self.inflation[node] - shift, *bounds)
+        pivot, shift = np.where(at_bound, bounds[0], mean), np.where(at_bound, 0, offset * error)
+        return np.clip(pivot + (draws - pivot) * inflation - shift, *bounds)
 
     def save(self, path):
         """Write to a versioned npz file, whole or not at all."""
@@ -125,3 +133,8 @@ class Systematics:
                 f"systematics of {self.mean.shape[1]} pixels cannot serve a model of {n_pix}; "
                 "measure them with that model"
             )
+
+
+def _between(values, nodes):
+    """Weights (m, k) of ascending nodes that interpolate linearly; beyond them the last one counts alone."""
+    return np.stack([np.interp(values, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
