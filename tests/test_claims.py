@@ -7,7 +7,7 @@ import pytest
 from astropy.table import Table
 
 from slamlib.files import read_ecsv
-from slamlib.paper.claims import compare, our_numbers
+from slamlib.paper.claims import compare, conclusions, our_numbers
 
 CLAIMS = Path(__file__).parents[1] / "data" / "embedded" / "paper_claims.ecsv"
 NAMES = ("teff", "logg", "mh", "vsini")
@@ -140,3 +140,50 @@ def test_real_stars_that_differ_are_not_excused_as_simulated(claims):
     for key in claims["key"][claims["data"] == "lamost"]:
         paper = claims["value"][claims["key"] == key][0]
         assert "simulated" not in verdict(claims, key, 3 * paper, simulated=False)[1]
+
+
+def cross_validation(better):
+    """Errors of both regressions at SNR 100: 1 for the `better` instrument of a label, 2 for the other."""
+    rows = [
+        (instrument, regressor, 100.0, label, n, size, size)
+        for n, instrument in ((1000, "LRS"), (5000, "MRS"))
+        for regressor in ("svr", "krr")
+        for label, best in zip(NAMES, better, strict=True)
+        for size in [1.0 if instrument == best else 2.0]
+    ]
+    return Table(rows=rows, names=("instrument", "regressor", "snr", "label", "n_train", "scatter", "mad"))
+
+
+def sizes(gain):
+    rows = [
+        (instrument, 100.0, label, n, 1.0 if n < 9000 else 1 - gain)
+        for instrument in ("LRS", "MRS")
+        for label in NAMES
+        for n in (1000, 9000)
+    ]
+    return Table(rows=rows, names=("instrument", "snr", "label", "n_train", "scatter"))
+
+
+def ladder(real):
+    rms = {"noise alone": 300.0, "+ continuum": real, "+ systematics": 310.0}
+    rows = [(name, step, "teff", value) for name in ("LRS", "MRS") for step, value in rms.items()]
+    return Table(rows=rows, names=("instrument", "step", "label", "rms"))
+
+
+PAPER = ("LRS", "LRS", "LRS", "MRS")
+
+
+def test_the_papers_conclusions_hold_where_the_numbers_say_so():
+    table = conclusions(cross_validation(PAPER), sizes(0.1), {"LRS": 1000, "MRS": 9000}, ladder(800.0))
+    holds = dict(zip(table["conclusion"], table["holds"], strict=True))
+    assert holds.pop("9000 spectra suffice for MRS") == "not shown"
+    assert set(holds.values()) == {"yes"}
+    assert len(holds) == 11
+
+
+def test_the_papers_conclusions_fail_where_the_numbers_say_so():
+    other = ("MRS", "MRS", "MRS", "LRS")
+    table = conclusions(cross_validation(other), sizes(0.3), {"LRS": 1000, "MRS": 1000}, ladder(301.0))
+    assert set(table["holds"]) == {"no"}
+    evidence = dict(zip(table["conclusion"], table["evidence"], strict=True))
+    assert "9000 over that with 1000: teff 0.70, logg 0.70" in evidence["1000 spectra suffice for LRS"]

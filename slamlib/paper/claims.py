@@ -8,6 +8,8 @@ from slamlib.slam.validate import scatter_and_bias
 
 # Ours may differ from the paper's by this factor and still count as the same finding.
 _FACTOR = 1.5
+# A sample suffices if the next larger one lowers no scatter by more than this part.
+_GAIN = 0.2
 _WHY_MODELS = (
     "another grid (embedded, no iron blanketing above 30,000 K), labels over the whole grid, and "
     "a training set of the size of the profile; see Fig. 4 for what the size does"
@@ -104,6 +106,69 @@ def compare(claims, ours, simulated):
     table["verdict"], table["why"] = zip(*judged, strict=True)
     table.meta["simulated"] = simulated
     return table
+
+
+def conclusions(cv, sample_size, n_train, steps):
+    """Which of the paper's conclusions hold for the models of this run, and by which numbers.
+
+    Parameters
+    ----------
+    cv, sample_size : Table
+        As `slamlib.slam.validate.cross_validate` gives them: of "svr" and "krr", and of "svr"
+        for several training sizes.
+    n_train : dict of int
+        The training size of each instrument that the paper calls sufficient.
+    steps : Table
+        As `slamlib.paper.mismatch.ladder` gives it, of both instruments.
+
+    Returns
+    -------
+    Table
+        conclusion, holds ("yes", "no" or "not shown") and evidence. All at SNR = 100; errors
+        are rms for the paper's regression and typical ones (mad) for kernel ridge.
+    """
+    rows = []
+    for regressor, column in (("svr", "scatter"), ("krr", "mad")):
+        for label, better in zip(NAMES, ("LRS", "LRS", "LRS", "MRS"), strict=True):
+            lrs, mrs = (
+                _at_100(cv[cv["regressor"] == regressor], name, label)[column][0] for name in ("LRS", "MRS")
+            )
+            holds = (lrs < mrs) == (better == "LRS")
+            evidence = f"{column} LRS {lrs:.3g}, MRS {mrs:.3g}"
+            rows.append((f"{better} is better in {label} ({regressor})", _yes(holds), evidence))
+    for name, own in n_train.items():
+        rows.append((f"{own} spectra suffice for {name}", *_sufficient(sample_size, name, own)))
+    for name in ("LRS", "MRS"):
+        of = steps[(steps["instrument"] == name) & (steps["label"] == "teff")]
+        rms = dict(zip(of["step"], of["rms"], strict=True))
+        alone, real, mended = (rms[step] for step in ("noise alone", "+ continuum", "+ systematics"))
+        evidence = f"rms of Teff: {alone:.0f} K by noise alone, {real:.0f} K with all mismatches, "
+        evidence += f"{mended:.0f} K where they are in the model"
+        rows.append((f"real stars scatter more than models ({name})", _yes(real > _FACTOR * alone), evidence))
+    return Table(rows=rows, names=("conclusion", "holds", "evidence"))
+
+
+def _sufficient(sample_size, name, own):
+    """Whether the next larger sample gains less than `_GAIN` in every label, and what it gains."""
+    larger = sample_size["n_train"][(sample_size["instrument"] == name) & (sample_size["n_train"] > own)]
+    if not len(larger):
+        return "not shown", "no larger sample at this profile"
+    more = int(min(larger))
+    ratios = []
+    for label in NAMES:
+        rows = _at_100(sample_size, name, label)
+        scatter = dict(zip(rows["n_train"], rows["scatter"], strict=True))
+        ratios.append(scatter[more] / scatter[own])
+    listed = ", ".join(f"{label} {ratio:.2f}" for label, ratio in zip(NAMES, ratios, strict=True))
+    return _yes(min(ratios) > 1 - _GAIN), f"scatter with {more} over that with {own}: {listed}"
+
+
+def _at_100(table, instrument, label):
+    return table[(table["instrument"] == instrument) & (table["label"] == label) & (table["snr"] == 100)]
+
+
+def _yes(holds):
+    return "yes" if holds else "no"
 
 
 def _judge(key, data, paper, value, simulated):

@@ -126,7 +126,7 @@ GRAPH = (
             "10_mcmc_degeneracy",
         ),
         figures=("mismatches",),
-        tables=("claims", "mismatches.ecsv"),
+        tables=("claims", "mismatches.ecsv", "conclusions.ecsv"),
     ),
     Notebook(
         "12_calibration",
