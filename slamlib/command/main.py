@@ -3,7 +3,7 @@
 import os
 import sys
 
-from slamlib.command.options import FORMATS, parser
+from slamlib.command.options import parser
 from slamlib.errors import SlamlibError
 
 USED_ALL, USED_NONE, USAGE, USED_SOME, INTERRUPTED = 0, 1, 2, 3, 130
@@ -41,9 +41,9 @@ def _label(options):
     # Imported here, since help and wrong usage shall be told at once.
     from slamlib.command.labelling import label_files, list_files, reasons
     from slamlib.command.models import Models
+    from slamlib.command.output import write
     from slamlib.command.pages import write_pages
     from slamlib.command.summary import summary
-    from slamlib.files import atomic
 
     paths = list_files(options.files)
     for target in (options.output, options.plot):
@@ -56,8 +56,7 @@ def _label(options):
     unusable = reasons(table)
     _tell(*unusable)
     if options.output:
-        with atomic(options.output) as temporary:
-            table.write(temporary, format=FORMATS[options.output.suffix.lower()])
+        write(table, options.output)
     if options.plot:
         write_pages(table, paths, models, options.plot, progress)
     if not options.quiet:
