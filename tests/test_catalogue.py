@@ -1,5 +1,6 @@
 """From files to a catalogue: bad files cost a row, finished parts are kept, recovery is counted right."""
 
+import pickle
 import shutil
 
 import numpy as np
@@ -45,9 +46,9 @@ def saved(matched_slam, tmp_path_factory):
 def label(saved, matched_slam, lrs_templates, grid):
     """Give `label_survey` with everything but the files and the folder filled in."""
 
-    def run(paths, folder, path=saved, rv=lrs_templates, slams=None, instrument="LRS"):
+    def run(paths, folder, path=saved, rv=lrs_templates, slams=None, instrument="LRS", **options):
         slams = slams or {"slam": Trained(matched_slam, None, (path,))}
-        return label_survey(paths, instrument, slams, rv, grid.contains, folder, progress=False)
+        return label_survey(paths, instrument, slams, rv, grid.contains, folder, progress=False, **options)
 
     return run
 
@@ -182,6 +183,20 @@ def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch,
     label(few[:2], tmp_path / "parts")
     with pytest.raises(WorkedError):
         label(few, tmp_path / "parts")
+
+
+def test_parts_may_be_finished_elsewhere_and_in_any_order(few, label, tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "_PART", 1)
+    one_by_one = label(few, tmp_path / "parts")
+
+    def backwards(finish, parts):
+        # What travels to another machine is pickled.
+        finish = pickle.loads(pickle.dumps(finish))
+        return [finish(part) for part in parts[::-1]]
+
+    again = label(few, tmp_path / "others", each=backwards)
+    assert again.pformat(max_lines=-1, max_width=-1) == one_by_one.pformat(max_lines=-1, max_width=-1)
+    assert len(list((tmp_path / "others").iterdir())) == 3
 
 
 @pytest.mark.parametrize("changed", ["model", "rv", "file"])

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "slamlib"
-ROOMS = ("synth", "slam", "survey", "fetch", "paper")
+ROOMS = ("synth", "slam", "survey", "fetch", "paper", "command")
 # The bridges between rooms: the simulated survey draws its stars from synth, and what is
 # fetched is tried with the readers of synth and survey.
 BRIDGES = {("survey/mock.py", "synth"), ("fetch/lamost.py", "survey"), ("fetch/__main__.py", "synth")}
+# The door: `python -m slamlib`.
+DOOR = "__main__.py"
 
 
 def rooms_imported(path, root=PACKAGE):
@@ -36,7 +38,10 @@ def test_the_check_sees_every_kind_of_import(tmp_path):
     assert rooms_imported(module, tmp_path) == {"synth", "slam", "paper"}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
+GROUND = sorted(path for path in PACKAGE.glob("*.py") if path.name != DOOR)
+
+
+@pytest.mark.parametrize("path", GROUND, ids=lambda path: path.name)
 def test_the_ground_floor_knows_no_room(path):
     assert rooms_imported(path) == set()
 
@@ -47,3 +52,9 @@ def test_rooms_do_not_know_each_other(room):
         name = path.relative_to(PACKAGE).as_posix()
         others = {(name, other) for other in rooms_imported(path) - {room}}
         assert others <= BRIDGES, f"{name} imports {sorted(other for _, other in others - BRIDGES)}"
+
+
+def test_nothing_but_the_door_imports_the_command():
+    users = [path for path in PACKAGE.rglob("*.py") if "command" in rooms_imported(path)]
+    outside = {path.relative_to(PACKAGE).as_posix() for path in users if path.parent.name != "command"}
+    assert outside == {DOOR}

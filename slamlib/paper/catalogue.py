@@ -1,6 +1,7 @@
 """From a list of LAMOST files to a catalogue of labels, in parts that survive an interruption."""
 
 import hashlib
+from functools import partial
 
 import joblib
 import numpy as np
@@ -20,7 +21,7 @@ from slamlib.threads import blas_threads, n_cores
 _PART = 500
 
 
-def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
+def label_survey(paths, instrument, slams, rv, inside, folder, progress=True, each=map):
     """Label every spectrum; a file that cannot be used keeps its row, with the reason.
 
     Parameters
@@ -38,6 +39,9 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
         Where finished parts are kept; a second call takes up what the first has done,
         unless the files (by name, size and date), the models, `rv` or slamlib changed.
     progress : bool
+    each : callable
+        ``each(finish, parts)`` calls `finish` with every part and gives what it returns, in
+        any order: `map`, or something like it that spreads the parts over machines.
 
     Returns
     -------
@@ -46,23 +50,33 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
         errors, flag, status and reason; rows in the order of `paths`.
     """
     instrument = get_instrument(instrument).name
+    if not paths:
+        raise InputError(f"no {instrument} spectrum to label; put files into data/raw/ or use source='mock'")
     recipe = (code_digest() + joblib.hash((rv, list(slams)))).encode()
     recipe += b"".join(path.read_bytes() for trained in slams.values() for path in trained.files)
     parts = []
-    starts = range(0, len(paths), _PART)
-    for start in tqdm(starts, desc=f"{instrument} labels", unit="part", disable=not progress):
+    for start in range(0, len(paths), _PART):
         some = paths[start : start + _PART]
         stats = [(path.name, *_size_and_date(path)) for path in some]
         digest = hashlib.sha256(recipe + repr(stats).encode()).hexdigest()[:16]
-        kept = folder / f"{instrument}-{digest}.ecsv"
-        if not kept.exists():
-            table = _label_part(some, instrument, slams, rv, inside)
-            write_ecsv(table, kept)
-        # Read back even when just made, so that a resumed run gives the same bytes.
-        parts.append(read_ecsv(kept))
-    if not parts:
-        raise InputError(f"no {instrument} spectrum to label; put files into data/raw/ or use source='mock'")
-    return vstack(parts, metadata_conflicts="silent")
+        parts.append((some, folder / f"{instrument}-{digest}.ecsv"))
+    missing = [part for part in parts if not part[1].exists()]
+    done = len(paths) - sum(len(some) for some, _ in missing)
+    finish = partial(_finish_part, instrument=instrument, slams=slams, rv=rv, inside=inside)
+    with tqdm(
+        total=len(paths), initial=done, desc=f"{instrument} labels", unit="spectrum", disable=not progress
+    ) as bar:
+        for n in each(finish, missing):
+            bar.update(n)
+    # Read back even what was just made, so that a resumed run gives the same bytes.
+    return vstack([read_ecsv(kept) for _, kept in parts], metadata_conflicts="silent")
+
+
+def _finish_part(part, instrument, slams, rv, inside):
+    """Label the files of a part, keep the table, and return their number."""
+    paths, kept = part
+    write_ecsv(_label_part(paths, instrument, slams, rv, inside), kept)
+    return len(paths)
 
 
 def _size_and_date(path):

@@ -144,7 +144,7 @@ def fig_fit(wave, flux, ivar, model, instrument, labels, errors, text, simulated
     panels = figure.subplots(2 * n_rows, n_columns, squeeze=False, gridspec_kw=ratios)
     mains, strips = panels[::2], panels[1::2]
     for main, strip, window in zip(mains.flat, strips.flat, windows, strict=True):
-        _draw_fit(main, strip, spectrum, instrument, window, n_columns)
+        draw_fit(main, strip, spectrum, instrument, window, n_columns)
     for main, strip in zip(mains[:, 0], strips[:, 0], strict=True):
         main.set_ylabel("Normalised flux")
         strip.set_ylabel("Residual")
@@ -183,8 +183,8 @@ def _draw_example(raw, normalised, example, instrument, window, n_columns):
     _shade_excluded((raw, normalised), instrument, window)
 
 
-def _draw_fit(main, strip, spectrum, instrument, window, n_columns):
-    """One window of a fit: spectrum and model above, residuals and noise below."""
+def draw_fit(main, strip, spectrum, instrument, window, n_columns):
+    """Draw one window of a fit: spectrum and model in `main`, residuals and noise in `strip`."""
     wave, show = _inside(spectrum["wave"], window, "the fitted spectrum")
     flux, ivar, model = (np.asarray(spectrum[name], dtype=float)[show] for name in ("flux", "ivar", "model"))
     good = (ivar > 0) & np.isfinite(flux)

@@ -61,6 +61,11 @@ class Profile:
     n_burn: int
     n_steps: int
 
+    def n_drawn(self, instrument):
+        """Training spectra drawn for an instrument: the most that any notebook asks for."""
+        counts = (self.n_train, self.n_labels)
+        return max(*(count[instrument] for count in counts), *self.sample_sizes[instrument])
+
 
 QUICK = Profile(
     name="quick",

@@ -84,6 +84,13 @@ class Run:
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise InputError(f"seed={self.seed!r} is not a whole number, zero or larger")
 
+    @classmethod
+    def at(cls, root, *parameters):
+        """Return a run of the compendium at `root`, wherever the working directory is."""
+        run = cls(*parameters)
+        vars(run)["root"] = Path(root)
+        return run
+
     @cached_property
     def root(self):
         """The folder of the compendium."""
@@ -164,6 +171,10 @@ class Run:
         numpy.random.Generator
         """
         return np.random.default_rng([self.seed, *np.frombuffer(_digest(name), dtype="<u4")])
+
+    def training_seed(self, instrument):
+        """Seed of the training labels of an instrument, by name."""
+        return int(self.rng(f"training {instrument}").integers(2**31))
 
 
 def _digest(text):

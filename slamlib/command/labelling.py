@@ -1,0 +1,171 @@
+"""Labels of any LAMOST files: each is told its instrument, then labelled as the catalogue's are."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Column, vstack
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+import slamlib
+from slamlib.command.models import Models
+from slamlib.errors import FileError, InputError, SlamlibError
+from slamlib.instruments import INSTRUMENTS
+from slamlib.labels import NAMES
+from slamlib.paper.catalogue import label_survey
+from slamlib.paper.templates import velocity_templates
+from slamlib.survey.lamost import read
+from slamlib.threads import n_cores
+
+_SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
+# Files handed to a process at once.
+_CHUNK = 64
+# Columns beside the catalogue's.
+_TOLD = {
+    "instrument": "LRS or MRS; empty if unknown",
+    "simulated": "the file says that it is simulated",
+}
+
+
+def label(files, grid="embedded", progress=True):
+    """Find the labels of LAMOST spectra: Teff, log g, [M/H], v sin i, with errors and flags.
+
+    The spectra are normalised, put at rest by their own radial velocity, and compared with
+    models as the catalogue's are (`slamlib.paper.catalogue.label_survey`). Without trained
+    models they are trained first, once, in about a minute for each instrument.
+
+    Parameters
+    ----------
+    files : str, Path, or sequence of them
+        LAMOST FITS files of any release, LRS and MRS, gzipped or not; a folder stands for
+        the FITS files in it.
+    grid : str
+        "embedded", "tlusty" (built by ``make data``) or the path of a model grid.
+    progress : bool
+        Show bars, and which models are used, on standard error.
+
+    Returns
+    -------
+    Table
+        One row a file, in the order given: file, instrument, simulated (whether the file says
+        that it is), obsid, ra, dec, mjd, snr, rv, the labels (``teff`` [K], ``logg``, ``mh``,
+        ``vsini`` [km/s]), their errors (``e_teff``, ...), ``vsini_limit``, ``chi2``, ``flag``
+        and ``status`` (docs/flags.md), and the ``reason`` where a file could not be used.
+
+    Raises
+    ------
+    InputError, FileError
+        If no file could be used (the message gives each one's reason), or nothing was given.
+
+    Examples
+    --------
+    >>> import slamlib
+    >>> table = slamlib.label("spec-55859-F5902_sp01-001.fits.gz")  # doctest: +SKIP
+    >>> table["file", "teff", "e_teff", "flag", "status"]  # doctest: +SKIP
+    """
+    return label_files(list_files(files), Models(grid, talk=progress), progress)
+
+
+def list_files(files):
+    """Return the paths meant by a path, or a sequence of them, with folders replaced by their FITS files.
+
+    Raises
+    ------
+    InputError, FileError
+        If nothing is given, or a folder has no FITS file.
+    """
+    files = [files] if isinstance(files, (str, Path)) else list(files)
+    if not files:
+        raise InputError("no file given; name LAMOST FITS files, or a folder of them")
+    paths = []
+    for path in (Path(file).expanduser() for file in files):
+        inner = _inside(path) if path.is_dir() else [path]
+        if not inner:
+            raise FileError(f"no FITS file in the folder {path}; name files, or another folder")
+        paths += inner
+    return paths
+
+
+def label_files(paths, models, progress=True, **options):
+    """Label files as `label` does.
+
+    Parameters
+    ----------
+    paths : list of Path
+    models : Models
+    progress : bool
+    **options
+        As `slamlib.paper.catalogue.label_survey` takes them.
+
+    Returns
+    -------
+    Table
+    """
+    told = _tell(paths, progress)
+    names = {row["instrument"] for row in told} - {""}
+    if not names:
+        raise InputError("\n".join(one_line(row["reason"]) for row in told))
+    parts, order = [], []
+    for name in (name for name in INSTRUMENTS if name in names):
+        # A file of no instrument fails with any of them: its row is made with the first.
+        some = [i for i, row in enumerate(told) if row["instrument"] in ({name, ""} if not parts else {name})]
+        slams, templates = {"slam": models.trained(name)}, velocity_templates(models.grid, name)
+        chosen, folder = [paths[i] for i in some], models.folder / "parts"
+        parts.append(
+            label_survey(chosen, name, slams, templates, models.grid.contains, folder, progress, **options)
+        )
+        order += some
+    table = vstack(parts, metadata_conflicts="silent")[np.argsort(order)]
+    if not usable(table).any():
+        raise InputError("\n".join(reasons(table)))
+    for place, (key, text) in enumerate(_TOLD.items(), start=1):
+        table.add_column(Column([row[key] for row in told], name=key, description=text), index=place)
+    used = sorted({models.trained(name).files[0].parent.name for name in names})
+    table.meta.update(slamlib=slamlib.__version__, models=", ".join(used))
+    return table
+
+
+def usable(table):
+    """Tell which rows have labels, (n,)."""
+    return np.isfinite([table[name] for name in NAMES]).all(axis=0)
+
+
+def reasons(table):
+    """Return why each row without labels has none."""
+    rows = table[~usable(table)]
+    return [one_line(row["reason"] or f"{row['file']}: too few good pixels") for row in rows]
+
+
+def one_line(text):
+    """Return text on one line: what is not printable, such as a newline in a file name, becomes ``?``."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
+
+
+def _inside(folder):
+    found = (path for path in folder.iterdir() if path.name.lower().endswith(_SUFFIXES) and path.is_file())
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def _tell(paths, progress):
+    """Of each file its instrument and whether it is simulated, or why that cannot be told."""
+    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    jobs = Parallel(n_jobs=min(n_cores(), len(chunks)), return_as="generator")(
+        delayed(_tell_some)(chunk) for chunk in chunks
+    )
+    told = []
+    with tqdm(total=len(paths), desc="reading", unit="file", disable=not progress) as bar:
+        for rows in jobs:
+            told += rows
+            bar.update(len(rows))
+    return told
+
+
+def _tell_some(paths):
+    rows = []
+    for path in paths:
+        try:
+            header = read(path).header
+            rows.append({"instrument": header["instrument"], "simulated": header["simulated"], "reason": ""})
+        except SlamlibError as error:
+            rows.append({"instrument": "", "simulated": False, "reason": str(error)})
+    return rows

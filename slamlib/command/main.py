@@ -1,0 +1,77 @@
+"""The command ``slamlib``: what it does with what it is given, and its exit status."""
+
+import os
+import sys
+
+from slamlib.command.options import parser
+from slamlib.errors import SlamlibError
+
+USED_ALL, USED_NONE, USAGE, USED_SOME, INTERRUPTED = 0, 1, 2, 3, 130
+# Rows of a summary beside a written table.
+_MOST = 40
+
+
+def main(arguments=None):
+    """Run the command line; return the exit status.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        `sys.argv[1:]` by default.
+
+    Raises
+    ------
+    SystemExit
+        With status 2 on wrong usage; with 0 after help.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        return _label(options)
+    except SlamlibError as error:
+        _tell(*str(error).splitlines())
+    except OSError as error:
+        _tell(f"cannot go on: {error}")
+    except KeyboardInterrupt:
+        _tell("interrupted; what was finished is kept, the same command goes on from there")
+        return INTERRUPTED
+    return USED_NONE
+
+
+def _label(options):
+    # Imported here, since help and wrong usage shall be told at once.
+    from slamlib.command.labelling import label_files, list_files, reasons
+    from slamlib.command.models import Models
+    from slamlib.command.output import write
+    from slamlib.command.pages import write_pages
+    from slamlib.command.summary import summary
+
+    paths = list_files(options.files)
+    for target in (options.output, options.plot):
+        if target and target.resolve() in {path.resolve() for path in paths}:
+            _tell(f"{target} is among the files to label and would be overwritten; name another")
+            return USAGE
+    progress = not options.quiet and sys.stderr.isatty()
+    models = Models(options.grid, talk=not options.quiet)
+    table = label_files(paths, models, progress)
+    unusable = reasons(table)
+    _tell(*unusable)
+    if options.output:
+        write(table, options.output)
+    if options.plot:
+        write_pages(table, paths, models, options.plot, progress)
+    if not options.quiet:
+        _show(summary(table, _MOST if options.output else None))
+    return USED_SOME if unusable else USED_ALL
+
+
+def _show(text):
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read has had enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(*lines):
+    for line in lines:
+        print(f"slamlib: {line}", file=sys.stderr)

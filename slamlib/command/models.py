@@ -1,0 +1,91 @@
+"""Trained models for whoever labels: the best that are there, or trained at once."""
+
+import sys
+from functools import cached_property
+from pathlib import Path
+
+from slamlib.errors import FileError
+from slamlib.paper.profiles import PAPER, QUICK
+from slamlib.paper.run import GRIDS, SOURCES, Run, find_root
+from slamlib.paper.train import train
+from slamlib.paper.trained import Trained
+from slamlib.synth.grid import ModelGrid
+
+
+def compendium():
+    """Return the compendium's folder: upward from here, or else the one slamlib itself lies in."""
+    try:
+        return find_root()
+    except FileError:
+        return find_root(Path(__file__).parent)
+
+
+class Models:
+    """Models trained on one grid, each found or trained when it is first asked for.
+
+    Those of a run at paper size come before those of a quick one. Where notebook 02 has never
+    run, the models are trained at quick size, once, and kept in ``data/products/label-...``.
+
+    Parameters
+    ----------
+    grid : str
+        "embedded", "tlusty" or the path of a grid, from the working directory.
+    talk : bool
+        Say on standard error which models are used, and show progress of training.
+
+    Raises
+    ------
+    InputError, FileError
+        If there is no such grid, or no compendium around.
+    """
+
+    def __init__(self, grid="embedded", talk=False):
+        self.root, self.talk = compendium(), talk
+        self._name = grid if grid in GRIDS else str(Path(grid).expanduser().resolve())
+        self._run = self._of(QUICK.name, SOURCES[0])
+        self._run.grid_path  # noqa: B018  (a missing grid is told before any work)
+        self._found = {}
+
+    @property
+    def folder(self):
+        """Where models trained here are kept, and labels of finished parts."""
+        return self.root / "data" / "products" / f"label-{self._run.key}"
+
+    @cached_property
+    def grid(self):
+        """The `ModelGrid`."""
+        return ModelGrid.read(self._run.grid_path)
+
+    def trained(self, instrument):
+        """Return the `Trained` model of an instrument, by name."""
+        if instrument not in self._found:
+            self._found[instrument] = self._read(instrument) or self._train(instrument)
+        return self._found[instrument]
+
+    def _read(self, instrument):
+        runs = [self._of(profile.name, source) for profile in (PAPER, QUICK) for source in SOURCES]
+        for folder in (*(self.root / "data" / "products" / run.key for run in runs), self.folder):
+            files = [folder / f"{what}_{instrument}.npz" for what in ("slam", "systematics")]
+            # Systematics older than their model are of the model before it.
+            if all(path.is_file() for path in files) and _date(files[0]) <= _date(files[1]):
+                self._say(f"{instrument}: models of {folder.relative_to(self.root)}")
+                return Trained.read(folder, instrument)
+        return None
+
+    def _train(self, instrument):
+        self._say(
+            f"{instrument}: no trained model yet; training one, once, which takes about a minute "
+            "(`make paper` trains on more spectra)"
+        )
+        return train(self._run, self.grid, instrument, self.folder, progress=self.talk)
+
+    def _of(self, profile, source):
+        return Run.at(self.root, profile, source, self._name)
+
+    def _say(self, text):
+        if self.talk:
+            print(text, file=sys.stderr)
+
+
+def _date(path):
+    return path.stat().st_mtime_ns

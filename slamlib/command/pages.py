@@ -1,0 +1,73 @@
+"""Pages of fits: observed, model, residual, a row a spectrum."""
+
+from matplotlib.backends.backend_pdf import PdfPages
+from tqdm import tqdm
+
+from slamlib.command.labelling import one_line, usable
+from slamlib.command.summary import quantities, verdict
+from slamlib.files import atomic
+from slamlib.instruments import get_instrument
+from slamlib.labels import LABELS, NAMES
+from slamlib.paper.figures_spectra import draw_fit
+from slamlib.paper.style import PAGE, apj_style, new_figure, note_simulated
+from slamlib.survey.lamost import read
+from slamlib.survey.prepare import prepare_with_velocity
+
+ROWS = 4
+_HEIGHT = 9.6
+_KEY = "Wavelength [$\\rm\\AA$]; spectrum black, SLAM model red and dashed, noise (one sigma) blue"
+_RATIOS = {"height_ratios": (3, 1), "hspace": 0}
+
+
+def write_pages(table, paths, models, target, progress=True):
+    """Draw the fit of every spectrum that has labels into a PDF of several pages.
+
+    Parameters
+    ----------
+    table : Table
+        As `slamlib.label` gives it.
+    paths : list of Path
+        The file of each row.
+    models : Models
+    target : str or Path
+    progress : bool
+    """
+    rows = [(table[i], paths[i]) for i in usable(table).nonzero()[0]]
+    with atomic(target) as temporary, PdfPages(temporary, metadata={"CreationDate": None}) as pdf:
+        for first in tqdm(range(0, len(rows), ROWS), desc="pages", unit="page", disable=not progress):
+            pdf.savefig(page(rows[first : first + ROWS], models))
+
+
+@apj_style()
+def page(rows, models):
+    """Return one page, a matplotlib Figure, of up to `ROWS` pairs of a row of labels and its file."""
+    figure = new_figure(PAGE, _HEIGHT)
+    panels = figure.subfigures(ROWS, 1, hspace=0.02)
+    for panel, (row, path) in zip(panels, rows, strict=False):
+        _draw(panel, row, path, models)
+    figure.supxlabel(_KEY, fontsize=9)
+    return figure
+
+
+def _draw(panel, row, path, models):
+    instrument = get_instrument(row["instrument"])
+    flux, ivar, _ = prepare_with_velocity(read(path), instrument, row["rv"])
+    model = models.trained(instrument.name).slam.predict([[row[name] for name in NAMES]])[0]
+    spectrum = {"wave": instrument.wave, "flux": flux, "ivar": ivar, "model": model}
+    axes = panel.subplots(2, len(instrument.arms), squeeze=False, gridspec_kw=_RATIOS)
+    for main, strip, (first, last, _) in zip(*axes, instrument.arms, strict=True):
+        draw_fit(main, strip, spectrum, instrument, (first, last), len(instrument.arms))
+    for axis, text in zip(axes[:, 0], ("Normalised flux", "Residual"), strict=True):
+        axis.set_ylabel(text)
+    name = one_line(row["file"]).replace("$", r"\$")
+    title = f"{name} ({instrument.name}): {verdict(row)}\n" + ",   ".join(
+        map(_quantity, LABELS, quantities(row))
+    )
+    panel.suptitle(title, x=0.01, ha="left", fontsize=9)
+    if row["simulated"]:
+        note_simulated(axes[0, -1])
+
+
+def _quantity(label, text):
+    unit = label.axis.rpartition("[")[2].rstrip("]")
+    return f"{label.symbol} {text.replace('+-', '±')} {unit}"
