@@ -72,8 +72,8 @@ def forget(root, name):
         run = Run("quick")
         manifest.stamp_of(name, run).unlink(missing_ok=True)
         for notebook in GRAPH:
-            for path in notebook.outputs(run) if notebook.name == name else ():
-                path.unlink(missing_ok=True)
+            for path in manifest.outputs_of(notebook, run) if notebook.name == name else ():
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def start(root, target, log, bytes_of_memory=None):
