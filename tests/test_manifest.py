@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -213,6 +214,19 @@ def test_an_interrupted_verification_still_compares_with_what_was_first_recorded
 def test_verify_before_anything_was_made_says_what_to_do(run):
     with pytest.raises(InputError, match=r"nothing is recorded in .*; run `make paper PROFILE=paper` first"):
         verify.expect(Run("paper"), GRAPH)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["verify"], "nothing to compare .* with"),
+        (["expect", "--profile", "paper"], "nothing is recorded"),
+        (["trace", "fig99"], "no record of 'fig99'"),
+    ],
+)
+def test_the_command_line_tells_a_mistake_in_one_line(run, capsys, arguments, message):
+    assert pipeline.main(arguments) == 1
+    assert re.fullmatch(f"[^\n]*{message}[^\n]*\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("recorded", [True, False])

@@ -6,6 +6,7 @@ Process Run Crate has it. All of it follows from the records of `slamlib.paper.m
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 from slamlib.files import atomic
 from slamlib.paper import manifest
@@ -47,7 +48,8 @@ def write(run, graph=GRAPH):
     for name, record in records.items():
         for entry in (*record["outputs"], *record["inputs"], record["notebook"]):
             things.setdefault(_id(entry["path"], run), _thing(entry, run))
-        for path in (run.build / "notebooks" / f"{name}.ipynb", manifest.record_of(name, run)):
+        made = (run.build / "notebooks" / f"{name}.ipynb", manifest.record_of(name, run))
+        for path in filter(Path.is_file, made):
             # No hash of the executed notebook: it holds the times its cells took.
             entry = {"path": path.relative_to(run.root).as_posix(), "bytes": path.stat().st_size}
             things[_id(entry["path"], run)] = _thing(entry, run)
@@ -68,7 +70,7 @@ def write(run, graph=GRAPH):
         "name": f"slamlib, {run.key}",
         "description": f"Figures and tables after Guo et al. (2021, ApJS 257, 54), from {stars}.",
         "datePublished": max(record["ended"] for record in records.values()),
-        "license": "MIT",
+        "license": "https://spdx.org/licenses/MIT",
         "conformsTo": {"@id": _PROFILE},
         "hasPart": _refs(id_ for id_, thing in things.items() if thing["@type"] == "File"),
         "mentions": _refs(actions),
@@ -114,7 +116,8 @@ def _thing(entry, run):
 def _id(path, run):
     """Name a file of the build folder by its place there, anything else by a fragment."""
     build = run.build.relative_to(run.root).as_posix()
-    return path.removeprefix(f"{build}/") if path.startswith(f"{build}/") else f"#{path}"
+    inside = path.startswith(f"{build}/")
+    return quote(path.removeprefix(f"{build}/")) if inside else f"#{quote(path)}"
 
 
 def _refs(ids):

@@ -58,7 +58,14 @@ def verify(run, graph=GRAPH):
     list of tuple of str
         State ("identical", "changed", "missing", or "new" if nothing was remembered), path,
         and notebook, followed by "made again" if it was.
+
+    Raises
+    ------
+    InputError
+        If nothing is remembered.
     """
+    if not _memory(run).is_file():
+        raise InputError(f"nothing to compare {run.build} with; `make verify` remembers it first")
     remembered = json.loads(_memory(run).read_text(encoding="utf-8"))
     rows = []
     for name, record in manifest.read(run, graph).items():

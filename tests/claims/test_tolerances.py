@@ -55,7 +55,7 @@ def test_only_what_needs_lamosts_spectra_goes_unchecked():
     assert {key for key in data if data[key] == "models"} <= set(CHECKED["key"])
 
 
-@pytest.mark.parametrize("row", CHECKED, ids=lambda row: f"{row['key']} {row['regressor']}".strip())
+@pytest.mark.parametrize("row", list(CHECKED), ids=lambda row: f"{row['key']} {row['regressor']}".strip())
 def test_ours_lies_within_the_tolerance(ours, row):
     value = ours[row["key"], row["regressor"]]
     assert row["least"] <= value <= row["most"], row["reason"]
