@@ -178,9 +178,9 @@ def disturb(root, target, kills, rng, ways, patience=15.0, say=print):
                 _kill(family)
             _end(process)
             counts[way] += 1
-            stamps = sorted(path.name for path in (root / "build").rglob("*.done"))
+            stamps = sorted(path.name for path in (root / "build").rglob("[!.]*.done"))
             # Wait longer next time unless something was finished, so that blows fall everywhere.
-            patience, done = (base if stamps != done else 1.3 * patience), stamps
+            patience, done = (max(patience / 1.5, base) if stamps != done else 1.5 * patience), stamps
             say(
                 f"{sum(counts.values()):3} {way} after {wait:.1f} s; {len(stamps)} notebooks done", flush=True
             )
