@@ -23,6 +23,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
 .PHONY: help paper quick notebooks data test test-served lint calibration bench lab clean lock
+.PHONY: verify trace numbers verify-twice torture
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
@@ -64,6 +65,23 @@ lint: $(READY) ## style of code and notebooks
 	@$(PY) -m ruff check --quiet $(CODE)
 	@$(PY) -m nbstripout --verify --dry-run notebooks/*.ipynb || { echo "run: $(PY) -m nbstripout notebooks/*.ipynb"; exit 1; }
 	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
+
+verify: $(READY) ## make again what changed; is each output as recorded?
+	@$(PIPELINE) expect $(OPTIONS)
+	$(call follow,verify,notebooks)
+	@$(PIPELINE) verify $(OPTIONS)
+
+trace: $(READY) ## where a figure or table comes from: FILE=fig03
+	@$(PIPELINE) trace '$(FILE)' $(OPTIONS)
+
+numbers: $(READY) ## fill the numbers of README.md from what was made
+	@$(PY) -m slamlib.paper.numbers --profile '$(PROFILE)' --grid '$(GRID)' --seed '$(SEED)'
+
+verify-twice: quick ## `make quick` in a second folder: the same bytes?
+	@$(PY) tests/torture.py --kills 0
+
+torture: quick ## the same, killed 30 times on the way; an hour
+	@$(PY) tests/torture.py --kills 30 --seed '$(SEED)'
 
 calibration: $(READY) ## do errors mean what they say? build/calibration.json
 	$(call follow,calibration,notebooks)

@@ -3,6 +3,9 @@
     python -m slamlib.paper.pipeline plan TARGET     write the rules for make, print their path
     python -m slamlib.paper.pipeline run NOTEBOOK    run one notebook
     python -m slamlib.paper.pipeline publish [NAME]  copy figures and tables to the top level
+    python -m slamlib.paper.pipeline expect          remember what is recorded, before `plan verify`
+    python -m slamlib.paper.pipeline verify          is every output what was remembered?
+    python -m slamlib.paper.pipeline trace FILE      where a figure or table comes from
 
 Each takes --profile, --source, --grid and --seed; the Makefile is the usual caller.
 """
@@ -13,27 +16,16 @@ import os
 import shlex
 import shutil
 import sys
-import time
+from collections import Counter
 
 from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.files import atomic
+from slamlib.paper import crate, manifest, verify
 from slamlib.paper.execute import NotebookError, execute
 from slamlib.paper.graph import GRAPH, closure, find, targets
 from slamlib.paper.imports import code_of
+from slamlib.paper.manifest import stamp_of
 from slamlib.paper.run import DEFAULT_SEED, Run
-
-# They say from where data are fetched: a corrected address changes no result.
-ADDRESSES = (
-    "lamost_releases.ecsv",
-    "tlusty_archives.ecsv",
-    "vizier_catalogues.ecsv",
-    "vizier_columns.ecsv",
-)
-
-
-def stamp_of(name, run):
-    """Return the file whose date says when a notebook last began a run that succeeded."""
-    return run.build / f"{name}.done"
 
 
 def plan(run, target, graph=GRAPH):
@@ -47,7 +39,8 @@ def plan(run, target, graph=GRAPH):
     ----------
     run : Run
     target : str
-        "all", "fig-N" or "table-N"; "notebooks" and "calibration" publish nothing.
+        "all", "fig-N" or "table-N"; "notebooks", "calibration" and "verify" (all that is
+        recorded) publish nothing.
     graph : tuple of Notebook
 
     Raises
@@ -57,13 +50,15 @@ def plan(run, target, graph=GRAPH):
     """
     short = targets(graph)
     alone = {n.name.partition("_")[2]: n.name for n in graph if n.extra}
-    if target not in ("all", "notebooks", *alone, *short):
+    if target not in ("all", "notebooks", "verify", *alone, *short):
         raise InputError(f"no target {target!r}; use all, notebooks, {', '.join([*alone, *short])}")
     last = short[target][0] if target in short else alone.get(target)
-    every = [n.name for n in graph if target == "notebooks" or not n.extra]
+    extra = [
+        n.name for n in graph if n.extra and target == "verify" and manifest.record_of(n.name, run).exists()
+    ]
+    every = [n.name for n in graph if target == "notebooks" or not n.extra or n.name in extra]
     wanted = closure(last, graph) if last else every
-    embedded = sorted((run.root / "data" / "embedded").glob("*.*"))
-    data = [*(path for path in embedded if path.name not in ADDRESSES), run.grid_path]
+    data = [*manifest.embedded_data(run), run.grid_path]
     lines = ["# Written by slamlib.paper.pipeline; edit slamlib/paper/graph.py instead.", ""]
     for notebook in graph:
         if notebook.name not in wanted:
@@ -85,7 +80,7 @@ def plan(run, target, graph=GRAPH):
     stamps = " ".join(_make_name(stamp_of(name, run), run) for name in wanted)
     names = [short[target][1]] if target in short else []
     lines += [".PHONY: all notebooks", f"notebooks: {stamps}"]
-    if target not in ("notebooks", *alone):
+    if target not in ("notebooks", "verify", *alone):
         lines += [f"all: notebooks\n\t@{_command(run, 'publish', *names)}"]
     rules = run.build / f"{target}.mk"
     with atomic(rules) as temporary:
@@ -94,7 +89,7 @@ def plan(run, target, graph=GRAPH):
 
 
 def run_notebook(run, name, graph=GRAPH):
-    """Run one notebook, check what it promised, and stamp it.
+    """Run one notebook, check what it promised, record what made it, and stamp it.
 
     Parameters
     ----------
@@ -111,7 +106,7 @@ def run_notebook(run, name, graph=GRAPH):
     place = f"[{graph.index(notebook) + 1}/{len(graph)}] {name}"
     parameters = {"profile": run.profile, "source": run.source, "grid": run.grid, "seed": run.seed}
     print(f"{place} ({run.key}) ...", flush=True)
-    began, before = time.monotonic(), _states(notebook.outputs(run))
+    record, before = manifest.begin(notebook, parameters, run, graph), _states(notebook.outputs(run))
     # The stamp is created before the run and moved into place after it, so it bears the
     # date of the beginning: an edit made meanwhile makes the notebook stale again.
     with atomic(stamp_of(name, run)) as stamp:
@@ -125,7 +120,9 @@ def run_notebook(run, name, graph=GRAPH):
         unwritten = [str(path) for path, state in after.items() if state is None or state == before[path]]
         if unwritten:
             raise NotebookError(f"{name} ran, but did not write what it promises: {', '.join(unwritten)}")
-    print(f"{place} took {time.monotonic() - began:.0f} s", flush=True)
+        seconds = manifest.finish(record, notebook, run)
+    crate.write(run, graph)
+    print(f"{place} took {seconds:.0f} s", flush=True)
 
 
 def publish(run, name=None, graph=GRAPH):
@@ -153,6 +150,7 @@ def publish(run, name=None, graph=GRAPH):
             (run.root / "tables" / table).unlink(missing_ok=True)
     else:
         files = [file for file in files if file.stem == name]
+    _sweep(run)
     published = []
     for file in files:
         target = run.root / file.parent.name / file.name
@@ -174,7 +172,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(
         prog="python -m slamlib.paper.pipeline", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("action", choices=("plan", "run", "publish"))
+    parser.add_argument("action", choices=("plan", "run", "publish", "expect", "verify", "trace"))
     parser.add_argument("name", nargs="?", help="a target, a notebook or a figure")
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--source", default="mock")
@@ -189,6 +187,12 @@ def main(arguments=None):
             print(rules)
         elif options.action == "run":
             run_notebook(run, options.name or "")
+        elif options.action == "expect":
+            verify.expect(run)
+        elif options.action == "verify":
+            return _tell(verify.verify(run))
+        elif options.action == "trace":
+            print("\n".join(verify.trace(options.name or "", run)))
         else:
             files = publish(run, options.name)
             print("\n".join(["Made:", *(f"  {file.relative_to(run.root)}" for file in files)]))
@@ -203,6 +207,15 @@ def main(arguments=None):
 
 def _whole(text):
     return int(text) if text.isdecimal() else text  # Run says what is wrong with a text
+
+
+def _tell(rows):
+    """Print the state of each output; return the exit code."""
+    for state, path, maker in rows:
+        print(f"{state:10}{path}  ({maker})")
+    count = Counter(state for state, _, _ in rows)
+    print(", ".join(f"{count[state]} {state}" for state in ("identical", "new", "changed", "missing")))
+    return 1 if count["changed"] or count["missing"] else 0
 
 
 def _announce(run, target):
@@ -240,7 +253,7 @@ def _states(paths):
 
 def _sweep(run):
     """Remove the temporary files of `atomic` whose writer was killed."""
-    for folder in (run.products, run.figures, run.tables):
+    for folder in (run.products, run.build, run.root / "figures", run.root / "tables"):
         for path in folder.rglob(".[0-9]*.*"):
             pid = path.name.split(".")[1]
             if pid.isdigit() and not _alive(int(pid)):

@@ -198,7 +198,7 @@ def _forget_other_surveys(truth, folder, seed):
     """Delete the spectra in `folder` unless they come from this truth, seed and code."""
     drawn = repr([truth[name].tolist() for name in truth.colnames]).encode()
     recipe = f"{code_digest()} {seed} {hashlib.sha256(drawn).hexdigest()}"
-    kept = folder / "recipe.txt"
+    kept = folder / ".recipe"
     if not kept.exists() or kept.read_text() != recipe:
         for path in folder.glob("*-SIM_*.fits.gz"):
             path.unlink()

@@ -1,0 +1,169 @@
+"""The numbers in README.md: taken from what a run made, never typed.
+
+    python -m slamlib.paper.numbers --profile quick
+
+`collect` reads the tables of a finished run into ``docs/numbers.json``, which is committed;
+`fill` writes them between two comments of README.md. The text follows from the file alone, so
+that a test can hold the two together, whichever profile was the last to be asked.
+"""
+
+import argparse
+import json
+import sys
+
+import numpy as np
+
+from slamlib.errors import FileError, SlamlibError
+from slamlib.files import atomic, read_ecsv
+from slamlib.instruments import INSTRUMENTS
+from slamlib.labels import NAMES
+from slamlib.paper import manifest
+from slamlib.paper.graph import GRAPH
+from slamlib.paper.run import DEFAULT_SEED, Run
+
+BEGIN = "<!-- `make numbers` writes from here -->"
+END = "<!-- to here -->"
+# How each label is headed, and the decimals of its errors.
+_PRINTED = {
+    "teff": ("Teff [K]", 0),
+    "logg": ("log g [dex]", 3),
+    "mh": ("[M/H] [dex]", 3),
+    "vsini": ("v sin i [km/s]", 1),
+}
+
+
+def collect(run):
+    """Return the numbers of a finished run, with the hash of each table they come from.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    dict
+        run (its parameters, code, machine and time), sources, and numbers: lists of
+        instrument, label, paper (None where it has no such number), svr, krr and star.
+
+    Raises
+    ------
+    FileError
+        If the run is not finished, or made by a slamlib that kept no records.
+    """
+    records, paper = manifest.read(run), [notebook.name for notebook in GRAPH if not notebook.extra]
+    absent = [name for name in paper if name not in records]
+    if absent:
+        raise FileError(
+            f"{run.build} has no record of {', '.join(absent)}; `make paper PROFILE={run.profile}` first"
+        )
+    paths = {
+        "cv": run.products / "cv.ecsv",
+        "recovery": run.tables / "recovery.ecsv",
+        "claims": run.tables / "claims.ecsv",
+    }
+    tables = {name: read_ecsv(path) for name, path in paths.items()}
+    claims = dict(zip(tables["claims"]["key"], tables["claims"]["paper"], strict=True))
+    rows = []
+    for instrument in INSTRUMENTS:
+        for label in NAMES:
+            at_100 = {"instrument": instrument, "label": label, "snr": 100}
+            found = {r: _one(tables["cv"], "scatter", regressor=r, **at_100) for r in ("svr", "krr")}
+            star = _one(tables["recovery"], "scatter", regressor="krr", instrument=instrument, label=label)
+            stated = claims.get(f"sigma_{label}_{instrument.lower()}_snr100")
+            stated = None if stated is None else float(stated)
+            rows.append({"instrument": instrument, "label": label, "paper": stated, **found, "star": star})
+    last = records[paper[-1]]
+    return {
+        "run": {
+            "key": run.key,
+            **last["parameters"],
+            "slamlib": last["code"]["slamlib"],
+            "commit": last["code"]["commit"],
+            "machine": last["machine"],
+            "notebooks": len(paper),
+            "minutes": round(sum(records[name]["seconds"] for name in paper) / 60, 1),
+        },
+        "sources": [manifest.describe(path, run) for path in paths.values()],
+        "numbers": rows,
+    }
+
+
+def render(numbers):
+    """Return the Markdown that stands in README.md for these numbers.
+
+    Parameters
+    ----------
+    numbers : dict
+        As `collect` gives them.
+
+    Returns
+    -------
+    str
+    """
+    run = numbers["run"]
+    machine = f"{run['machine']['cores_used']} x {run['machine']['processor']}"
+    lines = [
+        f"Size `{run['profile']}`, seed {run['seed']}, slamlib {run['slamlib']}; "
+        f"{run['notebooks']} notebooks took {run['minutes']:.0f} minutes on {machine}. Rms errors "
+        "at SNR 100; of simulated stars at SNR > 60:",
+        "",
+        "| | the paper | its regression | kernel ridge | simulated stars |",
+        "|---|---|---|---|---|",
+    ]
+    for row in numbers["numbers"]:
+        heading, digits = _PRINTED[row["label"]]
+        cells = [
+            "" if row["paper"] is None else f"{row['paper']:g}",
+            *(f"{row[key]:.{digits}f}" for key in ("svr", "krr", "star")),
+        ]
+        lines.append(f"| {row['instrument']} {heading} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def fill(text, block):
+    """Return `text` with `block` between the two comments.
+
+    Raises
+    ------
+    FileError
+        If the comments are not there, once each and in order.
+    """
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
+        raise FileError(f"README.md must hold the line {BEGIN!r} and, after it, {END!r}; restore them")
+    return f"{text[: text.index(BEGIN)]}{BEGIN}\n{block}\n{text[text.index(END) :]}"
+
+
+def main(arguments=None):
+    """Write docs/numbers.json and fill README.md; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m slamlib.paper.numbers", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--profile", default="paper")
+    parser.add_argument("--grid", default="embedded")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    options = parser.parse_args(arguments)
+    try:
+        run = Run(options.profile, "mock", options.grid, options.seed)
+        numbers = collect(run)
+        readme = run.root / "README.md"
+        filled = fill(readme.read_text(encoding="utf-8"), render(numbers))
+        for path, text in (
+            (run.root / "docs" / "numbers.json", json.dumps(numbers, indent=1) + "\n"),
+            (readme, filled),
+        ):
+            with atomic(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+    except SlamlibError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(render(numbers))
+    return 0
+
+
+def _one(table, column, **where):
+    chosen = np.logical_and.reduce([table[name] == value for name, value in where.items()])
+    return float(table[column][chosen][0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""The numbers of README.md come from what a run made."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+
+from slamlib.errors import FileError
+from slamlib.files import read_ecsv
+from slamlib.paper import numbers
+from slamlib.paper.run import Run
+
+ROOT = Path(__file__).parents[1]
+KEPT = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_the_numbers_that_were_collected():
+    """If this fails, `make numbers` (with the PROFILE of docs/numbers.json) mends it."""
+    assert numbers.fill(README, numbers.render(KEPT)) == README
+
+
+def test_a_number_typed_by_hand_would_be_noticed():
+    typed = README.replace(
+        numbers.render(KEPT).splitlines()[-1], "| MRS v sin i [km/s] | 1 | 0.1 | 0.1 | 0.1 |"
+    )
+    assert typed != README
+    assert numbers.fill(typed, numbers.render(KEPT)) != typed
+
+
+def test_what_the_paper_says_is_what_its_table_says():
+    claims = read_ecsv(ROOT / "data/embedded/paper_claims.ecsv")
+    stated = dict(zip(claims["key"], claims["value"], strict=True))
+    for row in KEPT["numbers"]:
+        assert row["paper"] == stated.get(f"sigma_{row['label']}_{row['instrument'].lower()}_snr100")
+
+
+def test_the_numbers_are_those_of_the_run_they_name():
+    """Another machine may differ in the last digits; another code would differ in more."""
+    with contextlib.chdir(ROOT):
+        run = Run(*(KEPT["run"][name] for name in ("profile", "source", "grid", "seed")))
+        try:
+            now = numbers.collect(run)
+        except FileError as error:
+            pytest.skip(f"nothing to compare with: {error}")
+    for kept, made in zip(KEPT["numbers"], now["numbers"], strict=True):
+        assert {key: kept[key] for key in ("svr", "krr", "star")} == pytest.approx(
+            {key: made[key] for key in ("svr", "krr", "star")}, rel=0.1
+        )
+
+
+@pytest.mark.parametrize(
+    "text", ["nothing", f"{numbers.END}\n{numbers.BEGIN}", f"{numbers.BEGIN}\n{numbers.BEGIN}\n{numbers.END}"]
+)
+def test_a_readme_without_its_marks_is_refused(text):
+    with pytest.raises(FileError, match="must hold the line"):
+        numbers.fill(text, "block")
+
+
+def test_an_unfinished_run_gives_no_numbers(tmp_path, monkeypatch, capsys):
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert numbers.main(["--profile", "quick"]) == 1
+    assert "has no record of 00_overview" in capsys.readouterr().err

@@ -1,0 +1,72 @@
+"""The same bytes in another folder, and after interruptions: a short `make torture`.
+
+It takes the quick run that `make test` has made, and makes one figure of it again.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import torture
+
+from slamlib.paper.run import Run
+
+NOTEBOOK, TARGET = "09_lrs_vs_mrs", "fig-9"
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """What the quick run made with one notebook."""
+    with contextlib.chdir(torture.ROOT):
+        built = Run("quick").build.is_dir()
+    if not built or shutil.which("make") is None:
+        message = "needs make and a finished quick run: `make test`"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return torture.results(torture.ROOT, [NOTEBOOK])
+
+
+@pytest.fixture
+def disturbed(reference):
+    """A function that builds the figure in another folder, with disturbances, and returns it."""
+    with torture.workshop("400m") as (folder, small):
+
+        def build(kills, ways=torture.WAYS, seed=1):
+            root = folder / "a folder with another name"
+            torture.copy_compendium(root, finished=True)
+            torture.forget(root, NOTEBOOK)
+            asked = ["make", "-n", TARGET, "PROFILE=quick"]
+            stale = subprocess.run(asked, cwd=root, capture_output=True, text=True).stdout.count(
+                "pipeline run "
+            )
+            if stale > 1:
+                pytest.skip(f"the quick run is older than the code ({stale} notebooks): `make test`")
+            ways = [way for way in ways if small or way != "disk full"]
+            rng = np.random.default_rng(seed)
+            counts = torture.disturb(root, TARGET, kills, rng, ways, patience=3.0)
+            assert sum(counts.values()) == kills
+            left = [path for path in root.rglob(".[0-9]*.*") if path.name.split(".")[1].isdigit()]
+            assert left == [], "nothing half-written is left"
+            for path in torture.results(root, [NOTEBOOK]):
+                published = root / "figures" / path.rpartition("/")[2]
+                assert "figures" not in path or published.read_bytes() == (root / path).read_bytes()
+            return torture.results(root, [NOTEBOOK])
+
+        yield build
+
+
+def test_a_build_in_another_folder_after_three_disturbances_has_the_same_bytes(disturbed, reference):
+    assert None not in reference.values()
+    assert disturbed(3) == reference
+
+
+def test_a_changed_byte_would_be_noticed(reference, tmp_path):
+    torture.copy_compendium(tmp_path / "copy", finished=True)
+    assert torture.results(tmp_path / "copy", [NOTEBOOK]) == reference
+    figure = tmp_path / "copy" / next(path for path in reference if path.endswith(".png"))
+    figure.write_bytes(figure.read_bytes()[:-1] + b"x")
+    assert torture.results(tmp_path / "copy", [NOTEBOOK]) != reference
