@@ -63,7 +63,7 @@ def label(files, grid="embedded", progress=True):
     >>> table = slamlib.label("spec-55859-F5902_sp01-001.fits.gz")  # doctest: +SKIP
     >>> table["file", "teff", "e_teff", "flag", "status"]  # doctest: +SKIP
     """
-    return label_files(list_files(files), Models(grid, talk=progress), progress)
+    return label_files(list_files(files), Models(grid, progress, progress), progress)
 
 
 def list_files(files):
