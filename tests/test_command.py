@@ -402,8 +402,9 @@ def test_help_tells_every_status_and_every_option(capsys):
     assert sorted(told) == sorted(codes)
 
 
-def test_slamlib_has_label_and_nothing_it_has_not():
-    assert "label" in dir(slamlib)
+def test_slamlib_has_label_and_summary_and_nothing_it_has_not():
+    assert {"label", "summary"} <= set(dir(slamlib))
+    assert slamlib.summary is summary
     with pytest.raises(AttributeError, match="labelz"):
         _ = slamlib.labelz
 

@@ -61,7 +61,7 @@ def label(files, grid="embedded", progress=True):
     --------
     >>> import slamlib
     >>> table = slamlib.label("spec-55859-F5902_sp01-001.fits.gz")  # doctest: +SKIP
-    >>> table["file", "teff", "e_teff", "flag", "status"]  # doctest: +SKIP
+    >>> print(slamlib.summary(table))  # doctest: +SKIP
     """
     return label_files(list_files(files), Models(grid, progress, progress), progress)
 
