@@ -51,6 +51,9 @@ fig-%: $(READY) ## one figure and what it needs
 table-%: $(READY) ## one table and what it needs
 	$(call follow,$@,all)
 
+.PHONY: install
+install: $(READY) ## only the pinned packages and the command .venv/bin/slamlib
+
 data: $(READY) ## fetch the real data: hours and many GB; choose by FETCH='--help'
 	@$(PY) -m slamlib.fetch all --build $(FETCH)
 

@@ -1,6 +1,7 @@
 """Stellar labels of hot stars: train SLAM on TLUSTY models, label LAMOST spectra.
 
-``slamlib.label("file.fits")`` gives the labels of a spectrum. The rooms, from the star to the page:
+``slamlib.label("file.fits")`` gives the labels of a spectrum, ``slamlib.summary`` says what they are
+worth. The rooms, from the star to the page:
 
 - `slamlib.synth`: what a star of given labels looks like;
 - `slamlib.slam`: learn that, and invert it;
@@ -15,13 +16,16 @@ import importlib
 __version__ = "0.1.0"
 
 
+_PUBLIC = {"label": "slamlib.command.labelling", "summary": "slamlib.command.summary"}
+
+
 def __getattr__(name):
     # Loaded when asked for, by name: importing slamlib stays fast, and whoever imports one
     # room of it does not depend on all of them.
-    if name == "label":
-        return importlib.import_module("slamlib.command.labelling").label
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'slamlib' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), "label"])
+    return sorted([*globals(), *_PUBLIC])

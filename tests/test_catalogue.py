@@ -1,6 +1,5 @@
 """From files to a catalogue: bad files cost a row, finished parts are kept, recovery is counted right."""
 
-import pickle
 import shutil
 
 import numpy as np
@@ -46,9 +45,9 @@ def saved(matched_slam, tmp_path_factory):
 def label(saved, matched_slam, lrs_templates, grid):
     """Give `label_survey` with everything but the files and the folder filled in."""
 
-    def run(paths, folder, path=saved, rv=lrs_templates, slams=None, instrument="LRS", **options):
+    def run(paths, folder, path=saved, rv=lrs_templates, slams=None, instrument="LRS"):
         slams = slams or {"slam": Trained(matched_slam, None, (path,))}
-        return label_survey(paths, instrument, slams, rv, grid.contains, folder, progress=False, **options)
+        return label_survey(paths, instrument, slams, rv, grid.contains, folder, progress=False)
 
     return run
 
@@ -171,7 +170,7 @@ def test_a_second_call_takes_up_what_the_first_has_done(few, label, tmp_path, no
 
 
 def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch, no_more_work):
-    monkeypatch.setattr(catalogue, "_PART", 1)
+    monkeypatch.setattr(catalogue, "PART", 1)
     one_by_one = label(few, tmp_path / "parts")
     parts = sorted((tmp_path / "parts").glob("*.ecsv"), key=lambda path: path.stat().st_mtime_ns)
     assert len(parts) == 3
@@ -183,20 +182,6 @@ def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch,
     label(few[:2], tmp_path / "parts")
     with pytest.raises(WorkedError):
         label(few, tmp_path / "parts")
-
-
-def test_parts_may_be_finished_elsewhere_and_in_any_order(few, label, tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "_PART", 1)
-    one_by_one = label(few, tmp_path / "parts")
-
-    def backwards(finish, parts):
-        # What travels to another machine is pickled.
-        finish = pickle.loads(pickle.dumps(finish))
-        return [finish(part) for part in parts[::-1]]
-
-    again = label(few, tmp_path / "others", each=backwards)
-    assert again.pformat(max_lines=-1, max_width=-1) == one_by_one.pformat(max_lines=-1, max_width=-1)
-    assert len(list((tmp_path / "others").iterdir())) == 3
 
 
 @pytest.mark.parametrize("changed", ["model", "rv", "file"])

@@ -98,7 +98,7 @@ def no_work(monkeypatch):
     def fail(*arguments, **options):
         raise AssertionError("work began")
 
-    for module, name in ((catalogue, "_label_part"), (found, "train")):
+    for module, name in ((catalogue, "label_part"), (found, "train")):
         monkeypatch.setattr(module, name, fail)
 
 
@@ -290,16 +290,16 @@ def test_an_interrupted_command_goes_on_where_it_stopped(survey, products, tmp_p
     root = shutil.copytree(products, tmp_path / "root", symlinks=True)
     shutil.rmtree(root / "data/products/label-quick-mock-embedded", ignore_errors=True)
     monkeypatch.chdir(root)
-    monkeypatch.setattr(catalogue, "_PART", 2)
-    label_part, worked = catalogue._label_part, []
+    monkeypatch.setattr(catalogue, "PART", 2)
+    original, worked = catalogue.label_part, []
 
     def stop_at(paths, *arguments):
         if len(worked) == stop:
             raise KeyboardInterrupt
         worked.append(paths)
-        return label_part(paths, *arguments)
+        return original(paths, *arguments)
 
-    monkeypatch.setattr(catalogue, "_label_part", stop_at)
+    monkeypatch.setattr(catalogue, "label_part", stop_at)
     files, stop = survey["LRS"], 1
     arguments = ["label", "-q", *map(str, files), "-o", "labels.ecsv"]
     assert main(arguments) == 130
@@ -402,8 +402,9 @@ def test_help_tells_every_status_and_every_option(capsys):
     assert sorted(told) == sorted(codes)
 
 
-def test_slamlib_has_label_and_nothing_it_has_not():
-    assert "label" in dir(slamlib)
+def test_slamlib_has_label_and_summary_and_nothing_it_has_not():
+    assert {"label", "summary"} <= set(dir(slamlib))
+    assert slamlib.summary is summary
     with pytest.raises(AttributeError, match="labelz"):
         _ = slamlib.labelz
 

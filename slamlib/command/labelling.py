@@ -61,9 +61,9 @@ def label(files, grid="embedded", progress=True):
     --------
     >>> import slamlib
     >>> table = slamlib.label("spec-55859-F5902_sp01-001.fits.gz")  # doctest: +SKIP
-    >>> table["file", "teff", "e_teff", "flag", "status"]  # doctest: +SKIP
+    >>> print(slamlib.summary(table))  # doctest: +SKIP
     """
-    return label_files(list_files(files), Models(grid, talk=progress), progress)
+    return label_files(list_files(files), Models(grid, progress, progress), progress)
 
 
 def list_files(files):
@@ -86,7 +86,14 @@ def list_files(files):
     return paths
 
 
-def label_files(paths, models, progress=True, **options):
+def label_here(paths, instrument, models, progress):
+    """Label files of one instrument on this machine: a Table as `label_survey` gives it."""
+    slams, templates = {"slam": models.trained(instrument)}, velocity_templates(models.grid, instrument)
+    folder = models.folder / "parts"
+    return label_survey(paths, instrument, slams, templates, models.grid.contains, folder, progress)
+
+
+def label_files(paths, models, progress=True, survey=label_here):
     """Label files as `label` does.
 
     Parameters
@@ -94,28 +101,26 @@ def label_files(paths, models, progress=True, **options):
     paths : list of Path
     models : Models
     progress : bool
-    **options
-        As `slamlib.paper.catalogue.label_survey` takes them.
+    survey : callable
+        Labels the files of one instrument, here or elsewhere; takes and gives what
+        `label_here` does.
 
     Returns
     -------
     Table
     """
     told = _tell(paths, progress)
-    names = {row["instrument"] for row in told} - {""}
+    names = [name for name in INSTRUMENTS if any(row["instrument"] == name for row in told)]
     if not names:
         raise InputError("\n".join(one_line(row["reason"]) for row in told))
-    parts, order = [], []
-    for name in (name for name in INSTRUMENTS if name in names):
-        # A file of no instrument fails with any of them: its row is made with the first.
-        some = [i for i, row in enumerate(told) if row["instrument"] in ({name, ""} if not parts else {name})]
-        slams, templates = {"slam": models.trained(name)}, velocity_templates(models.grid, name)
-        chosen, folder = [paths[i] for i in some], models.folder / "parts"
-        parts.append(
-            label_survey(chosen, name, slams, templates, models.grid.contains, folder, progress, **options)
-        )
-        order += some
-    table = vstack(parts, metadata_conflicts="silent")[np.argsort(order)]
+    # A file of no instrument fails with any: its row is made with those of the first.
+    of = np.array([row["instrument"] or names[0] for row in told])
+    order = [np.flatnonzero(of == name) for name in names]
+    parts = [
+        survey([paths[i] for i in some], name, models, progress)
+        for name, some in zip(names, order, strict=True)
+    ]
+    table = vstack(parts, metadata_conflicts="silent")[np.argsort(np.concatenate(order))]
     if not usable(table).any():
         raise InputError("\n".join(reasons(table)))
     for place, (key, text) in enumerate(_TOLD.items(), start=1):

@@ -51,7 +51,7 @@ def _label(options):
             _tell(f"{target} is among the files to label and would be overwritten; name another")
             return USAGE
     progress = not options.quiet and sys.stderr.isatty()
-    models = Models(options.grid, talk=not options.quiet)
+    models = Models(options.grid, not options.quiet, progress)
     table = label_files(paths, models, progress)
     unusable = reasons(table)
     _tell(*unusable)

@@ -31,7 +31,9 @@ class Models:
     grid : str
         "embedded", "tlusty" or the path of a grid, from the working directory.
     talk : bool
-        Say on standard error which models are used, and show progress of training.
+        Say on standard error which models are used.
+    progress : bool
+        Show bars while training.
 
     Raises
     ------
@@ -39,8 +41,8 @@ class Models:
         If there is no such grid, or no compendium around.
     """
 
-    def __init__(self, grid="embedded", talk=False):
-        self.root, self.talk = compendium(), talk
+    def __init__(self, grid="embedded", talk=False, progress=False):
+        self.root, self.talk, self.progress = compendium(), talk, progress
         self._name = grid if grid in GRIDS else str(Path(grid).expanduser().resolve())
         self._run = self._of(QUICK.name, SOURCES[0])
         self._run.grid_path  # noqa: B018  (a missing grid is told before any work)
@@ -77,7 +79,7 @@ class Models:
             f"{instrument}: no trained model yet; training one, once, which takes about a minute "
             "(`make paper` trains on more spectra)"
         )
-        return train(self._run, self.grid, instrument, self.folder, progress=self.talk)
+        return train(self._run, self.grid, instrument, self.folder, progress=self.progress)
 
     def _of(self, profile, source):
         return Run.at(self.root, profile, source, self._name)

@@ -8,6 +8,8 @@ from slamlib.labels import LABELS, VSINI
 
 # Chi-square per degree of freedom above which the models do not describe a star.
 POOR_CHI2 = 2.0
+# Signal-to-noise ratio below which noise hides that a star does not belong.
+NOISY = 20.0
 _STATUS = {
     "multimodal": "another solution fits as well",
     "edge": "a label at its bound",
@@ -21,7 +23,7 @@ def verdict(row):
 
     Examples
     --------
-    >>> verdict({"reason": "", "status": "edge", "flag": "", "chi2": 7.31})
+    >>> verdict({"reason": "", "status": "edge", "flag": "", "chi2": 7.31, "snr": 90})
     'outside the model grid; a label at its bound; poor fit (chi2 7.3)'
     """
     if row["reason"] or row["status"] == "no data":
@@ -29,6 +31,7 @@ def verdict(row):
     doubts = [] if row["flag"] == "I" else ["outside the model grid"]
     doubts += [_STATUS[row["status"]]] if row["status"] in _STATUS else []
     doubts += [f"poor fit (chi2 {row['chi2']:.1f})"] if row["chi2"] > POOR_CHI2 else []
+    doubts += [f"noisy (SNR {row['snr']:.0f})"] if row["snr"] < NOISY else []
     return "; ".join(doubts) or "ok"
 
 

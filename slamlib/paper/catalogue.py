@@ -1,7 +1,6 @@
 """From a list of LAMOST files to a catalogue of labels, in parts that survive an interruption."""
 
 import hashlib
-from functools import partial
 
 import joblib
 import numpy as np
@@ -18,10 +17,10 @@ from slamlib.survey.prepare import read_many
 from slamlib.threads import blas_threads, n_cores
 
 # Files a part: a few seconds of work, which is what an interruption costs at most.
-_PART = 500
+PART = 500
 
 
-def label_survey(paths, instrument, slams, rv, inside, folder, progress=True, each=map):
+def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
     """Label every spectrum; a file that cannot be used keeps its row, with the reason.
 
     Parameters
@@ -39,9 +38,6 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True, ea
         Where finished parts are kept; a second call takes up what the first has done,
         unless the files (by name, size and date), the models, `rv` or slamlib changed.
     progress : bool
-    each : callable
-        ``each(finish, parts)`` calls `finish` with every part and gives what it returns, in
-        any order: `map`, or something like it that spreads the parts over machines.
 
     Returns
     -------
@@ -50,33 +46,28 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True, ea
         errors, flag, status and reason; rows in the order of `paths`.
     """
     instrument = get_instrument(instrument).name
-    if not paths:
-        raise InputError(f"no {instrument} spectrum to label; put files into data/raw/ or use source='mock'")
     recipe = (code_digest() + joblib.hash((rv, list(slams)))).encode()
     recipe += b"".join(path.read_bytes() for trained in slams.values() for path in trained.files)
     parts = []
-    for start in range(0, len(paths), _PART):
-        some = paths[start : start + _PART]
-        stats = [(path.name, *_size_and_date(path)) for path in some]
-        digest = hashlib.sha256(recipe + repr(stats).encode()).hexdigest()[:16]
-        parts.append((some, folder / f"{instrument}-{digest}.ecsv"))
-    missing = [part for part in parts if not part[1].exists()]
-    done = len(paths) - sum(len(some) for some, _ in missing)
-    finish = partial(_finish_part, instrument=instrument, slams=slams, rv=rv, inside=inside)
-    with tqdm(
-        total=len(paths), initial=done, desc=f"{instrument} labels", unit="spectrum", disable=not progress
-    ) as bar:
-        for n in each(finish, missing):
-            bar.update(n)
-    # Read back even what was just made, so that a resumed run gives the same bytes.
-    return vstack([read_ecsv(kept) for _, kept in parts], metadata_conflicts="silent")
+    with tqdm(total=len(paths), desc=f"{instrument} labels", unit="spectrum", disable=not progress) as bar:
+        for start in range(0, len(paths), PART):
+            some = paths[start : start + PART]
+            kept = folder / f"{instrument}-{part_digest(some, recipe)}.ecsv"
+            if not kept.exists():
+                table = label_part(some, instrument, slams, rv, inside)
+                write_ecsv(table, kept)
+            # Read back even when just made, so that a resumed run gives the same bytes.
+            parts.append(read_ecsv(kept))
+            bar.update(len(some))
+    if not parts:
+        raise InputError(f"no {instrument} spectrum to label; put files into data/raw/ or use source='mock'")
+    return vstack(parts, metadata_conflicts="silent")
 
 
-def _finish_part(part, instrument, slams, rv, inside):
-    """Label the files of a part, keep the table, and return their number."""
-    paths, kept = part
-    write_ecsv(_label_part(paths, instrument, slams, rv, inside), kept)
-    return len(paths)
+def part_digest(paths, recipe):
+    """Return the name of the labels of some files: other files, dates or `recipe` (bytes), another name."""
+    stats = [(path.name, *_size_and_date(path)) for path in paths]
+    return hashlib.sha256(recipe + repr(stats).encode()).hexdigest()[:16]
 
 
 def _size_and_date(path):
@@ -86,7 +77,11 @@ def _size_and_date(path):
     return stat.st_size, stat.st_mtime_ns
 
 
-def _label_part(paths, instrument, slams, rv, inside):
+def label_part(paths, instrument, slams, rv, inside):
+    """Label some files, all at once; parameters and table as of `label_survey`, which does it part by part.
+
+    Independent of every other part: what labels a survey elsewhere calls this too.
+    """
     with blas_threads(1):
         flux, ivar, table = read_many(paths, instrument, rv=rv, n_jobs=n_cores(), progress=False)
     for i, (name, trained) in enumerate(slams.items()):
