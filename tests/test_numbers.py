@@ -63,4 +63,4 @@ def test_an_unfinished_run_gives_no_numbers(tmp_path, monkeypatch, capsys):
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path)
     assert numbers.main(["--profile", "quick"]) == 1
-    assert "has no record of 00_overview" in capsys.readouterr().err
+    assert "cv.ecsv; run the notebook that makes it first" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def disturbed(reference):
                 pytest.skip(f"the quick run is older than the code ({stale} notebooks): `make test`")
             ways = [way for way in ways if small or way != "disk full"]
             rng = np.random.default_rng(seed)
-            counts = torture.disturb(root, TARGET, kills, rng, ways, patience=3.0)
+            counts = torture.disturb(root, [TARGET], kills, rng, ways, [NOTEBOOK], patience=3.0)
             assert sum(counts.values()) == kills
             left = [path for path in root.rglob(".[0-9]*.*") if path.name.split(".")[1].isdigit()]
             assert left == [], "nothing half-written is left"
