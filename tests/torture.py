@@ -181,7 +181,7 @@ def disturb(root, targets, kills, rng, ways, again, patience=15.0, say=print):
             counts[way] += 1
             stamps = sorted(path.name for path in (root / "build").rglob("[!.]*.done"))
             # Wait longer next time unless something was finished, so that blows fall everywhere.
-            patience, done = (max(patience / 1.5, base) if stamps != done else 1.5 * patience), stamps
+            patience, done = (base if stamps != done else 1.2 * patience), stamps
             say(
                 f"{sum(counts.values()):3} {way} after {wait:.1f} s; {len(stamps)} notebooks done", flush=True
             )
@@ -211,6 +211,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--patience", type=float, default=15, help="mean seconds before a disturbance")
     parser.add_argument("--targets", nargs="+", default=["paper"])
     parser.add_argument("--again", nargs="*", help="notebooks to make again, the rest is taken over")
     options = parser.parse_args()
@@ -224,7 +225,7 @@ def main():
         ways = WAYS if small else tuple(way for way in WAYS if way != "disk full")
         rng = np.random.default_rng(options.seed)
         again = options.again or [notebook.name for notebook in GRAPH if not notebook.extra]
-        counts = disturb(root, options.targets, options.kills, rng, ways, again)
+        counts = disturb(root, options.targets, options.kills, rng, ways, again, options.patience)
         found = results(root)
     print(f"{sum(counts.values())} disturbances: {counts}; {time.monotonic() - began:.0f} s")
     for path, sha in expected.items():
