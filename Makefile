@@ -83,7 +83,7 @@ numbers: $(READY) ## fill the numbers of README.md from what was made
 verify-twice: quick ## `make quick` in a second folder: the same bytes?
 	@$(PY) tests/torture.py --kills 0
 
-torture: quick ## the same, killed 30 times on the way; an hour
+torture: quick ## the same, disturbed 30 times on the way; long
 	@$(PY) tests/torture.py --kills 30 --seed '$(SEED)'
 
 calibration: $(READY) ## do errors mean what they say? build/calibration.json

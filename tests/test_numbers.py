@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from slamlib.errors import FileError
 from slamlib.files import read_ecsv
 from slamlib.paper import numbers
+from slamlib.paper.profiles import PAPER, QUICK
 from slamlib.paper.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +21,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_readme_shows_the_numbers_that_were_collected():
     """If this fails, `make numbers` (with the PROFILE of docs/numbers.json) mends it."""
     assert numbers.fill(README, numbers.render(KEPT)) == README
+
+
+def test_sizes_and_times_in_the_text_are_those_of_the_profiles():
+    """Only where the README states them."""
+    stars = tuple(f"{PAPER.n_stars[name]:,}" for name in ("LRS", "MRS"))
+    assert set(re.findall(r"([\d,]+) LRS and ([\d,]+) MRS stars", README)) <= {stars}
+    assert set(re.findall(r"make quick .*?(about \d+ minutes)", README)) <= {QUICK.takes}
 
 
 def test_a_number_typed_by_hand_would_be_noticed():
@@ -63,4 +72,4 @@ def test_an_unfinished_run_gives_no_numbers(tmp_path, monkeypatch, capsys):
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path)
     assert numbers.main(["--profile", "quick"]) == 1
-    assert "has no record of 00_overview" in capsys.readouterr().err
+    assert "cv.ecsv; run the notebook that makes it first" in capsys.readouterr().err

@@ -47,7 +47,7 @@ def disturbed(reference):
                 pytest.skip(f"the quick run is older than the code ({stale} notebooks): `make test`")
             ways = [way for way in ways if small or way != "disk full"]
             rng = np.random.default_rng(seed)
-            counts = torture.disturb(root, TARGET, kills, rng, ways, patience=3.0)
+            counts = torture.disturb(root, [TARGET], kills, rng, ways, [NOTEBOOK], patience=3.0)
             assert sum(counts.values()) == kills
             left = [path for path in root.rglob(".[0-9]*.*") if path.name.split(".")[1].isdigit()]
             assert left == [], "nothing half-written is left"
@@ -64,9 +64,10 @@ def test_a_build_in_another_folder_after_three_disturbances_has_the_same_bytes(d
     assert disturbed(3) == reference
 
 
-def test_a_changed_byte_would_be_noticed(reference, tmp_path):
-    torture.copy_compendium(tmp_path / "copy", finished=True)
-    assert torture.results(tmp_path / "copy", [NOTEBOOK]) == reference
-    figure = tmp_path / "copy" / next(path for path in reference if path.endswith(".png"))
-    figure.write_bytes(figure.read_bytes()[:-1] + b"x")
-    assert torture.results(tmp_path / "copy", [NOTEBOOK]) != reference
+def test_a_changed_byte_would_be_noticed(reference):
+    with torture.workshop("400m") as (folder, _):
+        torture.copy_compendium(folder / "copy", finished=True)
+        assert torture.results(folder / "copy", [NOTEBOOK]) == reference
+        figure = folder / "copy" / next(path for path in reference if path.endswith(".png"))
+        figure.write_bytes(figure.read_bytes()[:-1] + b"x")
+        assert torture.results(folder / "copy", [NOTEBOOK]) != reference

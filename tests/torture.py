@@ -76,7 +76,7 @@ def forget(root, name):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def start(root, target, log, bytes_of_memory=None):
+def start(root, targets, log, bytes_of_memory=None):
     """Start make in a session of its own."""
 
     def limit():
@@ -84,7 +84,7 @@ def start(root, target, log, bytes_of_memory=None):
         if bytes_of_memory:
             resource.setrlimit(resource.RLIMIT_AS, (bytes_of_memory, bytes_of_memory))
 
-    command = ["make", "--no-print-directory", target, "PROFILE=quick"]
+    command = ["make", "--no-print-directory", *targets, "PROFILE=quick"]
     # The options of a make that runs these tests are not for this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     files = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
@@ -141,8 +141,10 @@ def workshop(size="1g"):
                 subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def disturb(root, target, kills, rng, ways, patience=15.0, say=print):
-    """Build, disturbed `kills` times, then in peace; return how the disturbances ended, by way.
+def disturb(root, targets, kills, rng, ways, again, patience=15.0, say=print):
+    """Build, disturbed `kills` times, then in peace; return how often it was disturbed, by way.
+
+    When it finishes too early, one of the notebooks `again` is made anew.
 
     Raises
     ------
@@ -154,7 +156,7 @@ def disturb(root, target, kills, rng, ways, patience=15.0, say=print):
         while sum(counts.values()) < kills:
             way = ways[rng.integers(len(ways))]
             short = int(rng.uniform(0.8, 3) * _GB) if way == "memory short" else None
-            process, wait = start(root, target, log, short), rng.exponential(patience)
+            process, wait = start(root, targets, log, short), rng.exponential(patience)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=wait)
             running = process.poll() is None
@@ -166,8 +168,7 @@ def disturb(root, target, kills, rng, ways, patience=15.0, say=print):
             elif running:
                 family += strike(process, way, rng)
             elif process.returncode == 0:
-                # Finished before it was hit: take something away and go on.
-                forget(root, GRAPH[rng.integers(len(GRAPH))].name)
+                forget(root, again[rng.integers(len(again))])
                 continue
             elif way != "memory short":
                 raise RuntimeError(f"make failed before it was disturbed:\n{_tail(log)}")
@@ -180,11 +181,11 @@ def disturb(root, target, kills, rng, ways, patience=15.0, say=print):
             counts[way] += 1
             stamps = sorted(path.name for path in (root / "build").rglob("[!.]*.done"))
             # Wait longer next time unless something was finished, so that blows fall everywhere.
-            patience, done = (max(patience / 1.5, base) if stamps != done else 1.5 * patience), stamps
+            patience, done = (base if stamps != done else 1.2 * patience), stamps
             say(
                 f"{sum(counts.values()):3} {way} after {wait:.1f} s; {len(stamps)} notebooks done", flush=True
             )
-        process = start(root, target, log)
+        process = start(root, targets, log)
         if process.wait():
             raise RuntimeError(f"make failed undisturbed:\n{_tail(log)}")
     _, alive = psutil.wait_procs(family, timeout=30)
@@ -210,19 +211,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--target", default="paper")
-    parser.add_argument("--keep", nargs="*", default=[], help="notebooks whose results are taken over")
+    parser.add_argument("--patience", type=float, default=15, help="mean seconds before a disturbance")
+    parser.add_argument("--targets", nargs="+", default=["paper"])
+    parser.add_argument("--again", nargs="*", help="notebooks to make again, the rest is taken over")
     options = parser.parse_args()
     os.chdir(ROOT)
     expected, began = results(ROOT), time.monotonic()
     with workshop() as (folder, small):
         root = folder / "another paper"
-        copy_compendium(root, finished=bool(options.keep))
-        for notebook in GRAPH if options.keep else ():
-            if notebook.name not in options.keep:
-                forget(root, notebook.name)
+        copy_compendium(root, finished=options.again is not None)
+        for name in options.again or ():
+            forget(root, name)
         ways = WAYS if small else tuple(way for way in WAYS if way != "disk full")
-        counts = disturb(root, options.target, options.kills, np.random.default_rng(options.seed), ways)
+        rng = np.random.default_rng(options.seed)
+        again = options.again or [notebook.name for notebook in GRAPH if not notebook.extra]
+        counts = disturb(root, options.targets, options.kills, rng, ways, again, options.patience)
         found = results(root)
     print(f"{sum(counts.values())} disturbances: {counts}; {time.monotonic() - began:.0f} s")
     for path, sha in expected.items():

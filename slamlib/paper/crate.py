@@ -56,7 +56,7 @@ def write(run, graph=GRAPH):
     code = {
         f"#slamlib-{record['code']['sha256'][:12]}": {
             "@type": "SoftwareApplication",
-            "name": f"slamlib {record['code']['slamlib']}, commit {record['code']['commit']}",
+            "name": f"slamlib {record['code']['slamlib']}, commit {record['code']['commit'] or 'unknown'}",
             "softwareVersion": record["code"]["slamlib"],
             "sha256": record["code"]["sha256"],
             "softwareRequirements": [f"{key} {value}" for key, value in record["packages"].items()],

@@ -42,20 +42,15 @@ def collect(run):
     Returns
     -------
     dict
-        run (its parameters, code, machine and time), sources, and numbers: lists of
-        instrument, label, paper (None where it has no such number), svr, krr and star.
+        run (its parameters), took (notebooks, minutes, machine and code; None unless all are
+        recorded), sources, and numbers: rows of instrument, label, paper (None where it has no
+        such number), svr, krr and star.
 
     Raises
     ------
     FileError
-        If the run is not finished, or made by a slamlib that kept no records.
+        If the run is not finished.
     """
-    records, paper = manifest.read(run), [notebook.name for notebook in GRAPH if not notebook.extra]
-    absent = [name for name in paper if name not in records]
-    if absent:
-        raise FileError(
-            f"{run.build} has no record of {', '.join(absent)}; `make paper PROFILE={run.profile}` first"
-        )
     paths = {
         "cv": run.products / "cv.ecsv",
         "recovery": run.tables / "recovery.ecsv",
@@ -72,17 +67,9 @@ def collect(run):
             stated = claims.get(f"sigma_{label}_{instrument.lower()}_snr100")
             stated = None if stated is None else float(stated)
             rows.append({"instrument": instrument, "label": label, "paper": stated, **found, "star": star})
-    last = records[paper[-1]]
     return {
-        "run": {
-            "key": run.key,
-            **last["parameters"],
-            "slamlib": last["code"]["slamlib"],
-            "commit": last["code"]["commit"],
-            "machine": last["machine"],
-            "notebooks": len(paper),
-            "minutes": round(sum(records[name]["seconds"] for name in paper) / 60, 1),
-        },
+        "run": {name: getattr(run, name) for name in ("key", "profile", "source", "grid", "seed")},
+        "took": _took(run),
         "sources": [manifest.describe(path, run) for path in paths.values()],
         "numbers": rows,
     }
@@ -100,12 +87,16 @@ def render(numbers):
     -------
     str
     """
-    run = numbers["run"]
-    machine = f"{run['machine']['cores_used']} x {run['machine']['processor']}"
+    run, took = numbers["run"], numbers["took"]
     lines = [
-        f"Size `{run['profile']}`, seed {run['seed']}, slamlib {run['slamlib']}; "
-        f"{run['notebooks']} notebooks took {run['minutes']:.0f} minutes on {machine}. Rms errors "
-        "at SNR 100; of simulated stars at SNR > 60:",
+        f"Size `{run['profile']}`, seed {run['seed']}. Rms errors at SNR 100; of simulated stars at SNR > 60:"
+    ]
+    if took:
+        lines[0] = (
+            f"{took['notebooks']} notebooks of slamlib {took['slamlib']} took {took['minutes']:.0f} minutes "
+            f"on {took['machine']['cores_used']} x {took['machine']['processor']}. {lines[0]}"
+        )
+    lines += [
         "",
         "| | the paper | its regression | kernel ridge | simulated stars |",
         "|---|---|---|---|---|",
@@ -158,6 +149,15 @@ def main(arguments=None):
         return 1
     print(render(numbers))
     return 0
+
+
+def _took(run):
+    records, paper = manifest.read(run), [notebook.name for notebook in GRAPH if not notebook.extra]
+    if not set(paper) <= set(records):
+        return None
+    last = records[paper[-1]]
+    minutes = round(sum(records[name]["seconds"] for name in paper) / 60, 1)
+    return {"notebooks": len(paper), "minutes": minutes, "machine": last["machine"], **last["code"]}
 
 
 def _one(table, column, **where):

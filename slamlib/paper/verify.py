@@ -114,12 +114,12 @@ def trace(wanted, run, graph=GRAPH):
             continue
         record = records[name]
         code, machine = record["code"], record["machine"]
-        dirty = " with uncommitted changes" if code["uncommitted"] else ""
+        commit = (code["commit"] or "unknown") + " with uncommitted changes" * bool(code["uncommitted"])
         lines += [
             "",
             f"{record['notebook']['path']}  {record['notebook']['sha256'][:12]}",
             "  with " + ", ".join(f"{key}={value}" for key, value in record["parameters"].items()),
-            f"  by slamlib {code['slamlib']}, commit {code['commit']}{dirty}, code {code['sha256'][:12]}",
+            f"  by slamlib {code['slamlib']}, commit {commit}, code {code['sha256'][:12]}",
             f"  on {record['ended'][:16]}, {record['seconds']} s on {machine['cores_used']} of "
             f"{machine['cores']} cores, {machine['processor']}",
         ]
