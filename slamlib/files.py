@@ -1,6 +1,8 @@
 """Files that are whole or absent, never half written; tables as ECSV."""
 
+import gzip
 import hashlib
+import io
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +10,29 @@ from pathlib import Path
 from astropy.table import Table
 
 from slamlib.errors import FileError
+
+# No spectrum and no model file is larger [bytes]: what unpacks to more is refused before it fills memory.
+MAX_SIZE = 256 << 20
+
+
+def gunzip(content):
+    """Unpack gzipped bytes, but no more than `MAX_SIZE` of them.
+
+    Raises
+    ------
+    OSError
+        If there is more; OSError, EOFError or zlib.error if the content is damaged.
+    """
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+        return up_to_max(stream)
+
+
+def up_to_max(stream):
+    """Read a stream to its end, or raise OSError if that is beyond `MAX_SIZE`."""
+    content = stream.read(MAX_SIZE + 1)
+    if len(content) > MAX_SIZE:
+        raise OSError(f"more than {MAX_SIZE >> 20} MB, which no spectrum has")
+    return content
 
 
 @contextmanager

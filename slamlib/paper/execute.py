@@ -28,6 +28,9 @@ from slamlib.threads import n_cores, thread_environment
 class NotebookError(SlamlibError, RuntimeError):
     """A notebook that failed; the message names the cell, the line and the cause."""
 
+    # The cause has lines of its own.
+    __str__ = RuntimeError.__str__
+
 
 class OwnKernelManager(AsyncKernelManager):
     """Starts the kernel with this very Python, whatever kernels the user has installed."""

@@ -1,6 +1,5 @@
 """The files inside folders and archives, in any nesting, read as streams: nothing is unpacked to disk."""
 
-import gzip
 import lzma
 import re
 import tarfile
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from slamlib.errors import FileError, SlamlibError
+from slamlib.files import gunzip, up_to_max
 
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _DAMAGE = (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
@@ -74,8 +74,8 @@ def _entries(stream, where):
 
 def _read(stream, where):
     with _named(where):
-        content = stream.read()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        content = up_to_max(stream)
+        return gunzip(content) if content[:2] == b"\x1f\x8b" else content
 
 
 @contextmanager
