@@ -22,7 +22,7 @@ CODE = slamlib tests notebooks benchmarks
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help paper quick notebooks data test test-served lint calibration bench lab clean lock
+.PHONY: help paper quick notebooks data test fuzz test-served lint calibration bench lab clean lock
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
@@ -56,6 +56,10 @@ data: $(READY) ## fetch the real data: hours and many GB; choose by FETCH='--hel
 test: $(READY) lint ## all tests, on the notebooks at small size
 	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
 	@$(PY) -m pytest
+
+fuzz: $(READY) ## thousands of spoilt files: what became of each kind; a few minutes
+	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
+	@$(PY) -m pytest -q -m fuzz tests/test_fuzz.py
 
 test-served: $(READY) ## the paper on real file formats, fetched from a server of its own; about 7 minutes
 	@$(PY) -m pytest -m served tests/test_served_paper.py

@@ -57,6 +57,11 @@ class Likelihood:
         part._root = None if self._root is None else self._root[rows]
         return part
 
+    @property
+    def n_pix(self):
+        """Number of pixels that count, (m,)."""
+        return (self.weight > 0).sum(axis=1)
+
     def evaluate(self, z):
         """Chi-square (m,), half its negative gradient (m, 4) and Gauss-Newton Hessian (m, 4, 4)."""
         value, slope = self.slam.standardised(z, gradient=True)
@@ -128,6 +133,11 @@ class Joint:
     def __getitem__(self, rows):
         """Return the likelihood of some of the stars."""
         return Joint([part[rows] for part in self.parts])
+
+    @property
+    def n_pix(self):
+        """Number of pixels that count, (m,)."""
+        return sum(part.n_pix for part in self.parts)
 
     def _own(self, part, z):
         """Labels in the units of `part`, and how those grow with ours."""

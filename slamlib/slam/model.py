@@ -7,6 +7,7 @@ from scipy.linalg import eigh, solve_triangular
 
 from slamlib.errors import InputError
 from slamlib.labels import as_labels
+from slamlib.npz import check_shapes
 from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
 from slamlib.slam.search import choose, fit_pixels
 from slamlib.slam.store import reading_model, save_model
@@ -273,6 +274,7 @@ class Slam:
         """Read what `save` wrote; FileError if it is missing, of another version or something else."""
         with reading_model(path) as (params, arrays):
             slam = cls(**params)
+            check_shapes(arrays, **_LEARNED)
             for name in _LEARNED:
                 setattr(slam, name, arrays[name])
             slam.hyper_ = {k.removeprefix("hyper_"): v for k, v in arrays.items() if k.startswith("hyper_")}
@@ -281,7 +283,13 @@ class Slam:
                 values = {
                     k.removeprefix(f"{part}_"): v for k, v in arrays.items() if k.startswith(f"{part}_")
                 }
+                wide = "components" in values
+                check_shapes(values, gamma="", pixels="g", centres="c4", weights="cr" if wide else "cg")
+                check_shapes(values, pixels="g", **({"components": "rg"} if wide else {}))
                 slam.expansions_.append(Expansion(**values | {"gamma": float(values["gamma"])}))
+            pixels = np.sort(np.concatenate([part.pixels for part in slam.expansions_]))
+            if not np.array_equal(pixels, np.arange(slam.flux_mean_.size)):
+                raise InputError("its parts are not one for each pixel")
         return slam
 
     def _require_fit(self):
@@ -293,12 +301,13 @@ class Slam:
         return (labels - self.label_mean_) / self.label_scale_
 
 
-_LEARNED = (
-    "label_mean_",
-    "label_scale_",
-    "flux_mean_",
-    "flux_scale_",
-    "training_labels_",
-    "model_variance_",
-    "intercept_",
-)
+# What is learned, and its shape for `check_shapes`.
+_LEARNED = {
+    "label_mean_": "4",
+    "label_scale_": "4",
+    "flux_mean_": "p",
+    "flux_scale_": "p",
+    "training_labels_": "n4",
+    "model_variance_": "p",
+    "intercept_": "p",
+}

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from slamlib.errors import InputError
+from slamlib.npz import check_shapes
 from slamlib.slam.rotation import VSINI
 from slamlib.slam.store import reading_model, save_model
 
@@ -115,7 +116,9 @@ class Systematics:
     @classmethod
     def read(cls, path):
         """Read what `save` wrote; FileError if it is missing or something else."""
+        shapes = {"snr": "k", "mean": "kp", "components": "krp", "variance": "kp"}
         with reading_model(path) as (_, arrays):
+            check_shapes(arrays, **shapes, inflation="k4", offset="k4", blur="2")
             return cls(**arrays)
 
     def check(self, n_pix):

@@ -161,7 +161,9 @@ def _mrs(hdus, names, primary, header):
         else:
             source = ""
         header[f"source_{arm.lower()}"] = source
-        header[f"snr_{arm.lower()}"] = _number(hdus[source].header, "SNR", -_MAX_SNR, _MAX_SNR) if source else math.nan
+        header[f"snr_{arm.lower()}"] = (
+            _number(hdus[source].header, "SNR", -_MAX_SNR, _MAX_SNR) if source else math.nan
+        )
         if source:
             arms.append(_pixels(*_vectors(hdus[source].data), primary))
     header.update(

@@ -95,8 +95,8 @@ def normalise(wave, flux, ivar, instrument):
         sane = (np.abs(ratio) < _MAX_FLUX) & (snr < _MAX_SNR)
         if sane.sum() < good.sum() / 2:
             raise InputError(
-                f"SNR of {np.median(snr):.2g} a pixel from {first:.0f} to {last:.0f} A: flux and ivar are not "
-                "in the same units; leave this spectrum out"
+                f"SNR of {np.median(snr):.2g} a pixel from {first:.0f} to {last:.0f} A: flux and ivar are "
+                "not in the same units; leave this spectrum out"
             )
         out_flux[arm[sane]], out_ivar[arm[sane]] = ratio[sane], snr[sane] ** 2
     return out_flux, out_ivar

@@ -21,6 +21,7 @@ from astropy.table import Table
 
 from slamlib.errors import InputError
 from slamlib.files import atomic
+from slamlib.synth.grid import FORMAT, digest
 
 # Where both have a model, the first is taken.
 GRIDS = ("BSTAR2006", "OSTAR2002")
@@ -282,6 +283,7 @@ def write_grid(path, nodes, wave0, dv, flux, header=()):
     primary.header["DV"] = (dv, "[km/s] pixel width: WAVE0*exp(i*DV/c)")
     primary.header["AIRORVAC"] = "air"
     primary.header["FSCALE"] = (scale, "normalised flux = FLUX / FSCALE")
+    primary.header["GRIDFMT"] = (FORMAT, "version of this layout")
     for keyword, value, comment in header:
         if keyword == "HISTORY":
             primary.header.add_history(value)
@@ -291,6 +293,7 @@ def write_grid(path, nodes, wave0, dv, flux, header=()):
     stored = np.empty(flux.shape, dtype=np.uint16)
     for row, spectrum in zip(stored, flux, strict=True):
         row[:] = np.rint(spectrum * np.float64(scale))
+    primary.header["DIGEST"] = digest(primary.header, table.data, stored)
     image = fits.CompImageHDU(stored, name="FLUX", compression_type="RICE_1")
     with atomic(path) as temporary:
         fits.HDUList([primary, table, image]).writeto(temporary)
