@@ -64,8 +64,9 @@ fuzz: $(READY) ## thousands of spoilt files: what became of each kind; a few min
 test-served: $(READY) ## the paper on real file formats, fetched from a server of its own; about 7 minutes
 	@$(PY) -m pytest -m served tests/test_served_paper.py
 
-lint: $(READY) ## style of code and notebooks
+lint: $(READY) ## style of code and notebooks, types of slamlib
 	@$(PY) -m ruff check --quiet $(CODE)
+	@$(PY) -m mypy --no-error-summary
 	@$(PY) -m nbstripout --verify --dry-run notebooks/*.ipynb || { echo "run: $(PY) -m nbstripout notebooks/*.ipynb"; exit 1; }
 	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
 

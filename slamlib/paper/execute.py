@@ -40,7 +40,7 @@ class OwnKernelManager(AsyncKernelManager):
         """The kernel of the running interpreter; JUPYTER_PATH has no say."""
         return KernelSpec(**get_kernel_dict())
 
-    async def start_kernel(self, **options):
+    async def start_kernel(self, **options):  # type: ignore[override]
         """Start it with its process output closed: what cells print is in the notebook anyway."""
         await super().start_kernel(**{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options})
 

@@ -1,6 +1,7 @@
 """Slam: from labels to the flux of every pixel, learned from a training set."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh, solve_triangular
@@ -37,7 +38,7 @@ class Expansion:
     def evaluate(self, z, gradient=False):
         """Standardised flux (m, n_group) and its gradient (m, d, n_group), or None, at `z` (m, d)."""
         kernel = rbf(z, self.centres, self.gamma)
-        slope = rbf_gradient(z, self.centres, self.gamma, kernel) if gradient else None
+        slope: Any = rbf_gradient(z, self.centres, self.gamma, kernel) if gradient else None
         # Neither product loses digits: the weights of near neighbours are large and cancel.
         for matrix in (self.weights, self.components):
             if matrix is not None:
@@ -123,6 +124,12 @@ class Slam:
     expansions_ : list of Expansion
     intercept_ : ndarray of float32, (n_pix,)
     """
+
+    label_mean_: np.ndarray
+    label_scale_: np.ndarray
+    flux_mean_: np.ndarray
+    flux_scale_: np.ndarray
+    compression_error_: float
 
     def __init__(
         self,
@@ -230,7 +237,7 @@ class Slam:
         first = self.expansions_[0]
         dtype = first.weights.dtype if first.components is None else first.components.dtype
         value = np.empty((len(z), n_pix), dtype)
-        slope = np.empty((len(z), z.shape[1], n_pix), dtype) if gradient else None
+        slope: Any = np.empty((len(z), z.shape[1], n_pix), dtype) if gradient else None
         for part in self.expansions_:
             value[:, part.pixels], part_slope = part.evaluate(z, gradient)
             if gradient:

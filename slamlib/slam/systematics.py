@@ -75,7 +75,8 @@ class Systematics:
             variance.append(np.maximum((centred**2).mean(axis=0) - (kept**2).sum(axis=0), 0))
         arrays = (np.array(part, dtype=np.float32) for part in (mean, components, variance))
         k = len(mean)
-        return cls(np.asarray(snr, dtype=float), *arrays, np.ones((k, 4)), np.zeros((k, 4)), np.zeros(2))
+        none = {"inflation": np.ones((k, 4)), "offset": np.zeros((k, 4)), "blur": np.zeros(2)}
+        return cls(np.asarray(snr, dtype=float), *arrays, **none)
 
     def nearest(self, ivar):
         """Index of the SNR node nearest in ratio to each spectrum's: (m,) for ivar (m, n_pix)."""

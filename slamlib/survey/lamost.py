@@ -121,10 +121,10 @@ def _read_hdus(hdus, path):
     header = _common_header(primary, path)
     if primary.get("NAXIS") == 2 and hdus[0].shape[0] >= 5:
         flux, ivar, wave, andmask = np.asarray(hdus[0].data[:4], dtype=float)
-        return _lrs(wave, flux, ivar, andmask, primary, header)
+        return _lrs((wave, flux, ivar, andmask), primary, header)
     names = [hdu.name for hdu in hdus[1:3]]
     if "COADD" in names:
-        return _lrs(*_vectors(hdus["COADD"].data), primary, header)
+        return _lrs(_vectors(hdus["COADD"].data), primary, header)
     if not {"COADD_B", "COADD_R"} <= set(names):
         names = [hdu.name for hdu in hdus[1:]]
     if any(name.startswith(("COADD_B", "COADD_R", "B-", "R-")) for name in names):
@@ -135,7 +135,7 @@ def _read_hdus(hdus, path):
     )
 
 
-def _lrs(wave, flux, ivar, andmask, primary, header):
+def _lrs(vectors, primary, header):
     z, z_err = _number(primary, "Z"), _number(primary, "Z_ERR")
     header.update(
         instrument="LRS",
@@ -146,7 +146,8 @@ def _lrs(wave, flux, ivar, andmask, primary, header):
         e_rv=z_err * C_KMS if 0 < z_err < 1 else math.nan,
         subclass=str(primary.get("SUBCLASS", "")).strip(),
     )
-    return Spectrum(*_pixels(wave, flux, ivar, andmask, primary), header)
+    wave, flux, ivar, mask = _pixels(vectors, primary)
+    return Spectrum(wave, flux, ivar, mask, header)
 
 
 def _mrs(hdus, names, primary, header):
@@ -165,7 +166,7 @@ def _mrs(hdus, names, primary, header):
             _number(hdus[source].header, "SNR", -_MAX_SNR, _MAX_SNR) if source else math.nan
         )
         if source:
-            arms.append(_pixels(*_vectors(hdus[source].data), primary))
+            arms.append(_pixels(_vectors(hdus[source].data), primary))
     header.update(
         instrument="MRS",
         snr=float(np.fmin(header["snr_b"], header["snr_r"])),
@@ -173,7 +174,8 @@ def _mrs(hdus, names, primary, header):
         e_rv=math.nan,
         subclass="",
     )
-    return Spectrum(*(np.concatenate(columns) for columns in zip(*arms, strict=True)), header)
+    wave, flux, ivar, mask = (np.concatenate(columns) for columns in zip(*arms, strict=True))
+    return Spectrum(wave, flux, ivar, mask, header)
 
 
 def _vectors(table):
@@ -185,8 +187,9 @@ def _vectors(table):
     return wave if "WAVELENGTH" in names else 10.0**wave, flux, ivar, mask
 
 
-def _pixels(wave, flux, ivar, mask, primary):
+def _pixels(vectors, primary):
     """Wave in air and increasing, flux, ivar and mask, with every bad pixel weightless."""
+    wave, flux, ivar, mask = vectors
     if wave.size and wave[0] > wave[-1]:
         wave, flux, ivar, mask = wave[::-1], flux[::-1], ivar[::-1], mask[::-1]
     if wave.size == 0 or not (np.isfinite(wave).all() and (np.diff(wave) > 0).all()):

@@ -64,10 +64,10 @@ def _entries(stream, where):
                 raise EOFError("its end is missing")
     elif name.endswith(".zip"):
         with _named(where), zipfile.ZipFile(stream) as archive:
-            for member in archive.infolist():
-                if not member.is_dir():
-                    with archive.open(member) as inner:
-                        yield from _entries(inner, f"{where}:{member.filename}")
+            for packed in archive.infolist():
+                if not packed.is_dir():
+                    with archive.open(packed) as inner:
+                        yield from _entries(inner, f"{where}:{packed.filename}")
     else:
         yield where, partial(_read, stream, where)
 

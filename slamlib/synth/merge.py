@@ -177,8 +177,8 @@ def choose(found, archives, nodes, vturb=2):
         grid: {m for m in whole if grid_of[m.composition] == grid and m.vturb in orders[grid]}
         for grid in GRIDS
     }
-    metals = [{mh_of[model.composition] for model in models} for models in models_of.values() if models]
-    metals = sorted(set.intersection(*metals)) if metals else []
+    made_of = [{mh_of[model.composition] for model in models} for models in models_of.values() if models]
+    metals = sorted(set.intersection(*made_of)) if made_of else []
     chosen, floor = [], {}
     for grid, models in models_of.items():
         floor[grid] = max((model.teff for model, _ in chosen), default=0)
@@ -190,9 +190,9 @@ def choose(found, archives, nodes, vturb=2):
                     chosen += row
                     break
     if len(metals) < 2 or len({model.teff for model, _ in chosen}) < 2:
-        letters = ", ".join(sorted({model.composition for model in whole})) or "nothing"
+        made = ", ".join(sorted({model.composition for model in whole})) or "nothing"
         raise InputError(
-            f"{len(whole)} whole spectra of {letters} make no grid: at least two [M/H] must be there at two "
+            f"{len(whole)} whole spectra of {made} make no grid: at least two [M/H] must be there at two "
             "Teff, in each of BSTAR2006 and OSTAR2002 that is there at all; add the missing archives"
         )
     expected = {
