@@ -93,13 +93,14 @@ def check_version(path, found, known):
         raise FileError(f"{path} was written by {age} slamlib (format {found}); {remedy}")
 
 
-def write_ecsv(table, path):
+def write_ecsv(table, path, grows=False):
     """Write an astropy Table as ECSV, whole or not at all.
 
-    Its meta keeps the format's version and the number of rows, for `read_ecsv` to check.
+    Its head keeps the format's version and, unless the file `grows` by appended lines, the
+    number of rows, for `read_ecsv` to check.
     """
     written = table.copy(copy_data=False)
-    written.meta["slamlib"] = {"format": TABLE_FORMAT, "rows": len(table)}
+    written.meta["slamlib"] = {"format": TABLE_FORMAT} | ({} if grows else {"rows": len(table)})
     with atomic(path) as temporary:
         written.write(temporary, format="ascii.ecsv")
 
@@ -119,8 +120,9 @@ def read_ecsv(path):
         ours = table.meta.pop("slamlib", None)
         if ours is not None:
             check_version(path, int(ours["format"]), TABLE_FORMAT)
-            if ours["rows"] != len(table) or not content.endswith("\n"):
-                raise InputError(f"{len(table)} rows, {ours['rows']} were written")
+            rows = ours.get("rows", len(table))
+            if rows != len(table) or not content.endswith("\n"):
+                raise InputError(f"cut short, or its head must say {len(table)} for {rows} rows")
     except FileNotFoundError:
         raise FileError(f"no table {path}; run the notebook that makes it first") from None
     except Exception as error:  # a damaged header can raise nearly anything
