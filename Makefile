@@ -22,7 +22,7 @@ CODE = slamlib tests notebooks benchmarks
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help paper quick notebooks data test test-served lint calibration bench lab clean lock
+.PHONY: help paper quick notebooks data test fuzz test-served lint calibration bench lab clean lock
 .PHONY: verify trace numbers verify-twice torture
 .DELETE_ON_ERROR:
 
@@ -61,11 +61,16 @@ test: $(READY) lint ## all tests, on the notebooks at small size
 	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
 	@$(PY) -m pytest
 
+fuzz: $(READY) ## thousands of spoilt files: what became of each kind; a few minutes
+	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
+	@$(PY) -m pytest -q -m fuzz tests/test_fuzz.py
+
 test-served: $(READY) ## the paper on real file formats, fetched from a server of its own; about 7 minutes
 	@$(PY) -m pytest -m served tests/test_served_paper.py
 
-lint: $(READY) ## style of code and notebooks
+lint: $(READY) ## style of code and notebooks, types of slamlib
 	@$(PY) -m ruff check --quiet $(CODE)
+	@$(PY) -m mypy --no-error-summary
 	@$(PY) -m nbstripout --verify --dry-run notebooks/*.ipynb || { echo "run: $(PY) -m nbstripout notebooks/*.ipynb"; exit 1; }
 	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
 

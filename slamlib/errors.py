@@ -1,8 +1,23 @@
 """The errors slamlib raises on bad input: one message that names what is wrong and the remedy."""
 
 
+def printable(text):
+    r"""Return text on one line: line feeds and the like in a file's name are written as Python does.
+
+    Examples
+    --------
+    >>> printable("two\nlines.fits")
+    'two\\nlines.fits'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
 class SlamlibError(Exception):
-    """Base of every error a user can mend; the command line prints it without a traceback."""
+    """Base of every error a user can mend; the command line prints it, one line, without a traceback."""
+
+    def __str__(self):
+        """Return the message, on one line whatever names it holds."""
+        return printable(super().__str__())
 
 
 class InputError(SlamlibError, ValueError):

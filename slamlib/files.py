@@ -1,13 +1,39 @@
 """Files that are whole or absent, never half written; tables as ECSV."""
 
+import gzip
 import hashlib
+import io
 import os
 from contextlib import contextmanager
 from pathlib import Path
 
 from astropy.table import Table
 
-from slamlib.errors import FileError
+from slamlib.errors import FileError, InputError
+
+TABLE_FORMAT = 1
+# No spectrum and no model file is larger [bytes]: what unpacks to more is refused before it fills memory.
+MAX_SIZE = 256 << 20
+
+
+def gunzip(content):
+    """Unpack gzipped bytes, but no more than `MAX_SIZE` of them.
+
+    Raises
+    ------
+    OSError
+        If there is more; OSError, EOFError or zlib.error if the content is damaged.
+    """
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+        return up_to_max(stream)
+
+
+def up_to_max(stream):
+    """Read a stream to its end, or raise OSError if that is beyond `MAX_SIZE`."""
+    content = stream.read(MAX_SIZE + 1)
+    if len(content) > MAX_SIZE:
+        raise OSError(f"more than {MAX_SIZE >> 20} MB, which no spectrum has")
+    return content
 
 
 @contextmanager
@@ -53,10 +79,30 @@ def code_digest():
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
-def write_ecsv(table, path):
-    """Write an astropy Table as ECSV, whole or not at all."""
+def check_version(path, found, known):
+    """Refuse a file of another format than the one known.
+
+    Raises
+    ------
+    FileError
+        Naming the remedy.
+    """
+    if found != known:
+        remedy = "upgrade slamlib" if found > known else "delete it and make it again"
+        age = "a newer" if found > known else "an older"
+        raise FileError(f"{path} was written by {age} slamlib (format {found}); {remedy}")
+
+
+def write_ecsv(table, path, grows=False):
+    """Write an astropy Table as ECSV, whole or not at all.
+
+    Its head keeps the format's version and, unless the file `grows` by appended lines, the
+    number of rows, for `read_ecsv` to check.
+    """
+    written = table.copy(copy_data=False)
+    written.meta["slamlib_table"] = {"format": TABLE_FORMAT} | ({} if grows else {"rows": len(table)})
     with atomic(path) as temporary:
-        table.write(temporary, format="ascii.ecsv")
+        written.write(temporary, format="ascii.ecsv")
 
 
 def read_ecsv(path):
@@ -65,13 +111,23 @@ def read_ecsv(path):
     Raises
     ------
     FileError
-        If the file is missing or is no ECSV table.
+        If the file is missing, is no ECSV table, or one of ours that is cut short or that a
+        newer slamlib wrote.
     """
     try:
-        table = Table.read(path, format="ascii.ecsv")
+        content = Path(path).read_text(encoding="utf-8")
+        table = Table.read(content, format="ascii.ecsv")
+        ours = table.meta.pop("slamlib_table", None)
+        if ours is not None:
+            check_version(path, int(ours["format"]), TABLE_FORMAT)
+            rows = ours.get("rows", len(table))
+            if rows != len(table) or not content.endswith("\n"):
+                raise InputError(f"cut short, or its head must say {len(table)} for {rows} rows")
     except FileNotFoundError:
         raise FileError(f"no table {path}; run the notebook that makes it first") from None
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # a damaged header can raise nearly anything
+        if isinstance(error, FileError):
+            raise
         raise FileError(f"{path} is not a readable ECSV table ({error}); delete it and remake it") from error
     for name in table.colnames:
         if table[name].dtype.kind == "U" and hasattr(table[name], "mask"):

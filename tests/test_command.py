@@ -149,7 +149,7 @@ def test_one_file_is_one_row_and_a_folder_is_the_fits_files_in_it(survey, here, 
 
 
 def test_nothing_usable_is_an_error_that_gives_each_reason(mixed, here, no_work):
-    with pytest.raises(InputError, match=r"note\.fits is not a FITS file[^\n]*\nno file .*missing\.fits"):
+    with pytest.raises(InputError, match=r"note\.fits is not a FITS file[^\n]*; no file .*missing\.fits"):
         slamlib.label([mixed[0], mixed[3]], progress=False)
     with pytest.raises(InputError, match="no file given"):
         slamlib.label([])
@@ -376,7 +376,7 @@ def test_a_long_summary_is_cut_only_where_a_table_has_the_rest(survey, here):
     assert "... and 3 more" in summary(table, most=2)
     assert "more" not in summary(table)
     table["file"][0] = "two\nlines.fits"
-    assert lines(summary(table))[2].startswith("two?lines.fits")
+    assert lines(summary(table))[2].startswith("two\\nlines.fits")
 
 
 # --- the package

@@ -51,3 +51,37 @@ def test_what_is_no_table_is_refused_and_named(tmp_path):
         read_ecsv(tmp_path / "notes.ecsv")
     with pytest.raises(FileError, match=r"no table .*absent\.ecsv"):
         read_ecsv(tmp_path / "absent.ecsv")
+
+
+def written(path):
+    write_ecsv(Table({"teff": [20000.0, 21000.0], "flag": ["I", "I"]}), path)
+    return path, path.read_text()
+
+
+@pytest.mark.parametrize("lost", [1, 2, 10])
+def test_a_table_cut_short_is_noticed_even_between_two_rows(tmp_path, lost):
+    path, text = written(tmp_path / "labels.ecsv")
+    path.write_text(text[:-lost])
+    with pytest.raises(FileError, match=r"labels\.ecsv is not a readable"):
+        read_ecsv(path)
+
+
+def test_a_table_of_a_newer_slamlib_is_refused_politely(tmp_path):
+    path, text = written(tmp_path / "labels.ecsv")
+    assert "format: 1" in text
+    path.write_text(text.replace("format: 1", "format: 7"))
+    with pytest.raises(FileError, match=r"labels\.ecsv was written by a newer .*format 7.*upgrade slamlib"):
+        read_ecsv(path)
+
+
+def test_a_table_that_grows_may_have_any_number_of_rows(tmp_path):
+    write_ecsv(Table({"n": [1]}), tmp_path / "grows.ecsv", grows=True)
+    with (tmp_path / "grows.ecsv").open("a") as file:
+        file.write("2\n")
+    assert read_ecsv(tmp_path / "grows.ecsv")["n"].tolist() == [1, 2]
+
+
+def test_what_a_table_says_of_itself_is_no_part_of_its_meta(tmp_path):
+    table = Table({"n": [1]}, meta={"simulated": True})
+    write_ecsv(table, tmp_path / "t.ecsv")
+    assert table.meta == read_ecsv(tmp_path / "t.ecsv").meta == {"simulated": True}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from slamlib.errors import FileError, InputError
 from slamlib.synth.grid import ModelGrid
+from slamlib.synth.merge import write_grid
 
 unit = st.floats(0, 1)
 
@@ -217,3 +218,25 @@ def test_a_hole_among_the_nodes_is_named(grid):
     lacking = ModelGrid(grid.nodes[1:], grid.log_wave0, grid.dv, grid.flux[1:, :10])
     with pytest.raises(InputError, match="no node"):
         lacking.spectra([[20000, 4, 0]])
+
+
+def written_grid(path, grid):
+    write_grid(path, grid.nodes[::60], 4000.0, 4.0, grid.flux[::60, :200])
+    return path
+
+
+def test_a_grid_that_is_not_what_was_written_is_refused(grid, tmp_path):
+    path = written_grid(tmp_path / "small.fits", grid)
+    np.testing.assert_allclose(ModelGrid.read(path).flux, grid.flux[::60, :200], atol=1e-4)
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header["WAVE0"] = 4001.0
+    with pytest.raises(FileError, match=r"small\.fits.*not what was written"):
+        ModelGrid.read(path)
+
+
+def test_a_grid_of_a_newer_slamlib_is_refused_politely(grid, tmp_path):
+    path = written_grid(tmp_path / "small.fits", grid)
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header["GRIDFMT"] = 9
+    with pytest.raises(FileError, match=r"newer slamlib \(format 9\); upgrade"):
+        ModelGrid.read(path)

@@ -264,3 +264,20 @@ def test_impossible_inverse_variances_are_refused(krr_slam, observed, bad):
     ivar[0, 5] = bad
     with pytest.raises(InputError, match="ivar must be finite and >= 0"):
         infer(krr_slam, flux, ivar)
+
+
+@pytest.mark.parametrize(("share", "status"), [(0.02, "ok"), (0.2, "outliers")])
+def test_a_fit_without_a_tenth_of_the_pixels_is_no_fit(thin_slam, unseen, share, status):
+    """Pixels left out do not count either, so chi-square per degree of freedom stays near 1."""
+    rng = np.random.default_rng(3)
+    some = (unseen.labels[:, 3] > 60) & (unseen.labels[:, 0] < 40000)
+    flux = thin_slam.predict(unseen.labels[some][:6])
+    sigma = np.sqrt(0.01**2 + thin_slam.model_variance_)
+    spoilt = rng.random(flux.shape) < share
+    noisy = flux + sigma * rng.normal(size=flux.shape) + np.where(spoilt, 0.5, 0)
+    found = infer(thin_slam, noisy, np.full(flux.shape, 1e4), reject=5.0)
+    assert (found.status == status).mean() > 0.8
+    if status == "ok":
+        # Of most stars: a fit that is not yet right loses some good ones too.
+        assert abs(np.median(found.n_pix - (~spoilt).sum(axis=1))) <= 2
+        np.testing.assert_allclose(found.chi2, 1, atol=0.3)

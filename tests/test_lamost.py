@@ -266,6 +266,26 @@ def test_wavelengths_out_of_order_are_refused(tmp_path):
     refused(save(tmp_path / "a.fits", lrs_image(wave=wave)), "not in order")
 
 
+def test_lost_pixels_are_noticed_though_the_rest_is_in_order(tmp_path):
+    kept = np.delete(np.arange(VACUUM.size), 700)
+    image = fits.PrimaryHDU(lrs_image().data[:, kept])
+    refused(save(tmp_path / "a.fits", image), "pixels are missing after")
+
+
+def test_flux_of_exactly_zero_is_no_measurement(tmp_path):
+    flux = np.full(VACUUM.size, 9.0)
+    flux[5] = 0
+    assert np.flatnonzero(read(save(tmp_path / "a.fits", lrs_image(flux=flux))).mask).tolist() == [5]
+
+
+def test_absurd_numbers_of_a_header_are_unknown(tmp_path):
+    hdu = lrs_image()
+    hdu.header.update({"OBSID": 1e300, "RA": 1e300, "DEC": 91.0, "SNRG": 1e30, "MJD": -5.0})
+    header = read(save(tmp_path / "a.fits", hdu)).header
+    assert header["obsid"] == 0
+    assert np.isnan([header[key] for key in ("ra", "dec", "snr", "mjd")]).all()
+
+
 def test_a_fully_masked_file_is_refused(tmp_path):
     refused(save(tmp_path / "a.fits", lrs_image(ivar=np.zeros(VACUUM.size))), "every pixel is masked")
 

@@ -86,6 +86,16 @@ def test_neither_step_changes_its_input():
         np.testing.assert_array_equal(array, kept)
 
 
+def test_a_few_absurdly_bright_pixels_change_no_other():
+    spectrum = simulated()
+    flux = spectrum.flux.copy()
+    flux[500:2500:50] = 3e38
+    good, ivar = prepare(changed(spectrum, ivar=np.where(flux > 1e9, 0, spectrum.ivar)), LRS)
+    found, found_ivar = prepare(changed(spectrum, flux=flux), LRS)
+    np.testing.assert_array_equal(found_ivar, ivar)
+    np.testing.assert_array_equal(found, good)
+
+
 def changed(spectrum, **arrays):
     parts = {name: getattr(spectrum, name) for name in ("wave", "flux", "ivar", "mask", "header")}
     return Spectrum(**{**parts, **arrays})
@@ -99,6 +109,7 @@ def changed(spectrum, **arrays):
         (lambda: changed(simulated(), flux=-simulated().flux), LRS, "median flux"),
         (lambda: changed(simulated(), flux=np.full(LRS_WAVE.size, np.nan)), LRS, "not finite"),
         (lambda: with_header(rv=np.nan), LRS, "no radial velocity"),
+        (lambda: changed(simulated(), ivar=1e20 * simulated().ivar), LRS, "not in the same units"),
     ],
 )
 def test_what_cannot_be_prepared_is_named(make, instrument, message):

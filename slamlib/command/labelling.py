@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 import slamlib
 from slamlib.command.models import Models
-from slamlib.errors import FileError, InputError, SlamlibError
+from slamlib.errors import FileError, InputError, SlamlibError, printable
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
 from slamlib.paper.catalogue import label_survey
@@ -112,7 +112,7 @@ def label_files(paths, models, progress=True, survey=label_here):
     told = _tell(paths, progress)
     names = [name for name in INSTRUMENTS if any(row["instrument"] == name for row in told)]
     if not names:
-        raise InputError("\n".join(one_line(row["reason"]) for row in told))
+        raise InputError("; ".join(row["reason"] for row in told))
     # A file of no instrument fails with any: its row is made with those of the first.
     of = np.array([row["instrument"] or names[0] for row in told])
     order = [np.flatnonzero(of == name) for name in names]
@@ -122,7 +122,7 @@ def label_files(paths, models, progress=True, survey=label_here):
     ]
     table = vstack(parts, metadata_conflicts="silent")[np.argsort(np.concatenate(order))]
     if not usable(table).any():
-        raise InputError("\n".join(reasons(table)))
+        raise InputError("; ".join(reasons(table)))
     for place, (key, text) in enumerate(_TOLD.items(), start=1):
         table.add_column(Column([row[key] for row in told], name=key, description=text), index=place)
     used = sorted({models.trained(name).files[0].parent.name for name in names})
@@ -138,12 +138,7 @@ def usable(table):
 def reasons(table):
     """Return why each row without labels has none."""
     rows = table[~usable(table)]
-    return [one_line(row["reason"] or f"{row['file']}: too few good pixels") for row in rows]
-
-
-def one_line(text):
-    """Return text on one line: what is not printable, such as a newline in a file name, becomes ``?``."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(text))
+    return [printable(row["reason"] or f"{row['file']}: too few good pixels") for row in rows]
 
 
 def _inside(folder):

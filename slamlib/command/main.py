@@ -28,7 +28,7 @@ def main(arguments=None):
     try:
         return _label(options)
     except SlamlibError as error:
-        _tell(*str(error).splitlines())
+        _tell(error)
     except OSError as error:
         _tell(f"cannot go on: {error}")
     except KeyboardInterrupt:

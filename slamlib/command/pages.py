@@ -3,8 +3,9 @@
 from matplotlib.backends.backend_pdf import PdfPages
 from tqdm import tqdm
 
-from slamlib.command.labelling import one_line, usable
+from slamlib.command.labelling import usable
 from slamlib.command.summary import quantities, verdict
+from slamlib.errors import printable
 from slamlib.files import atomic
 from slamlib.instruments import get_instrument
 from slamlib.labels import LABELS, NAMES
@@ -59,7 +60,7 @@ def _draw(panel, row, path, models):
         draw_fit(main, strip, spectrum, instrument, (first, last), len(instrument.arms))
     for axis, text in zip(axes[:, 0], ("Normalised flux", "Residual"), strict=True):
         axis.set_ylabel(text)
-    name = one_line(row["file"]).replace("$", r"\$")
+    name = printable(row["file"]).replace("$", r"\$")
     title = f"{name} ({instrument.name}): {verdict(row)}\n" + ",   ".join(
         map(_quantity, LABELS, quantities(row))
     )

@@ -3,7 +3,8 @@
 import numpy as np
 from astropy.table import Table
 
-from slamlib.command.labelling import one_line, usable
+from slamlib.command.labelling import usable
+from slamlib.errors import printable
 from slamlib.labels import LABELS, VSINI
 
 # Chi-square per degree of freedom above which the models do not describe a star.
@@ -69,7 +70,7 @@ def summary(table, most=None):
     rows = []
     for row, known in zip(table[:most], has_labels, strict=False):
         name = "simulated " * bool(row["simulated"]) + row["instrument"]
-        rows.append((one_line(row["file"]), name, *(quantities(row) if known else [""] * 4), verdict(row)))
+        rows.append((printable(row["file"]), name, *(quantities(row) if known else [""] * 4), verdict(row)))
     shown = Table(rows=rows, names=[head or "instrument" for head in _HEADS])
     align = ["<", "<", ">", ">", ">", ">", "<"]
     lines = shown.pformat(max_lines=-1, max_width=-1, align=align)

@@ -98,7 +98,7 @@ def download(jobs, manners=None, *, title="files", say=None, progress=True):
     if len({job.path for job in jobs}) < len(jobs):
         raise InputError("two files have the same destination; ask for each only once")
     manifests = {folder: Manifest(folder) for folder in dict.fromkeys(job.path.parent for job in jobs)}
-    outcomes = [None] * len(jobs)
+    outcomes = ["not tried"] * len(jobs)
     errand = _Errand(
         manners,
         manifests,

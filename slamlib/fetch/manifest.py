@@ -87,7 +87,7 @@ class Manifest:
         csv.writer(line, delimiter=" ", lineterminator="\n").writerow(row.values())
         with self._lock:
             if not self.path.exists():
-                write_ecsv(Table(names=COLUMNS, dtype=_TYPES), self.path)
+                write_ecsv(Table(names=COLUMNS, dtype=_TYPES), self.path, grows=True)
             _append(self.path, line.getvalue().encode())
             self._rows[name] = row
 

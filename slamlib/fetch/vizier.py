@@ -1,6 +1,7 @@
 """VizieR through astroquery's client: any server, every column, and a clear word when it fails."""
 
 import warnings
+from typing import Any
 
 import requests
 import urllib3
@@ -68,7 +69,8 @@ class Client(VizierClass):
                 warnings.simplefilter("ignore")
                 tables = self.get_catalogs(identifier)
         except requests.HTTPError as error:
-            raise FileError(f"{host} answers {error.response.status_code} {error.response.reason}") from None
+            answer: Any = error.response
+            raise FileError(f"{host} answers {answer.status_code} {answer.reason}") from None
         except requests.exceptions.RetryError:
             raise FileError(f"{host} stays busy; run this again later") from None
         except requests.exceptions.ChunkedEncodingError:

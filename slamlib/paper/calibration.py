@@ -7,6 +7,7 @@ One sample of stars measures what observed spectra differ by from the models
 from dataclasses import dataclass, replace
 
 import numpy as np
+from astropy.table import Table
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
@@ -17,8 +18,10 @@ from slamlib.slam.infer import infer
 from slamlib.slam.rotation import VSINI, freed_of_blur, measured_blur
 from slamlib.slam.systematics import Systematics
 from slamlib.slam.validate import cramer_rao
-from slamlib.survey.mock import draw_survey, simulate
+from slamlib.survey.mock import SpectrumLibrary, draw_survey, simulate
 from slamlib.survey.prepare import prepare_twins
+from slamlib.survey.velocity import VelocityTemplates
+from slamlib.synth.grid import ModelGrid
 from slamlib.threads import blas_threads, n_cores
 
 # Pixels further from a fit than this are taken for cosmic rays and other accidents.
@@ -75,11 +78,11 @@ class Observatory:
     templates : VelocityTemplates
     """
 
-    grid: object
-    library: object
-    isochrones: object
+    grid: ModelGrid
+    library: SpectrumLibrary
+    isochrones: Table
     instrument: str
-    templates: object
+    templates: VelocityTemplates
 
     def draw(self, n, snr, seed):
         """Rows of the truth table of `n` OB stars inside the grid, all of that SNR."""
@@ -161,7 +164,7 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
             others = stars[slice(1 - half, None, 2)]
             fit.append((infer(slam, others.flux, others.ivar, known, reject=REJECT), others))
     blur = _blur(observatory.instrument, fits[int(_QUIET * len(fits)) :])
-    pulls = [np.concatenate([_pulls(slam, *part, blur) for part in fit]) for fit in fits]
+    pulls = [np.concatenate([_pulls(slam, found, others, blur) for found, others in fit]) for fit in fits]
     inflation = np.array([[spread(column) for column in pull.T] for pull in pulls])
     offset = [
         [width * mean_of_most(column / width) for column, width in zip(pull.T, widths, strict=True)]

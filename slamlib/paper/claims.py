@@ -50,7 +50,7 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
     -------
     dict
     """
-    ours = {
+    ours: dict[str, float] = {
         "n_lrs": len(labels_lrs),
         "n_mrs": len(labels_mrs),
         "n_mrs_table": int(np.isfinite(np.asarray(labels_mrs["teff"], dtype=float)).sum()),

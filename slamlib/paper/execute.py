@@ -28,6 +28,9 @@ from slamlib.threads import n_cores, thread_environment
 class NotebookError(SlamlibError, RuntimeError):
     """A notebook that failed; the message names the cell, the line and the cause."""
 
+    # The cause has lines of its own.
+    __str__ = RuntimeError.__str__
+
 
 class OwnKernelManager(AsyncKernelManager):
     """Starts the kernel with this very Python, whatever kernels the user has installed."""
@@ -37,7 +40,7 @@ class OwnKernelManager(AsyncKernelManager):
         """The kernel of the running interpreter; JUPYTER_PATH has no say."""
         return KernelSpec(**get_kernel_dict())
 
-    async def start_kernel(self, **options):
+    async def start_kernel(self, **options):  # type: ignore[override]
         """Start it with its process output closed: what cells print is in the notebook anyway."""
         await super().start_kernel(**{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options})
 

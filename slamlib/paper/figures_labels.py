@@ -28,7 +28,7 @@ from slamlib.paper.style import (
 
 _AGES = {6.0: ("1 Myr", CYAN), 7.0: ("10 Myr", RED), 8.0: ("100 Myr", BLACK)}
 _METALLICITIES = {0.0: ("-", 1.1), -1.0: ("--", 0.7)}
-_GRID_STYLE = {"color": BLACK, "linestyle": (0, (1, 1)), "linewidth": 1.2}
+_GRID_STYLE: dict = {"color": BLACK, "linestyle": (0, (1, 1)), "linewidth": 1.2}
 _CREDIBLE = (0.68, 0.95, 0.99)
 _CREDIBLE_LINES = ("-", "--", ":")
 _CREDIBLE_FILLS = (0.75, 0.45, 0.2)
@@ -259,7 +259,7 @@ def _median_and_errors(values):
 
 def _draw_gaussian(panels, samples, mean, covariance):
     """Overlay a Gaussian: its density on the diagonal, the same credible regions below it."""
-    look = {"color": RED, "linewidth": 0.9, "linestyle": "-"}
+    look: dict = {"color": RED, "linewidth": 0.9, "linestyle": "-"}
     angle = np.linspace(0, 2 * np.pi, 200)
     circle = np.stack([np.cos(angle), np.sin(angle)])
     for row, axes in enumerate(np.diag(panels)):

@@ -67,7 +67,7 @@ def fig02_training_set(nodes, labels, boundary):
     # The larger sample first: the smaller one lies on top of it, with larger dots.
     for rank, name in enumerate(sorted(labels, key=lambda name: -len(labels[name]))):
         sample, color = as_labels(labels[name]), INSTRUMENT_STYLE[get_instrument(name).name]["color"]
-        dots = {"linestyle": "none", "marker": ".", "markeredgewidth": 0, "color": color}
+        dots: dict = {"linestyle": "none", "marker": ".", "markeredgewidth": 0, "color": color}
         look = dots | {"markersize": 1.8 + 0.8 * rank, "rasterized": True}
         plane.plot(sample[:, 0] / 1e3, sample[:, 1], **look)
         rest.plot(sample[:, 3], sample[:, 2], **look)

@@ -90,7 +90,8 @@ def fig01_spectra(examples, simulated):
         windows = [(first, last) for first, last, _ in instrument.arms]
         panels = subfigure.subplots(2, len(windows), sharex="col", squeeze=False, gridspec_kw={"hspace": 0})
         for column, window in zip(panels.T, windows, strict=True):
-            _draw_example(*column, example, instrument, window, len(windows))
+            raw, divided = column
+            _draw_example(raw, divided, example, instrument, window, len(windows))
         panels[0, 0].set_title(f"{instrument.name}: {example['text']}", loc="left")
         panels[0, 0].set_ylabel("Relative flux")
         panels[1, 0].set_ylabel("Normalised flux")

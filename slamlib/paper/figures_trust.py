@@ -58,7 +58,7 @@ def fig_calibration(table):
             column[1].plot(snr, rows["cover95"], **hollow)
             column[1].plot(snr, rows["cover68"], **look)
             column[2].plot(snr, rows["crb_ratio"], **look)
-        for level, allowed in ((0, 0.1), (1, 0.1)):
+        for level, allowed in ((0.0, 0.1), (1.0, 0.1)):
             column[0].axhspan(level - allowed, level + allowed, color=GREY, alpha=0.35, linewidth=0)
         for level in (0.6827, 0.95):
             column[1].axhline(level, color=BLACK, linewidth=0.6)

@@ -199,7 +199,7 @@ def code(files, run):
 def packages():
     """Return the versions of Python and of the packages that slamlib asks for."""
     asked = (line for line in metadata.requires("slamlib") or () if "extra ==" not in line)
-    names = sorted(re.match(r"[\w.-]+", line).group() for line in asked)
+    names = sorted(re.split(r"[^\w.-]", line)[0] for line in asked)
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
 
 

@@ -65,7 +65,7 @@ def catalogue_table(labels, instrument):
         If a column is missing or the instrument is unknown.
     """
     name = get_instrument(instrument).name
-    columns = [*_POSITION, *_OBSERVATION[name]]
+    columns: list[tuple] = [*_POSITION, *_OBSERVATION[name]]
     for label in LABELS:
         columns.append((label.name, label.unit, label.decimals, label.description.capitalize()))
         error = f"Error (1 sigma) of {label.name}"

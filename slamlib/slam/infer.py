@@ -134,7 +134,10 @@ def infer_joint(
         ]
         likelihood = parts[0] if len(parts) == 1 else Joint(parts)
         near = likelihood.nearest(templates[0] if len(parts) == 1 else templates)
+        before = likelihood.n_pix
         found = solve(likelihood, near, start_labels, z_bounds, max_steps, starts, reject)
+        rejected = before - likelihood.n_pix
+        n_pix[stars] -= rejected
         inflation, offset, blur = _corrections(systematics, [ivar[stars] for _, ivar in spectra])
         values = slam.label_mean_ + slam.label_scale_ * found.z
         variance = inverse(found.hessian) * np.outer(slam.label_scale_, slam.label_scale_)
@@ -146,7 +149,7 @@ def infer_joint(
         # A label at its bound is there, whatever others are freed of.
         edge = at_edge(found.z, z_bounds)
         labels[stars] = np.clip(values - np.where(edge, 0, offset * error), *bounds)
-        chi2[stars], outcome[stars] = found.chi2, status(found, edge)
+        chi2[stars], outcome[stars] = found.chi2, status(found, edge, rejected / np.maximum(before, 1))
 
     usable = np.flatnonzero(n_pix > len(NAMES))
     groups = [usable[(nodes[usable] == row).all(axis=1)] for row in np.unique(nodes[usable], axis=0)]

@@ -23,10 +23,11 @@ class Inference:
     chi2 : ndarray, (m,)
         Per degree of freedom.
     n_pix : ndarray of int, (m,)
-        Pixels that counted.
+        Pixels that counted, without those rejected.
     status : ndarray of str, (m,)
         "ok", "multimodal" (another solution far away fits as well), "edge" (a label at its
-        bound), "unconverged" or "no data".
+        bound), "outliers" (more than a tenth of the pixels was rejected), "unconverged" or
+        "no data".
     inside : ndarray of bool, (m,)
         The labels lie inside the model grid.
     vsini_limit : ndarray, (m,)

@@ -5,6 +5,8 @@ of the covariance is W - W C' (1 + C W C')^-1 C W (Woodbury), so that chi-square
 derivatives cost a thin product more than independent pixels would.
 """
 
+from typing import Any
+
 import numpy as np
 
 from slamlib.errors import InputError
@@ -25,7 +27,8 @@ class Likelihood:
 
     def __init__(self, slam, flux, ivar, systematics=None, node=0):
         self.slam = slam
-        mean, variance, self._shared = 0.0, slam.model_variance_, None
+        mean, variance = 0.0, slam.model_variance_
+        self._shared: Any = None
         if systematics is not None:
             # The systematics hold the model's own errors too.
             mean, variance = systematics.mean_at(ivar), systematics.variance[node]
@@ -39,7 +42,7 @@ class Likelihood:
         self._factor()
 
     def _factor(self):
-        self._root = None
+        self._root: Any = None
         if self._shared is not None:
             normal = (self._shared * self.weight[:, None]) @ self._shared.T
             root = np.linalg.cholesky(np.eye(len(self._shared)) + normal.astype(float))
@@ -56,6 +59,11 @@ class Likelihood:
         part.target, part.weight = self.target[rows], self.weight[rows]
         part._root = None if self._root is None else self._root[rows]
         return part
+
+    @property
+    def n_pix(self):
+        """Number of pixels that count, (m,)."""
+        return (self.weight > 0).sum(axis=1)
 
     def evaluate(self, z):
         """Chi-square (m,), half its negative gradient (m, 4) and Gauss-Newton Hessian (m, 4, 4)."""
@@ -128,6 +136,11 @@ class Joint:
     def __getitem__(self, rows):
         """Return the likelihood of some of the stars."""
         return Joint([part[rows] for part in self.parts])
+
+    @property
+    def n_pix(self):
+        """Number of pixels that count, (m,)."""
+        return sum(part.n_pix for part in self.parts)
 
     def _own(self, part, z):
         """Labels in the units of `part`, and how those grow with ours."""

@@ -1,12 +1,14 @@
 """Slam: from labels to the flux of every pixel, learned from a training set."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh, solve_triangular
 
 from slamlib.errors import InputError
 from slamlib.labels import as_labels
+from slamlib.npz import check_shapes
 from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
 from slamlib.slam.search import choose, fit_pixels
 from slamlib.slam.store import reading_model, save_model
@@ -36,7 +38,7 @@ class Expansion:
     def evaluate(self, z, gradient=False):
         """Standardised flux (m, n_group) and its gradient (m, d, n_group), or None, at `z` (m, d)."""
         kernel = rbf(z, self.centres, self.gamma)
-        slope = rbf_gradient(z, self.centres, self.gamma, kernel) if gradient else None
+        slope: Any = rbf_gradient(z, self.centres, self.gamma, kernel) if gradient else None
         # Neither product loses digits: the weights of near neighbours are large and cancel.
         for matrix in (self.weights, self.components):
             if matrix is not None:
@@ -122,6 +124,12 @@ class Slam:
     expansions_ : list of Expansion
     intercept_ : ndarray of float32, (n_pix,)
     """
+
+    label_mean_: np.ndarray
+    label_scale_: np.ndarray
+    flux_mean_: np.ndarray
+    flux_scale_: np.ndarray
+    compression_error_: float
 
     def __init__(
         self,
@@ -229,7 +237,7 @@ class Slam:
         first = self.expansions_[0]
         dtype = first.weights.dtype if first.components is None else first.components.dtype
         value = np.empty((len(z), n_pix), dtype)
-        slope = np.empty((len(z), z.shape[1], n_pix), dtype) if gradient else None
+        slope: Any = np.empty((len(z), z.shape[1], n_pix), dtype) if gradient else None
         for part in self.expansions_:
             value[:, part.pixels], part_slope = part.evaluate(z, gradient)
             if gradient:
@@ -273,6 +281,7 @@ class Slam:
         """Read what `save` wrote; FileError if it is missing, of another version or something else."""
         with reading_model(path) as (params, arrays):
             slam = cls(**params)
+            check_shapes(arrays, **_LEARNED)
             for name in _LEARNED:
                 setattr(slam, name, arrays[name])
             slam.hyper_ = {k.removeprefix("hyper_"): v for k, v in arrays.items() if k.startswith("hyper_")}
@@ -281,7 +290,13 @@ class Slam:
                 values = {
                     k.removeprefix(f"{part}_"): v for k, v in arrays.items() if k.startswith(f"{part}_")
                 }
+                wide = "components" in values
+                check_shapes(values, gamma="", pixels="g", centres="c4", weights="cr" if wide else "cg")
+                check_shapes(values, pixels="g", **({"components": "rg"} if wide else {}))
                 slam.expansions_.append(Expansion(**values | {"gamma": float(values["gamma"])}))
+            pixels = np.sort(np.concatenate([part.pixels for part in slam.expansions_]))
+            if not np.array_equal(pixels, np.arange(slam.flux_mean_.size)):
+                raise InputError("its parts are not one for each pixel")
         return slam
 
     def _require_fit(self):
@@ -293,12 +308,13 @@ class Slam:
         return (labels - self.label_mean_) / self.label_scale_
 
 
-_LEARNED = (
-    "label_mean_",
-    "label_scale_",
-    "flux_mean_",
-    "flux_scale_",
-    "training_labels_",
-    "model_variance_",
-    "intercept_",
-)
+# What is learned, and its shape for `check_shapes`.
+_LEARNED = {
+    "label_mean_": "4",
+    "label_scale_": "4",
+    "flux_mean_": "p",
+    "flux_scale_": "p",
+    "training_labels_": "n4",
+    "model_variance_": "p",
+    "intercept_": "p",
+}

@@ -13,6 +13,8 @@ _APART = 1.2
 _RIVAL = 9.0
 # Times that pixels far from the fit are rejected and the fit taken up again.
 _REJECTIONS = 2
+# A fit without more than this share of the pixels is no fit; ordinary spectra lose up to 0.04.
+_MOST_REJECTED = 0.1
 _VSINI = NAMES.index("vsini")
 
 
@@ -69,10 +71,10 @@ def at_edge(z, bounds):
     return edge
 
 
-def status(found, edge):
-    """Say how a fit ended: str, (m,)."""
-    reasons = [~found.converged, edge.any(axis=1), found.rival]
-    return np.select(reasons, ["unconverged", "edge", "multimodal"], "ok")
+def status(found, edge, rejected):
+    """Say how a fit ended that left out a share `rejected` (m,) of the pixels: str, (m,)."""
+    reasons = [~found.converged, rejected > _MOST_REJECTED, edge.any(axis=1), found.rival]
+    return np.select(reasons, ["unconverged", "outliers", "edge", "multimodal"], "ok")
 
 
 def inverse(fisher):

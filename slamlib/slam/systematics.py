@@ -11,6 +11,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from slamlib.errors import InputError
+from slamlib.npz import check_shapes
 from slamlib.slam.rotation import VSINI
 from slamlib.slam.store import reading_model, save_model
 
@@ -73,7 +74,8 @@ class Systematics:
             variance.append(np.maximum((centred**2).mean(axis=0) - (kept**2).sum(axis=0), 0))
         arrays = (np.array(part, dtype=np.float32) for part in (mean, components, variance))
         k = len(mean)
-        return cls(np.asarray(snr, dtype=float), *arrays, np.ones((k, 4)), np.zeros((k, 4)), np.zeros(2))
+        none = {"inflation": np.ones((k, 4)), "offset": np.zeros((k, 4)), "blur": np.zeros(2)}
+        return cls(np.asarray(snr, dtype=float), *arrays, **none)
 
     def nearest(self, ivar):
         """Index of the SNR node nearest in ratio to each spectrum's: (m,) for ivar (m, n_pix)."""
@@ -123,7 +125,9 @@ class Systematics:
     @classmethod
     def read(cls, path):
         """Read what `save` wrote; FileError if it is missing or something else."""
+        shapes = {"snr": "k", "mean": "kp", "components": "krp", "variance": "kp"}
         with reading_model(path) as (_, arrays):
+            check_shapes(arrays, **shapes, inflation="k4", offset="k4", blur="2")
             return cls(**arrays)
 
     def check(self, n_pix):

@@ -72,7 +72,7 @@ def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, max_stars=10
     name = f"{training.instrument.name} {len(labels)} {regressor}"
     # The paper's fit has one start.
     starts = 1 if regressor == "svr" else 2
-    parts, slams, squares = list(folds(len(labels), n_folds, seed)), [], 0.0
+    parts, slams, squares = list(folds(len(labels), n_folds, seed)), [], np.zeros(flux.shape[1])
     for train, test in tqdm(parts, desc=name, unit="fold"):
         slam = Slam(regressor, n_folds=n_folds, seed=seed).fit(labels[train], flux[train], hyper=hyper)
         squares += ((slam.predict(labels[test]) - flux[test]) ** 2).sum(axis=0, dtype=float)

@@ -10,6 +10,8 @@ MIN_PIXELS = 50
 # Least sigma that clips, in units of the median flux. Without it a model spectrum, whose
 # line-free windows have no scatter, loses whole windows to the global median residual.
 _MIN_SIGMA = 0.002
+# Pixels this many times brighter than the median are accidents, and spoil the first fit.
+_MAX_FLUX = 100.0
 
 
 def smoothing_spline(x, y, smoothing, x_new):
@@ -83,7 +85,7 @@ def pseudo_continuum(wave, flux, ivar, smoothing=1e6, clip=(-1.0, 3.0), n_iter=3
     flux : array_like, (n,)
         Not nan where ivar > 0.
     ivar : array_like, (n,)
-        Pixels with ivar = 0 are ignored.
+        Pixels with ivar = 0 are ignored, and so are those 100 times the median flux.
     smoothing : float
         Stiffness [A^3 per pixel]; (1 - p) / p of csaps. Structure narrower than about
         2 pi (smoothing * pixel)^(1/4) is taken for lines. A sum over pixels is balanced
@@ -124,6 +126,8 @@ def pseudo_continuum(wave, flux, ivar, smoothing=1e6, clip=(-1.0, 3.0), n_iter=3
         raise InputError(
             f"the median flux is {scale:.3g}: no continuum to divide by; leave this spectrum out"
         )
+    good = good & (np.abs(flux) < _MAX_FLUX * scale)
+    _require_enough(good)
     scaled = np.where(good, flux / scale, 0.0)
     nodes = np.linspace(wave[0], wave[-1], int(np.ceil((wave[-1] - wave[0]) / half_window)) + 1)
     usable = good

@@ -1,6 +1,7 @@
 """High-resolution spectra of any spectrograph: read them, degrade them."""
 
 import math
+import warnings
 
 import numpy as np
 from astropy import units as u
@@ -170,7 +171,10 @@ def _to_angstrom(unit):
 def _from_text(path, content):
     try:
         lines = content.decode("utf-8").replace(",", " ").splitlines()
-        wave, flux = np.loadtxt(lines, usecols=(0, 1), unpack=True, ndmin=2)
+        with warnings.catch_warnings():
+            # That there are no data is told below.
+            warnings.simplefilter("ignore", UserWarning)
+            wave, flux = np.loadtxt(lines, usecols=(0, 1), unpack=True, ndmin=2)
     except (UnicodeDecodeError, ValueError, IndexError) as error:
         raise FileError(
             f"{path} is neither FITS nor two columns of wavelength and flux ({error}); convert it first"

@@ -13,15 +13,19 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
-from slamlib.errors import FileError, SlamlibError
+from slamlib.errors import FileError, SlamlibError, printable
+from slamlib.files import gunzip, up_to_max
 from slamlib.instruments import C_KMS
 from slamlib.survey.spectrum import Spectrum, air_from_vacuum
 
 # What LAMOST writes for a number it does not know.
 MISSING = -9999.0
+_LAST_MJD, _MAX_SNR = 1e6, 1e5
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 # Wavelengths beyond these [A] mean that a file does not hold what its layout promises.
 _WAVE_RANGE = (3000.0, 12000.0)
+# A step this many times the median of its arm means that pixels were lost.
+_GAP_STEPS = 1.5
 
 
 def read(path):
@@ -64,12 +68,18 @@ def read_bytes(path):
     Raises
     ------
     FileError
-        If the file is missing, unreadable, empty, or gzip and not whole.
+        If the file is missing, unreadable, empty, larger than any spectrum, or gzip and not
+        whole.
     """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        # A folder, or a device or pipe, which might never end.
+        raise FileError(f"cannot read {path}, which is no file; name the files in it")
     try:
-        content = Path(path).read_bytes()
+        with path.open("rb") as stream:
+            content = up_to_max(stream)
         if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
+            content = gunzip(content)
     except FileNotFoundError:
         raise FileError(f"no file {path}; check the path or fetch it first") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -95,14 +105,14 @@ def open_fits(path, content):
     if content[:9] != b"SIMPLE  =":
         raise FileError(f"{path} is not a FITS file; check what was downloaded")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             # Odd cards are common in survey headers and harm nothing that is read here.
             warnings.simplefilter("ignore", AstropyWarning)
             with fits.open(io.BytesIO(content), memmap=False) as hdus:
                 yield hdus
     except SlamlibError as error:
         raise FileError(f"{path}: {error}") from None
-    except (OSError, TypeError, ValueError, LookupError, fits.VerifyError) as error:
+    except Exception as error:  # a damaged file can raise nearly anything
         raise FileError(f"{path} is damaged or not laid out as expected ({error}); fetch it again") from error
 
 
@@ -111,10 +121,10 @@ def _read_hdus(hdus, path):
     header = _common_header(primary, path)
     if primary.get("NAXIS") == 2 and hdus[0].shape[0] >= 5:
         flux, ivar, wave, andmask = np.asarray(hdus[0].data[:4], dtype=float)
-        return _lrs(wave, flux, ivar, andmask, primary, header)
+        return _lrs((wave, flux, ivar, andmask), primary, header)
     names = [hdu.name for hdu in hdus[1:3]]
     if "COADD" in names:
-        return _lrs(*_vectors(hdus["COADD"].data), primary, header)
+        return _lrs(_vectors(hdus["COADD"].data), primary, header)
     if not {"COADD_B", "COADD_R"} <= set(names):
         names = [hdu.name for hdu in hdus[1:]]
     if any(name.startswith(("COADD_B", "COADD_R", "B-", "R-")) for name in names):
@@ -125,18 +135,19 @@ def _read_hdus(hdus, path):
     )
 
 
-def _lrs(wave, flux, ivar, andmask, primary, header):
+def _lrs(vectors, primary, header):
     z, z_err = _number(primary, "Z"), _number(primary, "Z_ERR")
     header.update(
         instrument="LRS",
-        snr=_number(primary, "SNRG"),
+        snr=_number(primary, "SNRG", -_MAX_SNR, _MAX_SNR),
         snr_b=math.nan,
         snr_r=math.nan,
         rv=z * C_KMS if abs(z) < 1 else math.nan,
         e_rv=z_err * C_KMS if 0 < z_err < 1 else math.nan,
         subclass=str(primary.get("SUBCLASS", "")).strip(),
     )
-    return Spectrum(*_pixels(wave, flux, ivar, andmask, primary), header)
+    wave, flux, ivar, mask = _pixels(vectors, primary)
+    return Spectrum(wave, flux, ivar, mask, header)
 
 
 def _mrs(hdus, names, primary, header):
@@ -151,9 +162,11 @@ def _mrs(hdus, names, primary, header):
         else:
             source = ""
         header[f"source_{arm.lower()}"] = source
-        header[f"snr_{arm.lower()}"] = _number(hdus[source].header, "SNR") if source else math.nan
+        header[f"snr_{arm.lower()}"] = (
+            _number(hdus[source].header, "SNR", -_MAX_SNR, _MAX_SNR) if source else math.nan
+        )
         if source:
-            arms.append(_pixels(*_vectors(hdus[source].data), primary))
+            arms.append(_pixels(_vectors(hdus[source].data), primary))
     header.update(
         instrument="MRS",
         snr=float(np.fmin(header["snr_b"], header["snr_r"])),
@@ -161,7 +174,8 @@ def _mrs(hdus, names, primary, header):
         e_rv=math.nan,
         subclass="",
     )
-    return Spectrum(*(np.concatenate(columns) for columns in zip(*arms, strict=True)), header)
+    wave, flux, ivar, mask = (np.concatenate(columns) for columns in zip(*arms, strict=True))
+    return Spectrum(wave, flux, ivar, mask, header)
 
 
 def _vectors(table):
@@ -173,8 +187,9 @@ def _vectors(table):
     return wave if "WAVELENGTH" in names else 10.0**wave, flux, ivar, mask
 
 
-def _pixels(wave, flux, ivar, mask, primary):
+def _pixels(vectors, primary):
     """Wave in air and increasing, flux, ivar and mask, with every bad pixel weightless."""
+    wave, flux, ivar, mask = vectors
     if wave.size and wave[0] > wave[-1]:
         wave, flux, ivar, mask = wave[::-1], flux[::-1], ivar[::-1], mask[::-1]
     if wave.size == 0 or not (np.isfinite(wave).all() and (np.diff(wave) > 0).all()):
@@ -183,22 +198,26 @@ def _pixels(wave, flux, ivar, mask, primary):
         raise FileError(
             f"wavelengths from {wave[0]:.6g} to {wave[-1]:.6g} A are not LAMOST's; check where it came from"
         )
+    step = np.diff(np.log(wave))
+    if step.size and step.max() > _GAP_STEPS * np.median(step):
+        raise FileError(f"pixels are missing after {wave[step.argmax()]:.2f} A; fetch the file again")
     if primary.get("VACUUM", True) not in (False, "F"):
         wave = air_from_vacuum(wave)
     # ANDMASK marks pixels bad in every exposure. ORMASK marks those bad in at least one:
     # the coadd has already left that exposure out, and dropping the pixel as well would
-    # lose good data, so it is not used. PIXMASK is the mask of a single exposure.
-    bad = (mask != 0) | ~np.isfinite(flux) | ~np.isfinite(ivar) | (ivar <= 0)
+    # lose good data, so it is not used. PIXMASK is the mask of a single exposure. No count
+    # with sky subtracted is exactly 0: that is where nothing was measured.
+    bad = (mask != 0) | ~np.isfinite(flux) | (flux == 0) | ~np.isfinite(ivar) | (ivar <= 0)
     return wave, np.where(np.isfinite(flux), flux, 0.0), np.where(bad, 0.0, ivar), bad
 
 
 def _common_header(primary, path):
-    obsid = _number(primary, "OBSID")
+    obsid = _number(primary, "OBSID", 0, 2**53)
     return {
-        "file": path.name,
+        "file": printable(path.name),
         "obsid": 0 if math.isnan(obsid) else int(obsid),
-        "ra": _number(primary, "RA"),
-        "dec": _number(primary, "DEC"),
+        "ra": _number(primary, "RA", 0, 360),
+        "dec": _number(primary, "DEC", -90, 90),
         "mjd": _mjd(primary),
         "release": str(primary.get("DATA_V", "")).strip(),
         "simulated": primary.get("SIMULATE", False) is True,
@@ -210,14 +229,14 @@ def _mjd(primary):
     try:
         moment = datetime.fromisoformat(str(primary["DATE-OBS"])).replace(tzinfo=UTC)
     except (KeyError, ValueError, fits.VerifyError):
-        return _number(primary, "MJD")
+        return _number(primary, "MJD", 0, _LAST_MJD)
     return (moment - _MJD_EPOCH).total_seconds() / 86400
 
 
-def _number(header, key):
-    """Return the number of a header key, or nan where it is missing, damaged or not a number."""
+def _number(header, key, low=-math.inf, high=math.inf):
+    """Return the number of a header key, or nan where it is missing, damaged, no number or absurd."""
     try:
         value = float(header[key])
     except (KeyError, TypeError, ValueError, fits.VerifyError):
         return math.nan
-    return value if math.isfinite(value) and value != MISSING else math.nan
+    return value if math.isfinite(value) and low <= value <= high and value != MISSING else math.nan

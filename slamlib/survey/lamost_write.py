@@ -121,9 +121,9 @@ def _known(spectrum, key, unit=1.0):
 
 
 def _write(path, hdus):
-    content = io.BytesIO()
-    fits.HDUList(hdus).writeto(content)
-    content = content.getvalue()
+    stream = io.BytesIO()
+    fits.HDUList(hdus).writeto(stream)
+    content = stream.getvalue()
     if Path(path).suffix == ".gz":
         # No time stamp in the gzip header: the same spectrum gives the same bytes.
         content = gzip.compress(content, compresslevel=6, mtime=0)

@@ -6,7 +6,7 @@ instrument profile varies from star to star. So results are not flattered.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from astropy.table import vstack
@@ -48,6 +48,8 @@ class SpectrumLibrary:
     """
 
     grids: tuple
+    _flux: np.ndarray = field(init=False, repr=False, compare=False)
+    _blend: RBFInterpolator = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
         """Join the nodes and solve for the blending weights once."""

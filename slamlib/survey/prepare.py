@@ -11,7 +11,7 @@ from astropy.table import Table
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from slamlib.errors import InputError, SlamlibError
+from slamlib.errors import InputError, SlamlibError, printable
 from slamlib.instruments import get_instrument
 from slamlib.survey.continuum import pseudo_continuum
 from slamlib.survey.lamost import read
@@ -25,6 +25,9 @@ MARGIN = 50.0
 # the coadded spectra.
 SMOOTHING = 1e6
 _NATIVE_STEP = {"LRS": 1e-4 * math.log(10), "MRS": 1e-5 * math.log(10)}
+# Beyond these, flux in units of the continuum and SNR of a pixel are accidents: emission lines of
+# hot stars reach ten, no spectrograph's pixel 10,000.
+_MAX_FLUX, _MAX_SNR = 100.0, 1e5
 # Files handed to a process at once.
 _CHUNK = 32
 
@@ -63,7 +66,8 @@ def normalise(wave, flux, ivar, instrument):
     -------
     flux, ivar : ndarray, (n,)
         Flux in units of the continuum and its ivar. Outside the arms (and 50 A around
-        them) and where the continuum is not positive, flux = 1 and ivar = 0.
+        them), where the continuum is not positive and where no spectrum can be that bright
+        or that precise, flux = 1 and ivar = 0.
 
     Raises
     ------
@@ -87,8 +91,14 @@ def normalise(wave, flux, ivar, instrument):
                 f"the continuum from {first:.0f} to {last:.0f} A is negative; leave this spectrum out"
             )
         arm, continuum = arm[positive], continuum[positive]
-        out_flux[arm] = flux[arm] / continuum
-        out_ivar[arm] = ivar[arm] * continuum**2
+        ratio, snr = flux[arm] / continuum, np.sqrt(ivar[arm]) * continuum
+        sane = (np.abs(ratio) < _MAX_FLUX) & (snr < _MAX_SNR)
+        if sane.sum() < good.sum() / 2:
+            raise InputError(
+                f"SNR of {np.median(snr):.2g} a pixel from {first:.0f} to {last:.0f} A: flux and ivar are "
+                "not in the same units; leave this spectrum out"
+            )
+        out_flux[arm[sane]], out_ivar[arm[sane]] = ratio[sane], snr[sane] ** 2
     return out_flux, out_ivar
 
 
@@ -233,7 +243,7 @@ def _read_chunk(paths, instrument, rv):
     ivar = np.zeros_like(flux)
     rows = []
     for i, path in enumerate(paths):
-        row = {"file": path.name, "reason": ""}
+        row = {"file": printable(path.name), "reason": ""}
         rows.append(row)
         try:
             spectrum = read(path)
@@ -248,7 +258,7 @@ def _read_chunk(paths, instrument, rv):
             row.update(velocity)
         except SlamlibError as error:
             # Only the name of the file: a catalogue must not depend on where the files lie.
-            row["reason"] = str(error).replace(str(path), path.name)
+            row["reason"] = str(error).replace(printable(path), row["file"])
     return flux, ivar, rows
 
 

@@ -1,6 +1,5 @@
 """The files inside folders and archives, in any nesting, read as streams: nothing is unpacked to disk."""
 
-import gzip
 import lzma
 import re
 import tarfile
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from slamlib.errors import FileError, SlamlibError
+from slamlib.files import gunzip, up_to_max
 
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _DAMAGE = (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
@@ -64,18 +64,18 @@ def _entries(stream, where):
                 raise EOFError("its end is missing")
     elif name.endswith(".zip"):
         with _named(where), zipfile.ZipFile(stream) as archive:
-            for member in archive.infolist():
-                if not member.is_dir():
-                    with archive.open(member) as inner:
-                        yield from _entries(inner, f"{where}:{member.filename}")
+            for packed in archive.infolist():
+                if not packed.is_dir():
+                    with archive.open(packed) as inner:
+                        yield from _entries(inner, f"{where}:{packed.filename}")
     else:
         yield where, partial(_read, stream, where)
 
 
 def _read(stream, where):
     with _named(where):
-        content = stream.read()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        content = up_to_max(stream)
+        return gunzip(content) if content[:2] == b"\x1f\x8b" else content
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A grid of model spectra on its irregular boundary, interpolated linearly."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,12 +14,25 @@ from scipy.sparse import csr_array
 from scipy.spatial import Delaunay
 
 from slamlib.errors import FileError, InputError
+from slamlib.files import check_version
 from slamlib.instruments import C_KMS
 from slamlib.labels import as_labels
 
 # Labels are inside when every barycentric weight is above minus this: the rounding of
 # float32 node labels, far below any error of a label.
 _EDGE = 1e-6
+FORMAT = 1
+# Rice's algorithm makes no image smaller than by this: a header that claims more is damaged.
+_COMPRESSION = 200
+
+
+def digest(header, nodes, stored):
+    """Return the sha256 of what a grid's file says: its scales, labels and stored spectra."""
+    content = hashlib.sha256(repr([float(header[key]) for key in ("WAVE0", "DV", "FSCALE")]).encode())
+    for name in ("teff", "logg", "mh"):
+        content.update(np.asarray(nodes[name], dtype="<f8").tobytes())
+    content.update(np.ascontiguousarray(stored, dtype="<u2"))
+    return content.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -53,26 +67,37 @@ class ModelGrid:
         Raises
         ------
         FileError
-            If the file is missing, truncated or not a grid.
+            If the file is missing, truncated, damaged, not a grid, or a newer slamlib's.
         """
         path = Path(path)
         try:
             with fits.open(path, memmap=False) as hdus:
                 header = hdus[0].header
+                check_version(path, header.get("GRIDFMT", FORMAT), FORMAT)
                 nodes = Table(hdus["NODES"].data)
-                flux = hdus["FLUX"].data.astype(np.float32) / np.float32(header["FSCALE"])
-                log_wave0, dv = math.log(header["WAVE0"]), float(header["DV"])
+                n_pix = hdus["FLUX"].shape[1]
+                largest = _COMPRESSION * path.stat().st_size
+                if hdus["FLUX"].shape != (len(nodes), n_pix) or 2 * len(nodes) * n_pix > largest:
+                    raise InputError(f"{len(nodes)} nodes but flux of shape {hdus['FLUX'].shape}")
+                stored = hdus["FLUX"].data
+            log_wave0, dv = math.log(header["WAVE0"]), float(header["DV"])
+            if header.get("DIGEST", None) not in (None, digest(header, nodes, stored)):
+                raise InputError("it is not what was written")
+            flux = stored.astype(np.float32) / np.float32(header["FSCALE"])
             for name in ("teff", "logg", "mh"):
                 nodes[name] = np.asarray(nodes[name], dtype=float)
+            labels = np.stack([nodes[name] for name in ("teff", "logg", "mh")])
+            if not (np.isfinite(labels).all() and np.isfinite(flux).all() and log_wave0 > 0 and dv > 0):
+                raise InputError("labels, flux or wavelengths are not finite and positive")
         except FileNotFoundError:
             raise FileError(f"no grid file {path}; check the path or fetch the grid first") from None
         except Exception as error:  # a damaged file can raise anything, down to the decompressor's own errors
+            if isinstance(error, FileError):
+                raise
             raise FileError(
                 f"{path} is not a readable model grid ({error}); it needs WAVE0, DV and FSCALE in its "
                 "primary header and the HDUs NODES and FLUX: fetch it again"
             ) from error
-        if len(nodes) != len(flux) or not np.isfinite(flux).all():
-            raise FileError(f"{path}: {len(nodes)} nodes but {len(flux)} spectra, or flux not finite")
         return cls(nodes, log_wave0, dv, flux)
 
     @cached_property

@@ -21,6 +21,7 @@ from astropy.table import Table
 
 from slamlib.errors import InputError
 from slamlib.files import atomic
+from slamlib.synth.grid import FORMAT, digest
 
 # Where both have a model, the first is taken.
 GRIDS = ("BSTAR2006", "OSTAR2002")
@@ -176,8 +177,8 @@ def choose(found, archives, nodes, vturb=2):
         grid: {m for m in whole if grid_of[m.composition] == grid and m.vturb in orders[grid]}
         for grid in GRIDS
     }
-    metals = [{mh_of[model.composition] for model in models} for models in models_of.values() if models]
-    metals = sorted(set.intersection(*metals)) if metals else []
+    made_of = [{mh_of[model.composition] for model in models} for models in models_of.values() if models]
+    metals = sorted(set.intersection(*made_of)) if made_of else []
     chosen, floor = [], {}
     for grid, models in models_of.items():
         floor[grid] = max((model.teff for model, _ in chosen), default=0)
@@ -189,9 +190,9 @@ def choose(found, archives, nodes, vturb=2):
                     chosen += row
                     break
     if len(metals) < 2 or len({model.teff for model, _ in chosen}) < 2:
-        letters = ", ".join(sorted({model.composition for model in whole})) or "nothing"
+        made = ", ".join(sorted({model.composition for model in whole})) or "nothing"
         raise InputError(
-            f"{len(whole)} whole spectra of {letters} make no grid: at least two [M/H] must be there at two "
+            f"{len(whole)} whole spectra of {made} make no grid: at least two [M/H] must be there at two "
             "Teff, in each of BSTAR2006 and OSTAR2002 that is there at all; add the missing archives"
         )
     expected = {
@@ -282,6 +283,7 @@ def write_grid(path, nodes, wave0, dv, flux, header=()):
     primary.header["DV"] = (dv, "[km/s] pixel width: WAVE0*exp(i*DV/c)")
     primary.header["AIRORVAC"] = "air"
     primary.header["FSCALE"] = (scale, "normalised flux = FLUX / FSCALE")
+    primary.header["GRIDFMT"] = (FORMAT, "version of this layout")
     for keyword, value, comment in header:
         if keyword == "HISTORY":
             primary.header.add_history(value)
@@ -291,6 +293,7 @@ def write_grid(path, nodes, wave0, dv, flux, header=()):
     stored = np.empty(flux.shape, dtype=np.uint16)
     for row, spectrum in zip(stored, flux, strict=True):
         row[:] = np.rint(spectrum * np.float64(scale))
+    primary.header["DIGEST"] = digest(primary.header, table.data, stored)
     image = fits.CompImageHDU(stored, name="FLUX", compression_type="RICE_1")
     with atomic(path) as temporary:
         fits.HDUList([primary, table, image]).writeto(temporary)

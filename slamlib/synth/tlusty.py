@@ -240,7 +240,7 @@ def _look_through(folder, progress):
     for where, read in tqdm(entries(folder), desc="TLUSTY files", unit="file", disable=not progress):
         match = _FILE.fullmatch(re.split("[/:]", where)[-1])
         model = Model.parse(match[1]) if match else None
-        if model is None:
+        if match is None or model is None:
             continue
         kind = match[2]
         if kind in places[model]:

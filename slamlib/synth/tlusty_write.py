@@ -11,6 +11,7 @@ import re
 import tarfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -154,8 +155,8 @@ def write_archives(grid, folder, *, archives=ARCHIVES, nodes=NODES, progress=Tru
 
 
 def _write_tar(path, folder, wave, spectra):
-    kind = path.suffix.lstrip(".") if path.suffix in (".gz", ".bz2", ".xz") else ""
-    with atomic(path) as temporary, tarfile.open(temporary, f"w:{kind}") as tar:
+    mode: Any = "w:" + (path.suffix.lstrip(".") if path.suffix in (".gz", ".bz2", ".xz") else "")
+    with atomic(path) as temporary, tarfile.open(temporary, mode) as tar:
         for model, means in spectra:
             for name, content in sorted(spectrum_files(model, wave, means).items()):
                 content = gzip.compress(content, compresslevel=1, mtime=0)

@@ -1,16 +1,16 @@
 """Training sets: random labels inside the grid, and their spectra as an instrument sees them."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from slamlib.errors import FileError, InputError
-from slamlib.files import atomic
+from slamlib.errors import InputError
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labels import as_labels
+from slamlib.npz import check_shapes, reading_npz, write_npz
 from slamlib.synth.broaden import LIMB_DARKENING, broaden, instrument_sigma, pixel_edges, rebin_matrix
 
+FORMAT = 1
 VSINI_MAX = 300.0
 # Spectra in flight at once: 64 of them and their transforms stay within 100 MB.
 _CHUNK = 64
@@ -42,27 +42,19 @@ class TrainingSet:
 
     def save(self, path):
         """Write to an npz file, whole or not at all."""
-        with atomic(path) as temporary, temporary.open("wb") as stream:
-            np.savez(
-                stream, labels=self.labels, flux=self.flux, instrument=self.instrument.name, seed=self.seed
-            )
+        params = {"instrument": self.instrument.name, "seed": self.seed}
+        write_npz(path, FORMAT, params, {"labels": self.labels, "flux": self.flux})
 
     @classmethod
     def read(cls, path):
-        """Read what `save` wrote; FileError if it is missing or something else."""
-        try:
-            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-                labels, flux = file["labels"], file["flux"]
-                instrument, seed = get_instrument(str(file["instrument"])), int(file["seed"])
-            if flux.shape != (len(labels), instrument.wave.size):
-                raise InputError(f"flux {flux.shape} is not {len(labels)} spectra of {instrument.name}")
-            return cls(labels, flux, instrument, seed)
-        except FileNotFoundError:
-            raise FileError(f"no training set {path}; run notebook 01_training_set first") from None
-        except Exception as error:  # a damaged zip file can raise nearly anything
-            raise FileError(
-                f"{path} is not a readable training set ({error}); delete it and remake it"
-            ) from error
+        """Read what `save` wrote; FileError if it is missing, of another version or something else."""
+        remedy = "run notebook 01_training_set"
+        with reading_npz(path, FORMAT, "training set", remedy) as (params, arrays):
+            check_shapes(arrays, labels="n4", flux="np")
+            instrument = get_instrument(params["instrument"])
+            if arrays["flux"].shape[1] != instrument.wave.size:
+                raise InputError(f"{arrays['flux'].shape[1]} pixels are not those of {instrument.name}")
+            return cls(arrays["labels"], arrays["flux"], instrument, int(params["seed"]))
 
 
 def draw_labels(grid, n, rng, vsini_max=VSINI_MAX):

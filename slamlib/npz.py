@@ -1,0 +1,88 @@
+"""Arrays on disk: npz files with a version and nothing that could be executed, checked when read."""
+
+import json
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from slamlib.errors import FileError, InputError
+from slamlib.files import atomic, check_version
+
+
+def write_npz(path, version, params, arrays):
+    """Write `params`, what json can hold, and `arrays` to `path`, whole or not at all."""
+    with atomic(path) as temporary, temporary.open("wb") as stream:
+        params = json.dumps(params, default=lambda value: np.asarray(value).tolist())
+        np.savez(stream, format=version, params=params, **arrays)
+
+
+@contextmanager
+def reading_npz(path, version, kind, remedy):
+    """Give params and arrays of a file; what goes wrong inside the block is the file's fault.
+
+    Parameters
+    ----------
+    path : str or Path
+    version : int
+        The version that can be read.
+    kind : str
+        What the file should be, such as "training set".
+    remedy : str
+        What to run if there is none.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, of another version, damaged, or something else.
+    """
+    try:
+        with Path(path).open("rb") as stream, zipfile.ZipFile(stream) as members:
+            # Ours are not compressed: whatever unpacks to more than itself shall not fill memory.
+            if sum(member.file_size for member in members.infolist()) > Path(path).stat().st_size:
+                raise InputError("it claims to hold more than its size")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                arrays = dict(file)
+        check_version(path, int(arrays.pop("format")), version)
+        yield json.loads(str(arrays.pop("params"))), arrays
+    except FileNotFoundError:
+        raise FileError(f"no {kind} {path}; {remedy} first") from None
+    except Exception as error:  # a damaged zip file can raise nearly anything
+        if isinstance(error, FileError):
+            raise
+        raise FileError(f"{path} is not a readable {kind} ({error}); delete it and {remedy}") from error
+
+
+def check_shapes(arrays, **shapes):
+    """Refuse arrays that are missing, hold anything but finite numbers, or do not fit together.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+    **shapes : str
+        One letter a dimension, the same letter for the same length; a digit is the length.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> check_shapes({"labels": np.zeros((7, 4)), "flux": np.zeros((7, 9))}, labels="n4", flux="np")
+    >>> check_shapes({"labels": np.zeros((7, 3))}, labels="n4")
+    Traceback (most recent call last):
+    slamlib.errors.InputError: labels of shape (7, 3), expected (n, 4)
+    """
+    lengths = {digit: int(digit) for digit in "0123456789"}
+    for name, letters in shapes.items():
+        array = arrays[name]
+        fits = array.ndim == len(letters) and all(
+            lengths.setdefault(letter, length) == length
+            for letter, length in zip(letters, array.shape, strict=True)
+        )
+        if not fits:
+            raise InputError(f"{name} of shape {array.shape}, expected ({', '.join(letters)})")
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise InputError(f"{name} holds something else than finite numbers")

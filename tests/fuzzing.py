@@ -1,0 +1,139 @@
+"""Files spoilt at random and what becomes of them: the runner behind test_fuzz.py."""
+
+import contextlib
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from corruptions import as_vectors
+
+from slamlib.errors import SlamlibError
+from slamlib.files import read_ecsv
+from slamlib.paper.run import Run
+from slamlib.paper.templates import velocity_templates
+from slamlib.paper.trained import Trained
+from slamlib.survey.lamost import read_bytes
+from slamlib.survey.prepare import read_many
+
+ROOT = Path(__file__).parents[1]
+# Seconds after which a file counts as a hang; good ones take a hundredth.
+PATIENCE = 60
+# Labels agree within this many of the larger of their errors: beyond is an outlier, as everywhere.
+SIGMAS = 5.0
+# Chi-square per degree of freedom above which docs/flags.md says not to believe a fit.
+CHI2 = 1.2
+
+
+@contextlib.contextmanager
+def patience(seconds=PATIENCE):
+    def give_up(*_):
+        raise TimeoutError("a hang")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def is_clear(message, path):
+    """One line that names the file."""
+    return path.name in message and message.isprintable()
+
+
+class Lab:
+    """The quick run's models of an instrument, and a few of its best stars in every layout of a file."""
+
+    def __init__(self, instrument, grid, n_stars=3):
+        with contextlib.chdir(ROOT):
+            run = Run("quick")
+            if not run.build.is_dir():
+                missing = pytest.fail if os.environ.get("CI", "").lower() == "true" else pytest.skip
+                missing("no quick run: `make notebooks PROFILE=quick` first")
+            products = run.products.resolve()
+        self.instrument, self.inside = instrument, grid.contains
+        self.trained = Trained.read(products, instrument)
+        self.templates = velocity_templates(grid, instrument)
+        table = read_ecsv(products / f"labels_{instrument}.ecsv")
+        good = table[(table["flag"] == "I") & (table["status"] == "ok") & (table["vsini"] > 60)]
+        best = good[np.argsort(-good["snr"])][:n_stars]
+        contents = [read_bytes(products / "survey" / name) for name in best["file"]]
+        self.contents = [*contents, *map(as_vectors, contents)] if instrument == "LRS" else contents
+
+    def read(self, path, content):
+        path.write_bytes(content)
+        flux, ivar, table = read_many([path], self.instrument, rv=self.templates, progress=False)
+        return flux[0], ivar[0], table["reason"][0]
+
+    def labels(self, flux, ivar):
+        return self.trained.infer(np.array(flux), np.array(ivar), inside=self.inside)
+
+
+def spoil_and_label(lab, corruptions, n, rng, path):
+    """Spoil `n` files, every corruption in turn, and label them: [(kind, outcome, detail)]."""
+    flux, ivar, _ = zip(*(lab.read(path, content) for content in lab.contents), strict=True)
+    good = lab.labels(flux, ivar)
+    assert (good.status == "ok").all() and good.inside.all() and (good.chi2 < CHI2).all()
+    outcomes, survivors = [], []
+    for i in range(n):
+        kind = list(corruptions)[i % len(corruptions)]
+        star = rng.integers(len(lab.contents))
+        try:
+            with patience():
+                flux, ivar, reason = lab.read(path, corruptions[kind](lab.contents[star], rng))
+        except TimeoutError:
+            outcomes.append((kind, "hang", ""))
+        except Exception as error:
+            outcomes.append((kind, "traceback", repr(error)))
+        else:
+            if reason:
+                clear = is_clear(reason, path) and not ivar.any()
+                outcomes.append((kind, "reason" if clear else "unclear", reason))
+            else:
+                survivors.append((kind, star, flux, ivar))
+    kinds, stars, flux, ivar = zip(*survivors, strict=True)
+    found = lab.labels(flux, ivar)
+    for i, (kind, star) in enumerate(zip(kinds, stars, strict=True)):
+        off = (found.labels[i] - good.labels[star]) / np.maximum(found.errors[i], good.errors[star])
+        believed = found.status[i] == "ok" and found.inside[i] and found.chi2[i] < CHI2
+        verdict = ("agrees" if (np.abs(off) < SIGMAS).all() else "silent") if believed else "flagged"
+        outcomes.append((kind, verdict, f"off by {off.round(1)} sigma, chi2 {found.chi2[i]:.2f}"))
+    return outcomes
+
+
+def spoil_and_read(content, read, corruptions, n, rng, path):
+    """Spoil `n` files, every corruption in turn, and read them: [(kind, outcome, detail)]."""
+    path.write_bytes(content)
+    good = joblib.hash(read(path))
+    outcomes = []
+    for i in range(n):
+        kind = list(corruptions)[i % len(corruptions)]
+        path.write_bytes(corruptions[kind](content, rng))
+        try:
+            with patience():
+                found = joblib.hash(read(path))
+        except TimeoutError:
+            outcomes.append((kind, "hang", ""))
+        except SlamlibError as error:
+            outcomes.append((kind, "error" if is_clear(str(error), path) else "unclear", str(error)))
+        except Exception as error:
+            outcomes.append((kind, "traceback", repr(error)))
+        else:
+            outcomes.append((kind, "same" if found == good else "other numbers", ""))
+    return outcomes
+
+
+def as_table(outcomes, columns):
+    """Lines of a table: how many of each kind ended how."""
+    count = Counter((kind, outcome) for kind, outcome, _ in outcomes)
+    kinds = list(dict.fromkeys(kind for kind, _, _ in outcomes))
+    rows = [(kind, *(count[kind, outcome] for outcome in columns)) for kind in sorted(kinds)]
+    rows.append(("all", *(sum(column) for column in zip(*(row[1:] for row in rows), strict=True))))
+    lines = [("", *columns), *((row[0], *(number or "" for number in row[1:])) for row in rows)]
+    return "\n".join(f"{line[0]:32}" + "".join(f"{cell:>15}" for cell in line[1:]) for line in lines)

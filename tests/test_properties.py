@@ -1,0 +1,179 @@
+"""Claims that hold for whatever input: of readers, broadening, interpolation, rebinning and inference.
+
+hypothesis looks for a counter-example; what single numbers show is tested beside each module.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from slamlib.errors import FileError, InputError, printable
+from slamlib.files import read_ecsv
+from slamlib.instruments import LRS
+from slamlib.slam.infer import infer
+from slamlib.slam.model import Slam
+from slamlib.survey.hires import read_hires
+from slamlib.survey.lamost import read
+from slamlib.survey.lamost_write import write_lrs
+from slamlib.survey.spectrum import Spectrum, air_from_vacuum, to_instrument, vacuum_from_air
+from slamlib.synth.broaden import broaden
+from slamlib.synth.grid import ModelGrid
+from slamlib.synth.training import draw_labels
+
+NATIVE = air_from_vacuum(10 ** (3.5682 + 1e-4 * np.arange(3909)))
+FEW = settings(deadline=None, derandomize=True, max_examples=15, suppress_health_check=list(HealthCheck))
+MANY = settings(FEW, max_examples=100)
+seeds = st.integers(0, 10_000)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("any") / "file"
+
+
+# --- readers
+
+
+@MANY
+@given(
+    st.sampled_from([b"", b"SIMPLE  =", b"\x1f\x8b\x08", b"PK\x03\x04", b"# %ECSV 1.0\n# ---\n"]), st.binary()
+)
+@pytest.mark.parametrize("reader", [read, read_hires, read_ecsv, Slam.read, ModelGrid.read])
+def test_any_bytes_are_refused_by_one_line_that_names_the_file(path, reader, head, tail):
+    path.write_bytes(head + tail)
+    with pytest.raises(FileError) as caught:
+        reader(path)
+    assert str(path) in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@MANY
+@given(st.text(st.characters()))
+def test_a_message_is_one_line_and_what_can_be_read_stays(text):
+    assert printable(text).isprintable()
+    assert printable(printable(text)) == printable(text)
+    assert str(InputError(text)) == printable(text)
+    if text.isprintable():
+        assert printable(text) == text
+
+
+@FEW
+@given(
+    st.integers(0, 2**53),
+    st.floats(0, 360),
+    st.floats(-90, 90),
+    st.floats(-900, 900),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20),
+    seeds,
+)
+def test_whatever_a_header_holds_is_read_as_it_was_written(path, obsid, ra, dec, rv, subclass, seed):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(NATIVE.size) < rng.random()
+    mask[0] = False
+    known = {"obsid": obsid, "ra": ra, "dec": dec, "rv": rv, "subclass": subclass}
+    ivar = np.where(mask, 0, rng.uniform(0.1, 10, NATIVE.size))
+    written = Spectrum(NATIVE, rng.normal(100, 30, NATIVE.size), ivar, mask, known)
+    write_lrs(path, written)
+    found = read(path)
+    for name in ("flux", "ivar"):
+        np.testing.assert_allclose(getattr(found, name), getattr(written, name), rtol=1e-6)
+    np.testing.assert_array_equal(found.mask, mask)
+    assert found.header["obsid"] == obsid
+    assert found.header["subclass"] == subclass.strip()
+    assert [found.header[name] for name in ("ra", "dec")] == pytest.approx([ra, dec], rel=1e-12, abs=1e-300)
+    assert found.header["rv"] == pytest.approx(rv, rel=1e-9, abs=1e-9)
+
+
+# --- wavelengths and rebinning
+
+
+@MANY
+@given(st.lists(st.floats(3000, 12000), min_size=2, max_size=50, unique=True))
+def test_air_and_vacuum_undo_each_other_and_keep_the_order(waves):
+    wave = np.sort(waves)
+    air = air_from_vacuum(wave)
+    np.testing.assert_allclose(vacuum_from_air(air), wave, atol=1e-4)
+    assert (air < wave).all()
+    assert (np.diff(air)[np.diff(wave) > 1e-9] > 0).all()
+
+
+@FEW
+@given(seeds, st.floats(1e-17, 1e17))
+def test_rebinning_scales_with_the_unit_of_the_flux_and_invents_no_information(seed, unit):
+    rng = np.random.default_rng(seed)
+    flux = rng.normal(1, 0.1, NATIVE.size)
+    ivar = np.where(rng.random(NATIVE.size) < 0.05, 0, rng.uniform(1, 2, NATIVE.size))
+    out_flux, out_ivar = to_instrument(NATIVE, flux, ivar, LRS)
+    scaled_flux, scaled_ivar = to_instrument(NATIVE, unit * flux, ivar / unit**2, LRS)
+    used = out_ivar > 0
+    np.testing.assert_allclose(scaled_flux[used], unit * out_flux[used], rtol=1e-6, atol=1e-7 * unit)
+    np.testing.assert_allclose(scaled_ivar, out_ivar / unit**2, rtol=1e-9)
+    within = np.abs(NATIVE - LRS.wave.mean()) < np.ptp(LRS.wave) / 2 + 2
+    assert out_ivar.sum() <= ivar[within].sum()
+
+
+# --- broadening
+
+
+velocities = st.tuples(st.floats(0, 300), st.floats(0, 80), st.floats(-200, 200))
+
+
+@FEW
+@given(velocities, st.floats(-2, 2), seeds)
+def test_broadening_is_linear_in_the_depth_of_lines(how, scale, seed):
+    one, other = np.random.default_rng(seed).uniform(-0.2, 0.4, (2, 900))
+    apart = [1 - broaden(1 - depth, 2.0, *how)[0] for depth in (one, other)]
+    together = 1 - broaden(1 - scale * one - other, 2.0, *how)[0]
+    np.testing.assert_allclose(together, scale * apart[0] + apart[1], atol=2e-6)
+
+
+@FEW
+@given(st.floats(0, 300), st.floats(2, 80), seeds)
+def test_broadening_makes_nothing_deeper_or_brighter_than_it_was(vsini, sigma, seed):
+    """Rotation and a Gaussian are profiles: positive, of area one. The Gaussian spans a pixel."""
+    depth = np.random.default_rng(seed).uniform(0, 0.6, 900)
+    flux = broaden(1 - depth, 2.0, vsini, sigma)[0]
+    assert flux.min() >= 1 - depth.max() - 1e-5
+    assert flux.max() <= 1 + 1e-5
+
+
+# --- interpolation
+
+
+@FEW
+@given(seeds)
+def test_an_interpolated_flux_lies_between_those_of_its_nodes(grid, seed):
+    labels = draw_labels(grid, 1, np.random.default_rng(seed))[:, :3]
+    nodes = grid.weights(labels).indices
+    flux = grid.spectra(labels)[0]
+    assert (flux >= grid.flux[nodes].min(axis=0) - 1e-6).all()
+    assert (flux <= grid.flux[nodes].max(axis=0) + 1e-6).all()
+
+
+@FEW
+@given(seeds)
+def test_interpolation_is_continuous(grid, seed):
+    """A ten-thousandth of the grid further, no pixel changes by more than a thousandth."""
+    labels = draw_labels(grid, 2, np.random.default_rng(seed))[:, :3]
+    step = 1e-4 * np.ptp(grid.ranges, axis=0)
+    moved = labels + step * np.sign(grid.ranges.mean(axis=0) - labels)
+    moved = np.where(grid.contains(moved)[:, None], moved, labels)
+    assert np.abs(grid.spectra(moved) - grid.spectra(labels)).max() < 1e-3
+
+
+# --- inference
+
+
+@settings(FEW, max_examples=4)
+@given(seeds, st.integers(2, 12), st.floats(0, 1e6))
+def test_labels_depend_on_no_other_star_and_on_no_ignored_pixel(thin_slam, unseen, seed, chunk, junk):
+    rng = np.random.default_rng(seed)
+    flux = unseen.flux[:10, ::10] + rng.normal(0, 0.01, (10, thin_slam.flux_mean_.size))
+    ivar = np.where(rng.random(flux.shape) < 0.1, 0, 1e4)
+    found = infer(thin_slam, flux, ivar)
+    order = rng.permutation(10)
+    spoilt = np.where(ivar > 0, flux, junk * flux)
+    again = infer(thin_slam, spoilt[order], ivar[order], chunk=chunk)
+    assert (np.abs(again.labels - found.labels[order]) < 0.02 * found.errors[order]).all()
+    assert (again.status == found.status[order]).all()
