@@ -57,9 +57,9 @@ install: $(READY) ## only the pinned packages and the command .venv/bin/slamlib
 data: $(READY) ## fetch the real data: hours and many GB; choose by FETCH='--help'
 	@$(PY) -m slamlib.fetch all --build $(FETCH)
 
-test: $(READY) lint ## all tests, on the notebooks at small size
+test: $(READY) lint ## all tests, on the notebooks at small size; slamlib's lines at least 90% run
 	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
-	@$(PY) -m pytest
+	@$(PY) -m pytest --cov --cov-report=term:skip-covered
 
 fuzz: $(READY) ## thousands of spoilt files: what became of each kind; a few minutes
 	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257

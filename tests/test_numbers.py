@@ -38,6 +38,14 @@ def test_a_number_typed_by_hand_would_be_noticed():
     assert numbers.fill(typed, numbers.render(KEPT)) != typed
 
 
+def test_the_time_is_told_only_if_it_was_recorded():
+    machine = {"cores_used": 2, "processor": "a processor"}
+    took = {"notebooks": 12, "minutes": 5.2, "slamlib": "0.1.0", "machine": machine}
+    told = "12 notebooks of slamlib 0.1.0 took 5 minutes on 2 x a processor. "
+    assert numbers.render(KEPT | {"took": took}).startswith(told)
+    assert "minutes" not in numbers.render(KEPT | {"took": None})
+
+
 def test_what_the_paper_says_is_what_its_table_says():
     claims = read_ecsv(ROOT / "data/embedded/paper_claims.ecsv")
     stated = dict(zip(claims["key"], claims["value"], strict=True))

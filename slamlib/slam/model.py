@@ -291,8 +291,12 @@ class Slam:
                     k.removeprefix(f"{part}_"): v for k, v in arrays.items() if k.startswith(f"{part}_")
                 }
                 wide = "components" in values
-                check_shapes(values, gamma="", pixels="g", centres="c4", weights="cr" if wide else "cg")
-                check_shapes(values, pixels="g", **({"components": "rg"} if wide else {}))
+                shapes = {"gamma": "", "pixels": "g", "centres": "c4", "weights": "cr", "components": "rg"}
+                if not wide:
+                    # Every training spectrum is a centre, and weights are those of pixels.
+                    shapes |= {"training_labels_": "c4", "weights": "cg"}
+                    del shapes["components"]
+                check_shapes(arrays | values, **shapes)
                 slam.expansions_.append(Expansion(**values | {"gamma": float(values["gamma"])}))
             pixels = np.sort(np.concatenate([part.pixels for part in slam.expansions_]))
             if not np.array_equal(pixels, np.arange(slam.flux_mean_.size)):
