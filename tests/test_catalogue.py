@@ -170,7 +170,7 @@ def test_a_second_call_takes_up_what_the_first_has_done(few, label, tmp_path, no
 
 
 def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch, no_more_work):
-    monkeypatch.setattr(catalogue, "_PART", 1)
+    monkeypatch.setattr(catalogue, "PART", 1)
     one_by_one = label(few, tmp_path / "parts")
     parts = sorted((tmp_path / "parts").glob("*.ecsv"), key=lambda path: path.stat().st_mtime_ns)
     assert len(parts) == 3

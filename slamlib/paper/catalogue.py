@@ -17,7 +17,7 @@ from slamlib.survey.prepare import read_many
 from slamlib.threads import blas_threads, n_cores
 
 # Files a part: a few seconds of work, which is what an interruption costs at most.
-_PART = 500
+PART = 500
 
 
 def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
@@ -49,20 +49,24 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
     recipe = (code_digest() + joblib.hash((rv, list(slams)))).encode()
     recipe += b"".join(path.read_bytes() for trained in slams.values() for path in trained.files)
     parts = []
-    starts = range(0, len(paths), _PART)
+    starts = range(0, len(paths), PART)
     for start in tqdm(starts, desc=f"{instrument} labels", unit="part", disable=not progress):
-        some = paths[start : start + _PART]
-        stats = [(path.name, *_size_and_date(path)) for path in some]
-        digest = hashlib.sha256(recipe + repr(stats).encode()).hexdigest()[:16]
-        kept = folder / f"{instrument}-{digest}.ecsv"
+        some = paths[start : start + PART]
+        kept = folder / f"{instrument}-{part_digest(some, recipe)}.ecsv"
         if not kept.exists():
-            table = _label_part(some, instrument, slams, rv, inside)
+            table = label_part(some, instrument, slams, rv, inside)
             write_ecsv(table, kept)
         # Read back even when just made, so that a resumed run gives the same bytes.
         parts.append(read_ecsv(kept))
     if not parts:
         raise InputError(f"no {instrument} spectrum to label; put files into data/raw/ or use source='mock'")
     return vstack(parts, metadata_conflicts="silent")
+
+
+def part_digest(paths, recipe):
+    """Return the name of the labels of some files: other files, dates or `recipe` (bytes), another name."""
+    stats = [(path.name, *_size_and_date(path)) for path in paths]
+    return hashlib.sha256(recipe + repr(stats).encode()).hexdigest()[:16]
 
 
 def _size_and_date(path):
@@ -72,7 +76,11 @@ def _size_and_date(path):
     return stat.st_size, stat.st_mtime_ns
 
 
-def _label_part(paths, instrument, slams, rv, inside):
+def label_part(paths, instrument, slams, rv, inside):
+    """Label some files, all at once; parameters and table as of `label_survey`, which does it part by part.
+
+    Independent of every other part: what labels a survey elsewhere calls this too.
+    """
     with blas_threads(1):
         flux, ivar, table = read_many(paths, instrument, rv=rv, n_jobs=n_cores(), progress=False)
     for i, (name, trained) in enumerate(slams.items()):
