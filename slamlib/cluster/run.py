@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,9 +19,9 @@ from slamlib.paper.catalogue import PART
 from slamlib.threads import CORES_VARIABLE, n_cores, thread_environment
 
 try:
-    from distributed import Client, LocalCluster, Security, as_completed
+    from distributed import Client, LocalCluster, Security, WorkerPlugin, as_completed
     from distributed.core import connect
-    from distributed.utils import LoopRunner
+    from distributed.utils import LoopRunner, silence_logging_cmgr
 except ImportError:
     raise InputError("a cluster needs Dask; install it with: pip install 'slamlib[cluster]'") from None
 
@@ -59,6 +60,13 @@ class Report:
         return f"{self.output}: {self.rows} spectra in {len(self.done)} parts, {self.computed} of them new"
 
 
+class _Deaf(WorkerPlugin):
+    """Ctrl-C reaches every process of a terminal; only the client shall act on it."""
+
+    def setup(self, worker):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def local_cluster(n_workers=None):
     """Give a LocalCluster of single-threaded processes on this machine, closed at the end.
@@ -92,6 +100,7 @@ def connected(address=None, n_workers=None):
     """
     if address is None:
         with local_cluster(n_workers) as cluster, Client(cluster, set_as_default=False) as client:
+            client.register_plugin(_Deaf())
             yield client
         return
     try:
@@ -102,7 +111,8 @@ def connected(address=None, n_workers=None):
             f"no Dask scheduler answers at {address} ({str(error) or 'it says nothing'}); "
             "start one with `dask scheduler` and give the address that it prints"
         ) from None
-    with Client(address, set_as_default=False) as client:
+    # What goes wrong is told by our errors, not by Dask's logs.
+    with silence_logging_cmgr(logging.CRITICAL), Client(address, set_as_default=False) as client:
         try:
             client.wait_for_workers(1, timeout=_FIRST_WORKER)
         except TimeoutError:
