@@ -11,19 +11,20 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+try:
+    import pyarrow  # noqa: F401, of the same extra
+    from distributed import Client, LocalCluster, Security, WorkerPlugin, as_completed
+    from distributed.core import connect
+    from distributed.utils import LoopRunner, silence_logging_cmgr
+except ImportError:
+    raise InputError("a cluster needs Dask; install it with: pip install 'slamlib[cluster]'") from None
+
 from slamlib.cluster.merge import merge
 from slamlib.cluster.parts import split, work
 from slamlib.cluster.recipe import Recipe
 from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.paper.catalogue import PART
 from slamlib.threads import CORES_VARIABLE, n_cores, thread_environment
-
-try:
-    from distributed import Client, LocalCluster, Security, WorkerPlugin, as_completed
-    from distributed.core import connect
-    from distributed.utils import LoopRunner, silence_logging_cmgr
-except ImportError:
-    raise InputError("a cluster needs Dask; install it with: pip install 'slamlib[cluster]'") from None
 
 # A part is tried again this often after an error, or after the death of its worker.
 _RETRIES, _DEATHS = 2, 10
@@ -81,7 +82,7 @@ def local_cluster(n_workers=None):
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # any free port
         silence_logs=logging.CRITICAL,
         scheduler_kwargs={"allowed_failures": _DEATHS},
         env=thread_environment(1) | {CORES_VARIABLE: "1"},
