@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from slamlib.errors import FileError, InputError, SlamlibError
+
 try:
     import pyarrow  # noqa: F401, of the same extra
     from distributed import Client, LocalCluster, Security, WorkerPlugin, as_completed
@@ -22,7 +24,6 @@ except ImportError:
 from slamlib.cluster.merge import merge
 from slamlib.cluster.parts import split, work
 from slamlib.cluster.recipe import Recipe
-from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.paper.catalogue import PART
 from slamlib.threads import CORES_VARIABLE, n_cores, thread_environment
 
