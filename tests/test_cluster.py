@@ -268,6 +268,7 @@ def test_a_lost_scheduler_is_one_clear_error(label, survey, tmp_path, monkeypatc
         def paths():
             yield survey[0]
             other.kill()
+            yield from survey[1:4]
 
         with pytest.raises(FileError, match="the scheduler is lost"):
             label(tmp_path / "catalogue.parquet", paths(), part=1, address=address)

@@ -15,7 +15,7 @@ from slamlib.errors import FileError, InputError, SlamlibError
 
 try:
     import pyarrow  # noqa: F401, of the same extra
-    from distributed import Client, LocalCluster, Security, WorkerPlugin, as_completed
+    from distributed import CancelledError, Client, LocalCluster, Security, WorkerPlugin, as_completed
     from distributed.core import connect
     from distributed.utils import LoopRunner, silence_logging_cmgr
 except ImportError:
@@ -217,7 +217,7 @@ def _work_off(client, arguments, parts, folder):
     running, pending, failed = as_completed(loop=client.loop), {}, []
 
     def submit():
-        threads = sum(client.nthreads().values())
+        threads = sum(_ask(client.nthreads).values())
         for index, paths in islice(parts, max(1, 2 * threads - len(pending))):
             key = f"part-{run}-{index}"
             pending[key] = index, paths[0]
@@ -226,14 +226,12 @@ def _work_off(client, arguments, parts, folder):
     submit()
     for future in running:
         index, first = pending.pop(future.key)
-        if future.status == "finished":
-            yield index, future.result()
-        elif future.status == "error":
-            failed.append((first, future.exception()))
+        if future.status == "error":
+            failed.append((first, _ask(future.exception)))
             if isinstance(failed[-1][1], SlamlibError) or len(failed) >= _GIVE_UP:
                 break
         else:
-            raise FileError("the scheduler is lost; start it again, and the same command goes on from here")
+            yield index, _ask(future.result)
         submit()
     if failed:
         first, error = failed[-1]
@@ -243,3 +241,13 @@ def _work_off(client, arguments, parts, folder):
             f"{len(failed)} parts failed, one of them from {first} on, with {error!r}; finished parts are "
             f"kept in {folder}: mend the cause, and the same command goes on from here"
         )
+
+
+def _ask(question):
+    """Return what a Client or Future answers, which it cannot without its scheduler."""
+    try:
+        return question()
+    except (OSError, CancelledError):
+        raise FileError(
+            "the scheduler is lost; start it again, and the same command goes on from here"
+        ) from None
