@@ -22,14 +22,14 @@ CODE = slamlib tests notebooks benchmarks
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help paper quick notebooks data test fuzz test-served lint calibration bench lab clean lock
+.PHONY: help paper quick notebooks data test fuzz test-served lint calibration bench bench-cluster lab clean lock
 .PHONY: verify trace numbers verify-twice torture
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
 	@echo "Targets (PROFILE=$(PROFILE) SOURCE=$(SOURCE) GRID=$(GRID)):"
 	@sed -n 's/^\([a-zA-Z%-]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-	    | sed 's/%/N/' | awk -F'|' '{printf "%-12s%s\n", $$1, $$2}'
+	    | sed 's/%/N/' | awk -F'|' '{printf "%-15s%s\n", $$1, $$2}'
 
 # The graph of notebooks lives in slamlib/paper/graph.py, which writes the rules followed here.
 define follow
@@ -96,6 +96,9 @@ calibration: $(READY) ## do errors mean what they say? build/calibration.json
 
 bench: $(READY) ## time training and inference beside the reference's methods
 	@$(PY) -m benchmarks.bench
+
+bench-cluster: $(READY) ## 100,000 simulated stars on a cluster of this machine, with the models of PROFILE
+	@$(PY) -m benchmarks.cluster --profile '$(PROFILE)' $(CLUSTER)
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_overview.ipynb

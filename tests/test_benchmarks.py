@@ -5,7 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from benchmarks.cluster_page import fill
+from slamlib.errors import FileError
+from slamlib.slam.systematics import Systematics
 
 ROOT = Path(__file__).parents[1]
 KEYS = {"work", "instrument", "n", "method", "seconds", "speedup", "flux_rms", "peak_gb", "per_second"}
@@ -40,3 +45,45 @@ def test_the_report_states_losses_labels_and_growth(small):
         assert words in printed
     assert (folder / "bench.png").stat().st_size > 10_000
     assert (folder / "bench_labels.ecsv").exists()
+
+
+# --- the cluster
+
+
+@pytest.fixture(scope="module")
+def forty(krr_slam, tmp_path_factory):
+    """Figures of 40 stars, two workers, one killed; and what was printed."""
+    folder, n_pix = tmp_path_factory.mktemp("cluster"), krr_slam.flux_mean_.size
+    krr_slam.save(folder / "slam_LRS.npz")
+    none = Systematics.measure([60.0], [np.random.default_rng(1).normal(0, 1e-3, (9, n_pix))], rank=2)
+    none.save(folder / "systematics_LRS.npz")
+    command = [sys.executable, "-m", "benchmarks.cluster", "--stars", "40", "--part", "5", "--kill", "1"]
+    command += ["--workers", "2", "--compare", "10", "--timed", "10"]
+    command += ["--models", str(folder), "--folder", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "cluster.json").read_text()), done.stdout
+
+
+def test_the_cluster_loses_and_doubles_nothing_though_a_worker_dies(forty):
+    figures, _ = forty
+    assert figures["killed"] == 1
+    assert figures["rows"] == figures["distinct"] == figures["stars"] == 40
+    assert figures["in_order"]
+    assert figures["computed_again"] == 0
+    assert (figures["compared"], figures["differing"]) == (10, 0)
+
+
+def test_the_page_has_the_figures_that_are_printed(forty, tmp_path):
+    figures, printed = forty
+    page = tmp_path / "cluster.md"
+    page.write_text((ROOT / "docs/cluster.md").read_text())
+    fill(page, figures)
+    once = page.read_text()
+    assert "40 simulated LRS stars in 8 parts of 5, 2 workers, 1 of them killed" in once
+    assert all(line in once for line in printed.splitlines()[:-1])
+    fill(page, figures)
+    assert page.read_text() == once
+    page.write_text("without marks")
+    with pytest.raises(FileError, match="lacks the marks"):
+        fill(page, figures)

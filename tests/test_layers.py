@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "slamlib"
-ROOMS = ("synth", "slam", "survey", "fetch", "paper", "command")
+ROOMS = ("synth", "slam", "survey", "fetch", "paper", "command", "cluster")
 # The bridges between rooms: the simulated survey draws its stars from synth, and what is
 # fetched is tried with the readers of synth and survey.
 BRIDGES = {("survey/mock.py", "synth"), ("fetch/lamost.py", "survey"), ("fetch/__main__.py", "synth")}

@@ -28,11 +28,15 @@ class Trained:
     @classmethod
     def read(cls, folder, instrument, regressor="slam"):
         """Read the model of an instrument: "slam", ours with systematics, or "svr", the paper's."""
-        files = [Path(folder) / f"{regressor}_{instrument}.npz"]
-        if regressor == "svr":
-            return cls(Slam.read(files[0]), None, tuple(files))
-        files.append(Path(folder) / f"systematics_{instrument}.npz")
-        return cls(Slam.read(files[0]), Systematics.read(files[1]), tuple(files))
+        files = cls.files_of(folder, instrument, (regressor,))
+        systematics = Systematics.read(files[1]) if regressor == "slam" else None
+        return cls(Slam.read(files[0]), systematics, files)
+
+    @staticmethod
+    def files_of(folder, instrument, regressors):
+        """Return the files that `read` reads for each of some regressors."""
+        kinds = [k for name in regressors for k in ((name, "systematics") if name == "slam" else (name,))]
+        return tuple(Path(folder) / f"{kind}_{instrument}.npz" for kind in kinds)
 
     def infer(self, flux, ivar, **options):
         """Labels of spectra: `slamlib.slam.infer.infer` with everything this model knows."""

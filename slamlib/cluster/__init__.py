@@ -1,0 +1,1 @@
+"""Larger than one machine: the parts of a survey labelled by the workers of a Dask cluster."""

@@ -1,0 +1,111 @@
+"""A part of a survey on disk: its labels as a Parquet file, whole or absent, named by what made it."""
+
+import os
+import time
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy.table import meta
+
+from slamlib.cluster.recipe import load
+from slamlib.files import atomic
+from slamlib.paper.catalogue import label_part, part_digest
+from slamlib.threads import CORES_VARIABLE
+
+# What pyarrow raises on a file that is cut, has a flipped bit or is no Parquet at all.
+UNREADABLE = (OSError, pa.ArrowException)
+
+
+class Done(NamedTuple):
+    """What a worker tells of a part; the labels themselves stay on disk.
+
+    Attributes
+    ----------
+    name : str
+        File name of the part.
+    rows : int
+    computed : bool
+        False if it was there already.
+    seconds : float
+        CPU time it took.
+    worker : int
+        Process number of the worker.
+    memory : int
+        Resident memory of the worker afterwards [byte].
+    """
+
+    name: str
+    rows: int
+    computed: bool
+    seconds: float
+    worker: int
+    memory: int
+
+
+def split(paths, size):
+    """Yield lists of `size` paths (absolute, as text) of an iterable, which may be longer than memory."""
+    paths = iter(paths)
+    while part := [os.path.abspath(path) for path in islice(paths, size)]:  # noqa: PTH100 keeps links
+        yield part
+
+
+def work(recipe, digest, paths, folder):
+    """Label one part, unless its file is there and whole; this is what a cluster's worker runs.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    digest : str
+        Of `recipe`, as the client found it.
+    paths : list of str
+        The spectra.
+    folder : str
+        Where parts are kept.
+
+    Returns
+    -------
+    Done
+    """
+    # A worker of one thread shares its machine with others: no threads of its own.
+    os.environ.setdefault(CORES_VARIABLE, "1")
+    began = time.process_time()
+    paths = [Path(path) for path in paths]
+    kept = Path(folder) / f"{recipe.instrument}-{part_digest(paths, digest.encode())}.parquet"
+    computed = not is_whole(kept, len(paths))
+    if computed:
+        write_part(label_part(paths, recipe.instrument, *load(recipe, digest)), kept)
+    process = psutil.Process()
+    seconds = time.process_time() - began
+    return Done(kept.name, len(paths), computed, seconds, process.pid, process.memory_info().rss)
+
+
+def write_part(table, path):
+    """Write a Table as Parquet with checksums, units and descriptions where astropy looks for them."""
+    columns = pa.table({name: np.asarray(table[name]) for name in table.colnames})
+    header = "\n".join(meta.get_yaml_from_table(table))
+    with atomic(path) as temporary:
+        pq.write_table(
+            columns.replace_schema_metadata({"table_meta_yaml": header}),
+            temporary,
+            compression="zstd",
+            write_page_checksum=True,
+            write_statistics=False,  # no checksum covers them
+        )
+
+
+def read_part(path):
+    """Return the pyarrow Table of a part, its checksums verified."""
+    return pq.read_table(path, page_checksum_verification=True)
+
+
+def is_whole(path, rows):
+    """Tell whether a part is there, undamaged, with that many rows."""
+    try:
+        return read_part(path).num_rows == rows
+    except UNREADABLE:
+        return False

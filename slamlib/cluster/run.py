@@ -1,0 +1,253 @@
+"""A survey labelled by a Dask cluster: parts go out, their names come back, one catalogue is made."""
+
+import asyncio
+import logging
+import signal
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from tqdm import tqdm
+
+from slamlib.errors import FileError, InputError, SlamlibError
+
+try:
+    import pyarrow  # noqa: F401, of the same extra
+    from distributed import CancelledError, Client, LocalCluster, Security, WorkerPlugin, as_completed
+    from distributed.core import connect
+    from distributed.utils import LoopRunner, silence_logging_cmgr
+except ImportError:
+    raise InputError("a cluster needs Dask; install it with: pip install 'slamlib[cluster]'") from None
+
+from slamlib.cluster.merge import merge
+from slamlib.cluster.parts import split, work
+from slamlib.cluster.recipe import Recipe
+from slamlib.paper.catalogue import PART
+from slamlib.threads import CORES_VARIABLE, n_cores, thread_environment
+
+# A part is tried again this often after an error, or after the death of its worker.
+_RETRIES, _DEATHS = 2, 10
+# So many failed parts are no accident: stop instead of failing through ten million files.
+_GIVE_UP = 20
+# Seconds to wait for a scheduler to answer, and for its first worker.
+_ANSWER, _FIRST_WORKER = 5, 60
+
+
+@dataclass
+class Report:
+    """What a run did.
+
+    Attributes
+    ----------
+    output : Path
+        The catalogue.
+    rows : int
+    done : list of Done
+        One for each part, in the order in which they were finished.
+    """
+
+    output: Path
+    rows: int = 0
+    done: list = field(default_factory=list)
+
+    @property
+    def computed(self):
+        """Number of parts that were not there before."""
+        return sum(part.computed for part in self.done)
+
+    def __str__(self):
+        """Say it in one line."""
+        return f"{self.output}: {self.rows} spectra in {len(self.done)} parts, {self.computed} of them new"
+
+
+class _Deaf(WorkerPlugin):
+    """Ctrl-C reaches every process of a terminal; only the client shall act on it."""
+
+    def setup(self, worker):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def local_cluster(n_workers=None):
+    """Give a LocalCluster of single-threaded processes on this machine, closed at the end.
+
+    Parameters
+    ----------
+    n_workers : int, optional
+        As many as there are cores by default.
+    """
+    with LocalCluster(
+        n_workers=n_workers or n_cores(),
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",  # any free port
+        silence_logs=logging.CRITICAL,
+        scheduler_kwargs={"allowed_failures": _DEATHS},
+        env=thread_environment(1) | {CORES_VARIABLE: "1"},
+    ) as cluster:
+        yield cluster
+
+
+@contextmanager
+def connected(address=None, n_workers=None):
+    """Give a Client of the scheduler at `address`, or of a LocalCluster.
+
+    Raises
+    ------
+    FileError
+        If no scheduler answers within seconds, or it has no worker within a minute.
+    """
+    if address is None:
+        with local_cluster(n_workers) as cluster, Client(cluster, set_as_default=False) as client:
+            client.register_plugin(_Deaf())
+            yield client
+        return
+    try:
+        # A Client itself would take a minute to fail.
+        LoopRunner().run_sync(_knock, address)
+    except (OSError, ValueError) as error:
+        raise FileError(
+            f"no Dask scheduler answers at {address} ({str(error) or 'it says nothing'}); "
+            "start one with `dask scheduler` and give the address that it prints"
+        ) from None
+    # What goes wrong is told by our errors, not by Dask's logs.
+    with silence_logging_cmgr(logging.CRITICAL), Client(address, set_as_default=False) as client:
+        try:
+            client.wait_for_workers(1, timeout=_FIRST_WORKER)
+        except TimeoutError:
+            raise FileError(
+                f"the scheduler at {address} has no worker; start some with "
+                f"`dask worker {address} --nthreads 1 --nworkers -1`"
+            ) from None
+        yield client
+
+
+async def _knock(address):
+    """Connect and leave; a stranger at the door may let us in and say nothing, so time is limited twice."""
+    security = Security().get_connection_args("client")
+    comm = await asyncio.wait_for(connect(address, timeout=_ANSWER, **security), _ANSWER + 1)
+    comm.abort()
+
+
+def label_cluster(
+    paths,
+    instrument,
+    models,
+    grid,
+    output,
+    folder=None,
+    regressors=("slam",),
+    rv="templates",
+    address=None,
+    n_workers=None,
+    part=PART,
+    progress=True,
+):
+    """Label every spectrum on a cluster; the same labels as `slamlib.paper.catalogue.label_survey`.
+
+    A part that is finished is kept in `folder`. Whatever stops the run, a second call goes on
+    where it stopped. Workers must see the spectra, models, grid and `folder` under the
+    same paths.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+        The spectra; need not fit into memory.
+    instrument : Instrument or str
+    models : str or Path
+        Folder of the trained models, as notebook 02 leaves it.
+    grid : str or Path
+        File of the model grid.
+    output : str or Path
+        The catalogue, a Parquet file.
+    folder : str or Path, optional
+        Of the parts; beside `output`, with the suffix .parts, by default.
+    regressors : sequence of str
+        "slam" or "svr" or both; columns of the second have its name appended.
+    rv : "templates", None or float
+        As `Recipe` has it.
+    address : str, optional
+        Of a Dask scheduler, such as "tcp://10.0.0.1:8786"; without it, a LocalCluster.
+    n_workers : int, optional
+        Of the LocalCluster; as many as there are cores by default.
+    part : int
+        Spectra of a part: what the death of a worker costs at most.
+    progress : bool
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputError
+        If `output` does not end in .parquet, there is no spectrum, or workers have other
+        code or models.
+    FileError
+        If the scheduler cannot be reached or is lost, a file is missing, or parts fail.
+    """
+    output = Path(output)
+    if output.suffix != ".parquet":
+        raise InputError(f"{output}: a cluster writes Parquet; let the name end in .parquet")
+    folder = (output.with_suffix(".parts") if folder is None else Path(folder)).resolve()
+    recipe = Recipe.of(instrument, models, grid, regressors, rv)
+    arguments = (recipe, recipe.digest())
+    report, names = Report(output), {}
+    total = len(paths) if hasattr(paths, "__len__") else None
+    with (
+        connected(address, n_workers) as client,
+        tqdm(total=total, desc=f"{recipe.instrument} labels", unit="spectrum", disable=not progress) as bar,
+    ):
+        for index, done in _work_off(client, arguments, split(paths, part), str(folder)):
+            names[index] = done.name
+            report.done.append(done)
+            bar.update(done.rows)
+    if not names:
+        raise InputError("no spectrum to label; name some files")
+    report.rows = merge((folder / names[index] for index in range(len(names))), output)
+    return report
+
+
+def _work_off(client, arguments, parts, folder):
+    """Yield (index, Done) as parts are finished; never more in flight than twice the threads."""
+    parts, run = enumerate(parts), uuid.uuid4().hex[:8]
+    running, pending, failed = as_completed(loop=client.loop), {}, []
+
+    def submit():
+        threads = sum(_ask(client.nthreads).values())
+        for index, paths in islice(parts, max(1, 2 * threads - len(pending))):
+            key = f"part-{run}-{index}"
+            pending[key] = index, paths[0]
+            running.add(client.submit(work, *arguments, paths, folder, key=key, retries=_RETRIES))
+
+    submit()
+    for future in running:
+        index, first = pending.pop(future.key)
+        if future.status == "error":
+            failed.append((first, _ask(future.exception)))
+            if isinstance(failed[-1][1], SlamlibError) or len(failed) >= _GIVE_UP:
+                break
+        else:
+            yield index, _ask(future.result)
+        submit()
+    if failed:
+        first, error = failed[-1]
+        if isinstance(error, SlamlibError):
+            raise error
+        raise FileError(
+            f"{len(failed)} parts failed, one of them from {first} on, with {error!r}; finished parts are "
+            f"kept in {folder}: mend the cause, and the same command goes on from here"
+        )
+
+
+def _ask(question):
+    """Return what a Client or Future answers, which it cannot without its scheduler."""
+    try:
+        return question()
+    except (OSError, CancelledError):
+        raise FileError(
+            "the scheduler is lost; start it again, and the same command goes on from here"
+        ) from None

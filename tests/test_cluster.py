@@ -1,0 +1,352 @@
+"""A cluster labels as one process does: nothing lost, nothing doubled, whatever dies on the way."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from distributed import Scheduler, SpecCluster
+
+from slamlib.cluster import merge as merging
+from slamlib.cluster import run as running
+from slamlib.cluster.__main__ import FileList, main
+from slamlib.cluster.merge import merge, read_catalogue
+from slamlib.cluster.parts import work
+from slamlib.cluster.recipe import Recipe, load
+from slamlib.cluster.run import connected, label_cluster, local_cluster
+from slamlib.errors import FileError, InputError
+from slamlib.paper import catalogue
+from slamlib.paper.catalogue import label_survey
+from slamlib.paper.trained import Trained
+from slamlib.survey.mock import draw_survey, write_survey
+
+N_STARS, PART = 60, 10
+
+
+@pytest.fixture(scope="module")
+def survey(isochrones, library, grid, tmp_path_factory):
+    """Paths of a small simulated survey, a broken file among them."""
+    folder = tmp_path_factory.mktemp("survey")
+    truth = draw_survey({"LRS": N_STARS, "MRS": 1}, 0, isochrones, grid.contains, np.random.default_rng(5))
+    truth = truth[truth["instrument"] == "LRS"]
+    write_survey(truth, library, grid, folder, seed=6, progress=False)
+    paths = [folder / file for file in truth["file"]]
+    paths[25].write_bytes(paths[25].read_bytes()[:3000])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def models(krr_slam, tmp_path_factory):
+    """A folder of models; "svr" because that one needs no systematics."""
+    folder = tmp_path_factory.mktemp("models")
+    krr_slam.save(folder / "svr_LRS.npz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with local_cluster(2) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def label(survey, models, grid_path, cluster):
+    """Give `label_cluster` with everything but the output filled in."""
+
+    def go(output, paths=None, **options):
+        paths = survey if paths is None else paths
+        given = {
+            "regressors": ("svr",),
+            "part": PART,
+            "progress": False,
+            "address": cluster.scheduler_address,
+        }
+        return label_cluster(paths, "LRS", models, grid_path, output, **given | options)
+
+    return go
+
+
+@pytest.fixture(scope="module")
+def finished(label, survey, tmp_path_factory):
+    """A run during which a worker was killed, and the parts that were made: (report, list of str)."""
+    output = tmp_path_factory.mktemp("finished") / "catalogue.parquet"
+
+    third = str(survey[2 * PART])
+
+    # Local, so that it travels to the workers as it is.
+    def deadly(recipe, digest, paths, folder):
+        if paths[0] == third and not (output.parent / "died").exists():
+            (output.parent / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = work(recipe, digest, paths, folder)
+        if done.computed:
+            with (output.parent / "made.txt").open("a") as made:
+                made.write(f"{paths[0]}\n")
+        return done
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "work", deadly)
+        report = label(output)
+    assert (output.parent / "died").exists()
+    return report, (output.parent / "made.txt").read_text().split()
+
+
+def dates(report):
+    """Name and date of every part of a run."""
+    folder = report.output.with_suffix(".parts")
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of the finished run, to be spoilt: output and parts in order."""
+    folder = tmp_path / "catalogue.parts"
+    shutil.copytree(finished[0].output.with_suffix(".parts"), folder)
+    return tmp_path / "catalogue.parquet", sorted(folder.iterdir())
+
+
+# --- the same catalogue
+
+
+def test_labels_are_those_of_one_process_though_a_worker_was_killed(
+    finished, survey, models, grid, lrs_templates, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(catalogue, "PART", PART)
+    trained = {"svr": Trained.read(models, "LRS", "svr")}
+    serial = label_survey(survey, "LRS", trained, lrs_templates, grid.contains, tmp_path, progress=False)
+    ours = read_catalogue(finished[0].output)
+    assert ours.colnames == serial.colnames
+    for name in serial.colnames:
+        if serial[name].dtype.kind == "f":
+            np.testing.assert_allclose(ours[name], serial[name], rtol=1e-12, atol=0)
+        else:
+            np.testing.assert_array_equal(ours[name], serial[name])
+        assert (ours[name].unit, ours[name].description) == (serial[name].unit, serial[name].description)
+
+
+def test_nothing_is_lost_and_nothing_doubled(finished, survey):
+    report, made = finished
+    assert report.rows == N_STARS
+    assert list(read_catalogue(report.output)["file"]) == [path.name for path in survey]
+    assert len(dates(report)) == N_STARS // PART
+    assert sorted(made) == sorted(str(path) for path in survey[::PART])
+
+
+def test_the_broken_file_is_a_row_with_its_reason(finished, survey):
+    row = read_catalogue(finished[0].output)[25]
+    assert row["status"] == "no data"
+    assert survey[25].name in row["reason"]
+
+
+# --- kept parts
+
+
+def test_a_second_run_computes_nothing(finished, label):
+    report, _ = finished
+    before, content = dates(report), report.output.read_bytes()
+    again = label(report.output)
+    assert again.computed == 0
+    assert dates(again) == before
+    assert again.output.read_bytes() == content
+
+
+def test_damaged_parts_are_made_again_and_only_they(finished, copied, label):
+    output, parts = copied
+    parts[0].write_bytes(parts[0].read_bytes()[:-100])
+    flipped = bytearray(parts[1].read_bytes())
+    teff = pq.read_metadata(parts[1]).row_group(0).column(12)
+    assert teff.path_in_schema == "teff"
+    # The last byte of its data, which pages end with.
+    flipped[(teff.dictionary_page_offset or teff.data_page_offset) + teff.total_compressed_size - 1] ^= 1
+    parts[1].write_bytes(flipped)
+    parts[2].unlink()
+    assert label(output).computed == 3
+    assert output.read_bytes() == finished[0].output.read_bytes()
+
+
+def test_a_changed_file_costs_its_part(copied, label, survey, tmp_path):
+    output, _ = copied
+    changed = tmp_path / survey[3].name
+    changed.write_bytes(survey[4].read_bytes())
+    report = label(output, [*survey[:3], changed, *survey[4:]])
+    assert report.computed == 1
+    assert read_catalogue(output)["obsid"][3] == read_catalogue(output)["obsid"][4]
+
+
+def test_workers_of_other_code_or_models_are_refused(models, grid_path):
+    recipe = Recipe.of("LRS", models, grid_path, ("svr",))
+    with pytest.raises(InputError, match="another slamlib"):
+        load(recipe, "of the client")
+
+
+# --- one catalogue
+
+
+def test_the_catalogue_is_the_parts_in_order_whatever_its_row_groups(copied, finished, tmp_path, monkeypatch):
+    _, parts = copied
+    monkeypatch.setattr(merging, "_GROUP", 2 * PART)
+    output = tmp_path / "reverse.parquet"
+    assert merge(reversed(parts), output) == N_STARS
+    assert pq.ParquetFile(output).num_row_groups == 3
+    expected = [str(file) for part in reversed(parts) for file in read_catalogue(part)["file"]]
+    assert list(read_catalogue(output)["file"]) == expected
+    assert read_catalogue(output, ["obsid", "teff"]).colnames == ["obsid", "teff"]
+
+
+def test_a_missing_part_spoils_no_catalogue(copied):
+    output, parts = copied
+    output.write_text("the former one")
+    parts[-1].unlink()
+    with pytest.raises(FileError, match=parts[-1].name):
+        merge(parts, output)
+    assert output.read_text() == "the former one"
+
+
+def test_a_file_of_something_else_is_no_catalogue(tmp_path):
+    path = tmp_path / "catalogue.parquet"
+    for content in (b"", b"PAR1 nothing PAR1"):
+        path.write_bytes(content)
+        with pytest.raises(FileError, match="not a readable catalogue"):
+            read_catalogue(path)
+
+
+# --- what goes wrong
+
+
+def test_a_part_that_fails_is_named_and_the_others_are_kept(label, survey, tmp_path, monkeypatch):
+    first = str(survey[PART])
+
+    def failing(recipe, digest, paths, folder):
+        if paths[0] == first:
+            raise MemoryError("too large")
+        return work(recipe, digest, paths, folder)
+
+    monkeypatch.setattr(running, "work", failing)
+    with pytest.raises(FileError, match=f"1 parts failed, one of them from {first} on.*too large"):
+        label(tmp_path / "catalogue.parquet", survey[: 3 * PART])
+    assert len(list((tmp_path / "catalogue.parts").iterdir())) == 2
+    assert not (tmp_path / "catalogue.parquet").exists()
+
+
+def test_an_address_where_nobody_answers_is_one_clear_error(monkeypatch, label, tmp_path):
+    monkeypatch.setattr(running, "_ANSWER", 0.5)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        closed = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        for address in (closed, "nowhere", "http://127.0.0.1:80"):
+            with pytest.raises(FileError, match=f"no Dask scheduler answers at {address}"):
+                label(tmp_path / "catalogue.parquet", address=address)
+        # Somebody else's port, who lets us in and says nothing.
+        taken.listen()
+        with pytest.raises(FileError, match="says nothing"):
+            label(tmp_path / "catalogue.parquet", address=closed)
+
+
+def test_a_lost_scheduler_is_one_clear_error(label, survey, tmp_path, monkeypatch):
+    def slow(recipe, digest, paths, folder):
+        import time
+
+        time.sleep(60)
+
+    monkeypatch.setattr(running, "work", slow)
+    code = (
+        "import time; from distributed import LocalCluster\n"
+        "here = {'host': '127.0.0.1', 'protocol': 'tcp://', 'dashboard_address': '127.0.0.1:0'}\n"
+        "cluster = LocalCluster(1, processes=False, **here)\n"
+        "print(cluster.scheduler_address, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        address = other.stdout.readline().strip()
+
+        def paths():
+            yield survey[0]
+            other.kill()
+            yield from survey[1:4]
+
+        with pytest.raises(FileError, match="the scheduler is lost"):
+            label(tmp_path / "catalogue.parquet", paths(), part=1, address=address)
+
+
+def test_a_scheduler_without_workers_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr(running, "_FIRST_WORKER", 0.2)
+    options = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
+    with (
+        SpecCluster(workers={}, scheduler={"cls": Scheduler, "options": options}) as empty,
+        pytest.raises(FileError, match="has no worker"),
+        connected(empty.scheduler_address),
+    ):
+        pass
+
+
+# --- the command
+
+
+def test_the_command_labels_a_list(survey, models, tmp_path, monkeypatch, capsys, cluster, label):
+    (tmp_path / "list.txt").write_text("\n".join(str(path) for path in survey[:3]) + "\n\n")
+    assert len(FileList(tmp_path / "list.txt")) == 3
+    seen = {}
+    monkeypatch.setattr(
+        running,
+        "label_cluster",
+        lambda paths, *_, **__: seen.update(paths=list(paths)) or running.Report(tmp_path / "c.parquet", 3),
+    )
+    assert main(["--list", str(tmp_path / "list.txt"), "-o", "c.parquet", "--models", str(models)]) == 0
+    assert seen["paths"] == [str(path) for path in survey[:3]]
+    assert "3 spectra" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "name either some files or a --list"),
+        (["--list", "/nowhere"], "cannot read the list /nowhere"),
+        (["a.fits", "-o", "labels.csv"], "let the name end in .parquet"),
+        (["a.fits", "--models", "/nowhere"], "cannot read /nowhere/slam_LRS.npz"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, words, capsys):
+    assert main(["-o", "catalogue.parquet", *arguments]) == 1
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+
+
+def test_no_file_is_refused(label, tmp_path):
+    with pytest.raises(InputError, match="no spectrum to label"):
+        label(tmp_path / "catalogue.parquet", [])
+
+
+# --- Dask is optional
+
+
+def test_only_the_cluster_knows_dask():
+    package = Path(running.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        if path.parent.name != "cluster":
+            words = path.read_text(encoding="utf-8").split()
+            assert not {"dask", "distributed", "pyarrow"} & {
+                word.partition(".")[0] for before, word in pairwise(words) if before in ("import", "from")
+            }, path
+
+
+def test_labelling_on_one_machine_imports_no_dask():
+    code = "import sys, slamlib.paper.catalogue, slamlib.paper.trained, slamlib.paper.templates\n"
+    code += "print({'dask', 'distributed', 'slamlib.cluster'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_without_dask_the_command_says_how_to_install_it(monkeypatch, capsys):
+    for name in ("distributed", "pyarrow"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            patch.delitem(sys.modules, "slamlib.cluster.run")
+            assert main(["a.fits", "-o", "c.parquet"]) == 1
+        assert "pip install 'slamlib[cluster]'" in capsys.readouterr().err
