@@ -311,6 +311,17 @@ def test_an_interrupted_command_goes_on_where_it_stopped(survey, products, tmp_p
     assert list(read_ecsv("labels.ecsv")["file"]) == [path.name for path in files]
 
 
+def test_a_cluster_gives_the_same_table(mixed, here, tmp_path):
+    tables = []
+    for name, options in (("here", []), ("cluster", ["--cluster", "local"])):
+        output = tmp_path / f"{name}.ecsv"
+        assert main(["label", *map(str, mixed), "-o", str(output), "-q", *options]) == 3
+        tables.append(read_ecsv(output))
+    assert tables[0].colnames == tables[1].colnames
+    for name in tables[0].colnames:
+        np.testing.assert_array_equal(tables[0][name], tables[1][name], err_msg=name)
+
+
 def test_a_reader_that_stops_early_does_no_harm(survey, here):
     """As in ``slamlib label ... | head -1``: the summary finds its pipe closed."""
     code = "import sys; from slamlib.command.main import _show; _show('x' * 10**6); sys.exit(3)"

@@ -39,7 +39,8 @@ def main(arguments=None):
 
 def _label(options):
     # Imported here, since help and wrong usage shall be told at once.
-    from slamlib.command.labelling import label_files, list_files, reasons
+    from slamlib.command.elsewhere import label_elsewhere
+    from slamlib.command.labelling import label_files, label_here, list_files, reasons
     from slamlib.command.models import Models
     from slamlib.command.output import write
     from slamlib.command.pages import write_pages
@@ -52,7 +53,8 @@ def _label(options):
             return USAGE
     progress = not options.quiet and sys.stderr.isatty()
     models = Models(options.grid, not options.quiet, progress)
-    table = label_files(paths, models, progress)
+    survey = label_elsewhere(options.cluster) if options.cluster else label_here
+    table = label_files(paths, models, progress, survey)
     unusable = reasons(table)
     _tell(*unusable)
     if options.output:

@@ -45,7 +45,7 @@ class Models:
         self.root, self.talk, self.progress = compendium(), talk, progress
         self._name = grid if grid in GRIDS else str(Path(grid).expanduser().resolve())
         self._run = self._of(QUICK.name, SOURCES[0])
-        self._run.grid_path  # noqa: B018  (a missing grid is told before any work)
+        self.grid_path = self._run.grid_path  # at once: a missing grid is told before any work
         self._found = {}
 
     @property
@@ -56,7 +56,7 @@ class Models:
     @cached_property
     def grid(self):
         """The `ModelGrid`."""
-        return ModelGrid.read(self._run.grid_path)
+        return ModelGrid.read(self.grid_path)
 
     def trained(self, instrument):
         """Return the `Trained` model of an instrument, by name."""

@@ -89,6 +89,12 @@ def parser():
         help="model grid: embedded (default), tlusty (built by 'make data') or the path of one",
     )
     label.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="label on a Dask cluster: tcp://HOST:PORT of its scheduler, or 'local' for one of this "
+        "machine's cores; for more files than a command line holds see docs/cluster.md",
+    )
+    label.add_argument(
         "-q", "--quiet", action="store_true", help="no progress, no summary; only what is wrong"
     )
     return top
