@@ -149,7 +149,7 @@ def infer_joint(
         # A label at its bound is there, whatever others are freed of.
         edge = at_edge(found.z, z_bounds)
         labels[stars] = np.clip(values - np.where(edge, 0, offset * error), *bounds)
-        chi2[stars], outcome[stars] = found.chi2, status(found, edge, rejected / before)
+        chi2[stars], outcome[stars] = found.chi2, status(found, edge, rejected / np.maximum(before, 1))
 
     usable = np.flatnonzero(n_pix > len(NAMES))
     groups = [usable[(nodes[usable] == row).all(axis=1)] for row in np.unique(nodes[usable], axis=0)]
