@@ -20,6 +20,7 @@ from slamlib.survey.spectrum import Spectrum, air_from_vacuum
 
 # What LAMOST writes for a number it does not know.
 MISSING = -9999.0
+# Beyond these a number of the header is absurd.
 _LAST_MJD, _MAX_SNR = 1e6, 1e5
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 # Wavelengths beyond these [A] mean that a file does not hold what its layout promises.
