@@ -285,6 +285,12 @@ def test_a_scheduler_without_workers_is_one_clear_error(monkeypatch):
         pass
 
 
+def test_a_worker_that_is_gone_for_good_is_replaced(cluster):
+    with connected(cluster.scheduler_address) as client:
+        cluster.sync(next(iter(cluster.workers.values())).close)
+        client.wait_for_workers(2, timeout=60)
+
+
 # --- the command
 
 

@@ -18,6 +18,7 @@ try:
     from distributed import CancelledError, Client, LocalCluster, Security, WorkerPlugin, as_completed
     from distributed.core import connect
     from distributed.utils import LoopRunner, silence_logging_cmgr
+    from tornado.ioloop import PeriodicCallback
 except ImportError:
     raise InputError("a cluster needs Dask; install it with: pip install 'slamlib[cluster]'") from None
 
@@ -33,6 +34,8 @@ _RETRIES, _DEATHS = 2, 10
 _GIVE_UP = 20
 # Seconds to wait for a scheduler to answer, and for its first worker.
 _ANSWER, _FIRST_WORKER = 5, 60
+# Seconds between two looks whether a worker is missing.
+_REVIVE = 2
 
 
 @dataclass
@@ -78,8 +81,9 @@ def local_cluster(n_workers=None):
     n_workers : int, optional
         As many as there are cores by default.
     """
+    n_workers = n_workers or n_cores()
     with LocalCluster(
-        n_workers=n_workers or n_cores(),
+        n_workers=n_workers,
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
@@ -88,7 +92,13 @@ def local_cluster(n_workers=None):
         scheduler_kwargs={"allowed_failures": _DEATHS},
         env=thread_environment(1) | {CORES_VARIABLE: "1"},
     ) as cluster:
-        yield cluster
+        # Dask restarts a worker that dies, but forgets one that dies again while it starts.
+        revive = PeriodicCallback(lambda: cluster.scale(n_workers), 1000 * _REVIVE)
+        cluster.loop.add_callback(revive.start)
+        try:
+            yield cluster
+        finally:
+            cluster.loop.add_callback(revive.stop)
 
 
 @contextmanager
