@@ -91,14 +91,16 @@ class Explorer:
             100.0, description="SNR per pixel", min=1, max=3, step=0.01, readout_format=".0f", **_WIDE
         )
         self.velocity = _slider("velocity [km/s]", 0.0, -_FASTEST, _FASTEST, 1.0, ".0f")
+        spans = [_span(name) for name in slams]
+        first, last = min(span[0] for span in spans), max(span[1] for span in spans)
         self.window = widgets.IntRangeSlider(
-            value=(3900, 7000),
-            min=3900,
-            max=7000,
+            value=(first, last),
+            min=first,
+            max=last,
             step=10,
             description="window [Å]",
             readout_format="d",
-            **_WIDE,
+            layout={"width": "430px", "max_width": "100%"},
         )
         self.slope = widgets.ToggleButtons(
             options=[(SYMBOLS[name], name) for name in NAMES], style={"button_width": "74px"}
@@ -196,6 +198,7 @@ class Explorer:
             self.stars.value = obsid if obsid in self._clickable else None
             self.obsid.value = "" if obsid is None else str(obsid)
             self.reset.disabled = self.clear.disabled = star is None
+            self.snr.disabled = star is not None  # its noise is its own
 
     def _change_instrument(self):
         with self._together():
@@ -205,8 +208,7 @@ class Explorer:
     def _set_instrument(self):
         """Put the stars of the chosen instrument onto the diagram, and show its whole range."""
         name = self.instrument.value
-        wave = get_instrument(name).wave
-        self.window.value = (int(np.floor(wave[0])), int(np.ceil(wave[-1])))
+        self.window.value = _span(name)
         catalogue = self.library.catalogues[name]
         labelled = catalogue[np.isfinite(catalogue["teff"])]
         x, y = self._hr.place(np.array(labelled["teff"]), np.array(labelled["logg"]))
@@ -267,6 +269,12 @@ class Explorer:
             self._quiet = before
         if draw:
             self.draw()
+
+
+def _span(instrument):
+    """Return the first and last wavelength of an instrument [A], rounded outwards."""
+    wave = get_instrument(instrument).wave
+    return int(np.floor(wave[0])), int(np.ceil(wave[-1]))
 
 
 def _slider(description, value, low, high, step, readout_format):

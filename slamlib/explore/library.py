@@ -16,6 +16,13 @@ from slamlib.survey.lamost import read
 from slamlib.survey.prepare import prepare_with_velocity
 from slamlib.synth.grid import ModelGrid
 
+# What a fit's status means (docs/flags.md), in short.
+_STATUS = {
+    "multimodal": "a much hotter or cooler model fits as well",
+    "edge": "at the edge of what was searched",
+    "unconverged": "the fit did not converge",
+}
+
 
 @dataclass(frozen=True)
 class Star:
@@ -35,7 +42,7 @@ class Star:
     snr : float
     labels, errors : ndarray, (4,)
     notes : tuple of str
-        What to know about the fit, such as "multimodal" or "outside the grid".
+        What to know about the fit, such as "outside the grid".
     simulated : bool
     """
 
@@ -95,7 +102,7 @@ class Library:
         return read_ecsv(self.run.root / "data/embedded/parsec_isochrones.ecsv")
 
     @cached_property
-    def _paths(self):
+    def paths(self):
         """The file of each spectrum: (instrument, file name) -> path."""
         index = read_ecsv(self.run.products / "survey/index.ecsv")
         folder = self.run.products / "survey" if self.run.simulated else self.run.root / "data/raw"
@@ -129,7 +136,7 @@ class Library:
         row = rows[0]
         if not np.isfinite(row["teff"]):
             raise InputError(f"obsid {obsid} has no labels: {row['reason'] or row['status']}")
-        spectrum = read(self._paths[instrument, row["file"]])
+        spectrum = read(self.paths[instrument, row["file"]])
         flux, ivar, _ = prepare_with_velocity(spectrum, instrument, float(row["rv"]))
         return _star(f"obsid {obsid}", obsid, instrument, flux, ivar, row, row, self.run.simulated)
 
@@ -163,7 +170,7 @@ class Library:
 
 
 def _star(name, obsid, instrument, flux, ivar, header, fit, simulated):
-    notes = [] if fit["status"] == "ok" else [str(fit["status"])]
+    notes = [_STATUS[fit["status"]]] if fit["status"] in _STATUS else []
     if fit["flag"] != "I":
         notes.append("outside the grid")
     if np.isfinite(fit["vsini_limit"]):

@@ -1,6 +1,7 @@
 """The two pictures of the explorer: a spectrum with its residuals and derivative, and the HR diagram."""
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from slamlib.explore.svg import INK, Panel, picture, reach, text_at
 from slamlib.explore.words import step_text
@@ -185,18 +186,18 @@ class HRDiagram:
         return self.panel.across(np.log10(teff)) / HR_WIDTH, self.panel.up(logg) / HR_HEIGHT
 
 
-def thin(x, y, most, rng, closest=0.02):
-    """Choose points that do not cover one another, at most so many, whatever their density.
+def thin(x, y, most, rng, apart=0.024):
+    """Choose stars that do not cover one another on the diagram, at most so many of them.
 
     Parameters
     ----------
     x, y : ndarray, (n,)
-        Places as fractions of the picture.
+        Places as fractions of the diagram's width and height.
     most : int
     rng : numpy.random.Generator
         Decides which of several neighbours stays.
-    closest : float
-        Side of the cells of which each keeps one point; larger if that leaves too many.
+    apart : float
+        Least distance, as a fraction of the width; larger if that leaves too many.
 
     Returns
     -------
@@ -208,13 +209,17 @@ def thin(x, y, most, rng, closest=0.02):
     >>> thin(np.array([0.1, 0.101, 0.9]), np.full(3, 0.5), 300, np.random.default_rng(0)).size
     2
     """
-    order = rng.permutation(len(x))
+    places = np.stack([x, y * HR_HEIGHT / HR_WIDTH], axis=1)
+    tree, order = KDTree(places), rng.permutation(len(places))
     while True:
-        cells = np.floor(np.stack([x[order], y[order]]) / closest).astype(int)
-        _, first = np.unique(cells, axis=1, return_index=True)
-        if first.size <= most:
-            return np.sort(order[first])
-        closest *= 1.1
+        free, kept = np.ones(len(places), dtype=bool), []
+        for i in order:
+            if free[i]:
+                kept.append(i)
+                free[tree.query_ball_point(places[i], apart)] = False
+        if len(kept) <= most:
+            return np.sort(kept)
+        apart *= 1.1
 
 
 def _within(wave, span):

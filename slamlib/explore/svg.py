@@ -1,7 +1,7 @@
 """Axes and lines as SVG text, which the browser draws: a new picture costs milliseconds.
 
-matplotlib, which draws every figure of the paper, needs ten times longer for the same picture.
-Lengths are in tenths of a pixel, so that coordinates are whole numbers.
+matplotlib, which draws every figure of the paper, takes too long to follow a slider. Lengths
+are in tenths of a pixel, so that coordinates are whole numbers.
 """
 
 from html import escape

@@ -59,7 +59,7 @@ def warning(outside):
 def told(view, controls, star):
     """Say as HTML which star is shown, what was found for it, and how well the model fits."""
     if star is None:
-        limits = "; ".join(
+        limits = _list(
             f"{SYMBOLS[name]} ± {number(name, error)} {UNITS[name]}"
             for name, error in zip(NAMES, view.bound, strict=True)
         )
@@ -67,7 +67,7 @@ def told(view, controls, star):
             f"<b>No star chosen: simulated noise, SNR {controls.snr:.0f}.</b> Its photon noise alone, "
             f"if nothing else were wrong, would allow {limits} (Cramér-Rao bound)."
         )
-    fit = "; ".join(map(quantity, NAMES, star.labels, star.errors))
+    fit = _list(map(quantity, NAMES, star.labels, star.errors))
     notes = "".join(f" <b>{escape(note)}</b>;" for note in star.notes)
     snr = f"SNR {star.snr:.0f}, " if np.isfinite(star.snr) else ""
     kind = "simulated star, " if star.simulated else ""
@@ -76,3 +76,8 @@ def told(view, controls, star):
         f"<b>{escape(star.name)}</b> ({kind}{star.instrument}, {snr}{velocity} km/s). Its fit: {fit};{notes} "
         f"the model drawn leaves residuals of {view.misfit:.1f} σ typically."
     )
+
+
+def _list(quantities):
+    """Join quantities; no line breaks within one."""
+    return "; ".join(text.replace(" ", "&nbsp;") for text in quantities)
