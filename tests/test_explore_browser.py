@@ -76,7 +76,7 @@ def opened(address):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport=LAPTOP)
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         complaints = []
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -7,6 +7,7 @@ The Makefile is the usual caller (`make explore`).
 
 import argparse
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -56,7 +57,10 @@ def serve(run, port, browser):
     ------
     FileError
         If the notebooks have not been run.
+    InputError
+        If the port is none, or taken.
     """
+    _check_port(port)
     Library(run)  # what is missing is told here, in one line, and not on the page
     # Our template first, and the kernel of this environment before the user's others.
     folders = [str(_TEMPLATES), *filter(None, [os.environ.get("JUPYTER_PATH")])]
@@ -69,12 +73,24 @@ def serve(run, port, browser):
         str(page(run)),
         f"--port={port}",
         "--Voila.ip=127.0.0.1",
+        "--Voila.log_level=ERROR",
         "--template=slamlib",
         "--theme=light",
         *([] if browser else ["--no-browser"]),
     ]
     print(f"The explorer is at http://127.0.0.1:{port}/ (Ctrl-C ends it)", flush=True)
     Voila.launch_instance(arguments)
+
+
+def _check_port(port):
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"cannot serve at port {port} ({error}); choose another, such as PORT=8901"
+        ) from None
 
 
 def main(arguments=None):
@@ -94,8 +110,6 @@ def main(arguments=None):
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     options = parser.parse_args(arguments)
     try:
-        if not 0 < options.port < 65536:
-            raise InputError(f"port {options.port} is none; use one from 1024 to 65535")
         run = Run(options.profile, options.source, options.grid, options.seed)
         serve(run, options.port, browser=not options.no_browser)
     except SlamlibError as error:

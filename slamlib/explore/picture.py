@@ -218,7 +218,7 @@ def thin(x, y, most, rng, apart=0.024):
                 kept.append(i)
                 free[tree.query_ball_point(places[i], apart)] = False
         if len(kept) <= most:
-            return np.sort(kept)
+            return np.array(sorted(kept), dtype=int)
         apart *= 1.1
 
 
