@@ -67,9 +67,19 @@ class Explorer:
         display(self.page)
 
     def controls(self):
-        """Return where the controls stand."""
-        labels = tuple(slider.value for slider in self.sliders.values())
-        return Controls(self.instrument.value, labels, self.snr.value, self.velocity.value, self.slope.value)
+        """Return where the controls stand.
+
+        Browsers round what they are given to the step of a slider: one that stands nearest to
+        the fit of the star stands at the fit.
+        """
+        sliders = [*self.sliders.values(), self.velocity]
+        values = [slider.value for slider in sliders]
+        if self.star is not None:
+            fit = [*self.star.labels, self.star.rv]
+            near = [abs(f - v) <= 0.5001 * s.step for f, v, s in zip(fit, values, sliders, strict=True)]
+            values = [f if n else v for f, v, n in zip(fit, values, near, strict=True)]
+        *labels, velocity = map(float, values)
+        return Controls(self.instrument.value, tuple(labels), self.snr.value, velocity, self.slope.value)
 
     def _make_controls(self):
         slams = {name: trained.slam for name, trained in self.library.trained.items()}
@@ -109,7 +119,7 @@ class Explorer:
             placeholder="obsid, then Enter", continuous_update=False, layout={"width": "170px"}
         )
         self.upload = widgets.FileUpload(
-            accept=".fits,.gz,.fit", description="LAMOST file", layout={"width": "130px"}
+            accept=".fits,.gz,.fit", description="LAMOST file", layout={"width": "150px"}
         )
         self.reset = widgets.Button(description="Back to its fit", layout={"width": "130px"})
         self.clear = widgets.Button(description="No star", layout={"width": "100px"})

@@ -186,7 +186,7 @@ class HRDiagram:
         return self.panel.across(np.log10(teff)) / HR_WIDTH, self.panel.up(logg) / HR_HEIGHT
 
 
-def thin(x, y, most, rng, apart=0.024):
+def thin(x, y, most, rng, apart=0.02):
     """Choose stars that do not cover one another on the diagram, at most so many of them.
 
     Parameters

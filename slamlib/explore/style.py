@@ -19,8 +19,8 @@ PAGE = f"""<style>
 .slam-page .slam-hr-box > .widget-html > .widget-html-content {{ width: 100%; }}
 .slam-page .slam-stars {{ position: absolute; inset: 0; width: auto; height: auto; margin: 0;
     overflow: visible; pointer-events: none; }}
-.slam-page .slam-stars .widget-toggle-button {{ position: absolute; width: 8px; min-width: 0; height: 8px;
-    margin: -4px 0 0 -4px; padding: 0; border: 0; border-radius: 50%; background: {BLUE}; opacity: 0.75;
+.slam-page .slam-stars .widget-toggle-button {{ position: absolute; width: 7px; min-width: 0; height: 7px;
+    margin: -3.5px 0 0 -3.5px; padding: 0; border: 0; border-radius: 50%; background: {BLUE}; opacity: 0.75;
     font-size: 0; line-height: 0; box-shadow: none; overflow: hidden; pointer-events: auto;
     cursor: pointer; }}
 .slam-page .slam-stars .widget-toggle-button:hover, .slam-page .slam-stars .widget-toggle-button:focus {{
