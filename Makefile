@@ -9,6 +9,7 @@ PROFILE = paper
 SOURCE = mock
 GRID = embedded
 SEED = 257
+PORT = 8866
 PYTHON = python3
 
 READY = .venv/.ready
@@ -22,7 +23,7 @@ CODE = slamlib tests notebooks benchmarks
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help paper quick notebooks data test fuzz test-served lint calibration bench bench-cluster lab clean lock
+.PHONY: help paper quick notebooks data test fuzz test-served lint calibration bench bench-cluster lab explore clean lock
 .PHONY: verify trace numbers verify-twice torture
 .DELETE_ON_ERROR:
 
@@ -102,6 +103,11 @@ bench-cluster: $(READY) ## 100,000 simulated stars on a cluster of this machine,
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_overview.ipynb
+
+# The explorer shows the models and the catalogue that table 1 is made of.
+explore: $(READY) ## sliders, spectra and the HR diagram as a web page; PORT=8866
+	$(call follow,table-1,notebooks)
+	@$(PY) -m slamlib.explore $(OPTIONS) --port '$(PORT)'
 
 clean: ## delete everything computed; data/raw and .venv stay
 	rm -rf build tables data/products

@@ -1,5 +1,7 @@
 """What several tests share: the embedded grids, a small training set, small fitted SLAMs."""
 
+import contextlib
+import os
 import signal
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from astropy.table import Table
 
 from slamlib.instruments import LRS
+from slamlib.paper.run import Run
 from slamlib.paper.templates import velocity_templates
 from slamlib.slam.model import Slam
 from slamlib.survey.matching import match_continuum
@@ -115,3 +118,17 @@ def matched_slam(matched_krr):
 @pytest.fixture(scope="session")
 def lrs_templates(grid):
     return velocity_templates(grid, LRS)
+
+
+@pytest.fixture(scope="session")
+def quick_run():
+    """The quick run, if its notebooks have been run; CI runs them before the tests."""
+    with contextlib.chdir(EMBEDDED.parents[1]):
+        run = Run("quick")
+        built = (run.products / "labels_MRS.ecsv").is_file()
+    if not built:
+        message = "no quick run: `make notebooks PROFILE=quick` first"
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return run

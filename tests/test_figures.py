@@ -13,7 +13,7 @@ from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
 from slamlib.labels import LABELS, NAMES
 from slamlib.paper import figures
-from slamlib.paper.figures_spectra import LINES, _spread
+from slamlib.paper.figures_spectra import LINES, spread_apart
 from slamlib.paper.style import BLACK, BLUE, RED, SIMULATED_NOTE
 from slamlib.synth.grid import ModelGrid
 
@@ -227,7 +227,7 @@ def test_named_lines_are_absorption_lines_of_the_models():
 
 
 def test_crowded_names_are_moved_apart_and_the_others_stay():
-    places = _spread(np.array([4000.0, 4471, 4481, 4800]), 50, (3900, 5000))
+    places = spread_apart(np.array([4000.0, 4471, 4481, 4800]), 50, (3900, 5000))
     assert np.diff(places).min() > 50 - 1e-9
     assert places[[0, 3]] == pytest.approx([4000, 4800])
     assert places[1:3].mean() == pytest.approx(4476)

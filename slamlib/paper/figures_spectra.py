@@ -216,7 +216,7 @@ def _name_lines(axes, window, low, high, n_columns):
     width = PAGE * _PANEL_WIDTH[n_columns]
     gap = 1.15 * SMALL / 72 / width * (window[1] - window[0])
     centres = np.array([np.mean(waves) for _, waves in inside])
-    for (name, waves), place in zip(inside, _spread(centres, gap, window), strict=True):
+    for (name, waves), place in zip(inside, spread_apart(centres, gap, window), strict=True):
         for wave in waves:
             elbow = high + headroom * np.array([0.0, 0.15, 0.35])
             axes.plot([wave, wave, place], elbow, color=BLACK, linewidth=0.4)
@@ -224,7 +224,7 @@ def _name_lines(axes, window, low, high, n_columns):
         axes.text(place, high + 0.4 * headroom, name, **text)
 
 
-def _spread(places, gap, window):
+def spread_apart(places, gap, window):
     """Least-squares nearest places that are at least `gap` apart and inside the window.
 
     Without the gaps the problem is a monotone regression (Barlow et al. 1972).

@@ -1,0 +1,182 @@
+"""What a run offers to explore: its models, its catalogues, and the spectra behind them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from slamlib.errors import FileError, InputError, SlamlibError
+from slamlib.files import read_ecsv
+from slamlib.instruments import INSTRUMENTS
+from slamlib.labels import NAMES
+from slamlib.paper.templates import velocity_templates
+from slamlib.paper.trained import Trained
+from slamlib.survey.lamost import read
+from slamlib.survey.prepare import prepare_with_velocity
+from slamlib.synth.grid import ModelGrid
+
+# What a fit's status means (docs/flags.md), in short.
+_STATUS = {
+    "multimodal": "a much hotter or cooler model fits as well",
+    "edge": "at the edge of what was searched",
+    "unconverged": "the fit did not converge",
+}
+
+
+@dataclass(frozen=True)
+class Star:
+    """An observed (or simulated) spectrum and the labels that were found for it.
+
+    Attributes
+    ----------
+    name : str
+        What to call it.
+    obsid : int or None
+        In the catalogue; None for a file of the user's.
+    instrument : str
+    flux, ivar : ndarray, (n_pix,)
+        Normalised, at rest; ivar = 0 where a pixel carries no weight.
+    rv : float
+        Radial velocity by which it was shifted to rest [km/s].
+    snr : float
+    labels, errors : ndarray, (4,)
+    notes : tuple of str
+        What to know about the fit, such as "outside the grid".
+    simulated : bool
+    """
+
+    name: str
+    obsid: int | None
+    instrument: str
+    flux: np.ndarray
+    ivar: np.ndarray
+    rv: float
+    snr: float
+    labels: np.ndarray
+    errors: np.ndarray
+    notes: tuple
+    simulated: bool
+
+
+class Library:
+    """Models, catalogues and spectra of a run.
+
+    Parameters
+    ----------
+    run : Run
+
+    Attributes
+    ----------
+    grid : ModelGrid
+    trained : dict of Trained
+    catalogues : dict of Table
+        By instrument, as notebook 06 leaves them.
+
+    Raises
+    ------
+    FileError
+        If the notebooks have not been run; the message says what to type.
+    """
+
+    def __init__(self, run):
+        self.run = run
+        self.grid = ModelGrid.read(run.grid_path)
+        missing = [
+            path
+            for name in INSTRUMENTS
+            for path in (run.products / f"slam_{name}.npz", run.products / f"labels_{name}.ecsv")
+            if not path.is_file()
+        ]
+        if missing:
+            raise FileError(
+                f"nothing to explore yet: no {missing[0]}; run "
+                f"`make notebooks PROFILE={run.profile} SOURCE={run.source} GRID={run.grid}` first"
+            )
+        self.trained = {name: Trained.read(run.products, name) for name in INSTRUMENTS}
+        self.catalogues = {name: read_ecsv(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}
+
+    @cached_property
+    def isochrones(self):
+        """PARSEC isochrones, for the HR diagram."""
+        return read_ecsv(self.run.root / "data/embedded/parsec_isochrones.ecsv")
+
+    @cached_property
+    def paths(self):
+        """The file of each spectrum: (instrument, file name) -> path."""
+        index = read_ecsv(self.run.products / "survey/index.ecsv")
+        folder = self.run.products / "survey" if self.run.simulated else self.run.root / "data/raw"
+        columns = (index["instrument"], index["file"])
+        return {(name, Path(file).name): folder / file for name, file in zip(*columns, strict=True)}
+
+    def templates(self, instrument):
+        """Velocity templates of an instrument, made when first asked for."""
+        if instrument not in self._templates:
+            self._templates[instrument] = velocity_templates(self.grid, instrument)
+        return self._templates[instrument]
+
+    @cached_property
+    def _templates(self):
+        return {}
+
+    def star(self, instrument, obsid):
+        """Return a star of the catalogue, with the catalogue's labels and velocity.
+
+        Raises
+        ------
+        InputError
+            If the catalogue has no such star, or no labels for it.
+        FileError
+            If its file is gone.
+        """
+        catalogue = self.catalogues[instrument]
+        rows = catalogue[catalogue["obsid"] == obsid]
+        if not len(rows):
+            raise InputError(f"no obsid {obsid} in the {instrument} catalogue of {len(catalogue)} stars")
+        row = rows[0]
+        if not np.isfinite(row["teff"]):
+            raise InputError(f"obsid {obsid} has no labels: {row['reason'] or row['status']}")
+        spectrum = read(self.paths[instrument, row["file"]])
+        flux, ivar, _ = prepare_with_velocity(spectrum, instrument, float(row["rv"]))
+        return _star(f"obsid {obsid}", obsid, instrument, flux, ivar, row, row, self.run.simulated)
+
+    def file(self, path, name=None):
+        """Return the star of a LAMOST file: read, prepared and labelled as every file of a catalogue.
+
+        Parameters
+        ----------
+        path : str or Path
+        name : str, optional
+            What to call it, in errors too; the file's name otherwise.
+
+        Raises
+        ------
+        SlamlibError
+            If the file cannot be used; one line says why.
+        """
+        path = Path(path)
+        name = name or path.name
+        try:
+            spectrum = read(path)
+            instrument = spectrum.header["instrument"]
+            flux, ivar, velocity = prepare_with_velocity(spectrum, instrument, self.templates(instrument))
+            fit = self.trained[instrument].infer(flux, ivar, inside=self.grid.contains).table()[0]
+        except SlamlibError as error:
+            raise type(error)(str(error).replace(str(path), name)) from None
+        if not np.isfinite(fit["teff"]):
+            raise InputError(f"{name} has too few good pixels to be labelled")
+        header = spectrum.header | velocity
+        return _star(name, None, instrument, flux, ivar, header, fit, header["simulated"])
+
+
+def _star(name, obsid, instrument, flux, ivar, header, fit, simulated):
+    notes = [_STATUS[fit["status"]]] if fit["status"] in _STATUS else []
+    if fit["flag"] != "I":
+        notes.append("outside the grid")
+    if np.isfinite(fit["vsini_limit"]):
+        notes.append(f"v sin i below {fit['vsini_limit']:.0f} km/s (95%)")
+    labels, errors = (
+        np.array([fit[prefix + label] for label in NAMES], dtype=float) for prefix in ("", "e_")
+    )
+    rv, snr = float(header["rv"]), float(header["snr"])
+    return Star(name, obsid, instrument, flux, ivar, rv, snr, labels, errors, tuple(notes), bool(simulated))

@@ -1,0 +1,189 @@
+"""From the position of the controls to what is drawn: arrays and words, no widget and no ink."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from slamlib.explore.lines import strongest
+from slamlib.explore.words import STEPS, UNITS, number, quantity
+from slamlib.instruments import C_KMS, get_instrument
+from slamlib.labels import NAMES
+from slamlib.slam.validate import cramer_rao
+from slamlib.synth.training import VSINI_MAX
+
+# Lines named on one picture.
+_NAMED = 18
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Where every control stands.
+
+    Attributes
+    ----------
+    instrument : str
+    labels : tuple of float, (4,)
+    snr : float
+        Per pixel, of the simulated noise.
+    velocity : float
+        Radial velocity of the model [km/s].
+    slope : str
+        The label that the flux is differentiated with respect to.
+    """
+
+    instrument: str
+    labels: tuple
+    snr: float = 100.0
+    velocity: float = 0.0
+    slope: str = "teff"
+
+
+@dataclass(frozen=True)
+class View:
+    """What is to be drawn.
+
+    Attributes
+    ----------
+    model_wave, model, slope : ndarray, (n_pix,)
+        Where the model's light arrives, air [A]; its flux; the change of flux for one step
+        (`STEPS`) of the chosen label.
+    wave, flux, sigma, residual : ndarray, (n_pix,)
+        The star, or a simulated one of the model's own labels: where its light arrives, its
+        flux, noise, and flux minus model; nan where a pixel carries no weight.
+    lines : list of Line
+        The strongest of the model, at rest.
+    velocity : float
+    warnings : tuple of str
+        One for each label outside the model grid; empty inside.
+    bound : ndarray, (4,)
+        Least standard errors of the labels that the photon noise of the SNR control allows.
+    misfit : float
+        Typical |residual / sigma|, by the median: 1 if nothing but noise is left over, whatever
+        a few cosmic rays do.
+    """
+
+    model_wave: np.ndarray
+    model: np.ndarray
+    slope: np.ndarray
+    wave: np.ndarray
+    flux: np.ndarray
+    sigma: np.ndarray
+    residual: np.ndarray
+    lines: list
+    velocity: float
+    warnings: tuple
+    bound: np.ndarray
+    misfit: float
+
+
+def look(controls, slam, grid, noise, star=None):
+    """Work out what the controls show.
+
+    Parameters
+    ----------
+    controls : Controls
+    slam : Slam
+        Of the instrument.
+    grid : ModelGrid
+    noise : ndarray, (n_pix,)
+        Standard normal draws, scaled to the SNR when there is no star.
+    star : Star, optional
+        Of the same instrument.
+
+    Returns
+    -------
+    View
+    """
+    instrument, labels = get_instrument(controls.instrument), np.array(controls.labels, dtype=float)
+    model = slam.predict(labels)[0].astype(float)
+    slope = slam.jacobian(labels)[0, NAMES.index(controls.slope)] * STEPS[controls.slope]
+    model_wave = instrument.wave * (1 + controls.velocity / C_KMS)
+    if star is None:
+        wave, there = model_wave, model
+        sigma = np.where(instrument.good, 1 / controls.snr, np.nan)
+        flux = model + noise * sigma
+    else:
+        wave = instrument.wave * (1 + star.rv / C_KMS)
+        there = at_velocity(model, instrument, controls.velocity, star.rv)
+        used = star.ivar > 0
+        sigma = 1 / np.sqrt(np.where(used, star.ivar, np.nan))
+        flux = np.where(used, star.flux, np.nan)
+    residual = flux - there
+    pulls = np.abs(residual / sigma)
+    misfit = 1.4826 * float(np.median(pulls[np.isfinite(pulls)]))
+    bound = cramer_rao(slam, labels, controls.snr**2 * instrument.good)[0]
+    warnings = outside(grid, labels)
+    lines = strongest(model, instrument, _NAMED)
+    return View(
+        model_wave,
+        model,
+        slope,
+        wave,
+        flux,
+        sigma,
+        residual,
+        lines,
+        controls.velocity,
+        warnings,
+        bound,
+        misfit,
+    )
+
+
+def at_velocity(flux, instrument, velocity, frame):
+    """Flux of a model receding at `velocity`, on the pixels of a star shifted to rest by `frame`.
+
+    Parameters
+    ----------
+    flux : ndarray, (n_pix,)
+        At rest on the instrument's pixels.
+    instrument : Instrument
+    velocity, frame : float
+        [km/s]
+
+    Returns
+    -------
+    ndarray, (n_pix,)
+        Interpolated by a cubic spline in each arm; nan where the arm ends. The flux itself
+        if both velocities are the same.
+    """
+    if velocity == frame:
+        return flux
+    shifted = np.empty(flux.size)
+    for arm in instrument.arm_slices:
+        wave = instrument.wave[arm]
+        rest = wave * (1 + frame / C_KMS) / (1 + velocity / C_KMS)
+        shifted[arm] = CubicSpline(wave, flux[arm], extrapolate=False)(rest)
+    return shifted
+
+
+def outside(grid, labels):
+    """Say which labels lie outside the model grid, and what it spans there.
+
+    Parameters
+    ----------
+    grid : ModelGrid
+    labels : array_like, (4,)
+
+    Returns
+    -------
+    tuple of str
+        Empty if, and only if, the labels are inside.
+    """
+    teff, logg, mh, vsini = labels
+    hot = list(grid.columns)
+    low = np.interp(teff, hot, [column[0] for column in grid.columns.values()])
+    high = np.interp(teff, hot, [column[-1] for column in grid.columns.values()])
+    spans = {
+        "teff": (teff, hot[0], hot[-1], ""),
+        "logg": (logg, low, high, f" at {np.clip(teff, hot[0], hot[-1]):,.0f} K"),
+        "mh": (mh, grid.mh_values[0], grid.mh_values[-1], ""),
+        "vsini": (vsini, 0.0, VSINI_MAX, ""),
+    }
+    return tuple(
+        f"{quantity(name, value)}: the grid spans {number(name, first)} to "
+        f"{number(name, last)} {UNITS[name]}{where}"
+        for name, (value, first, last, where) in spans.items()
+        if not first <= value <= last
+    )

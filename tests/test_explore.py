@@ -1,0 +1,291 @@
+"""The explorer, without a browser: what it computes, what it says, and what its widgets do."""
+
+import contextlib
+import datetime
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+
+from slamlib.errors import FileError
+from slamlib.explore.app import Explorer
+from slamlib.explore.library import Library, Star
+from slamlib.explore.lines import KNOWN, strongest
+from slamlib.explore.picture import HR_HEIGHT, HR_WIDTH, thin
+from slamlib.explore.svg import Panel
+from slamlib.explore.view import Controls, at_velocity, look, outside
+from slamlib.explore.words import STEPS
+from slamlib.instruments import C_KMS, INSTRUMENTS, LRS
+from slamlib.labels import NAMES
+from slamlib.paper.run import Run
+from slamlib.synth.training import VSINI_MAX, synthesise
+
+B_STAR = (22_000.0, 4.0, 0.0, 50.0)
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return np.random.default_rng(0).normal(size=LRS.wave.size)
+
+
+@pytest.fixture
+def see(krr_slam, grid, noise):
+    """Look at an LRS model: the explorer's arrays for these controls."""
+
+    def look_at(labels=B_STAR, star=None, **others):
+        return look(Controls("LRS", labels, **others), krr_slam, grid, noise, star)
+
+    return look_at
+
+
+def star_of(flux, ivar, rv=0.0):
+    labels = np.array(B_STAR)
+    return Star("a star", 1, "LRS", flux, ivar, rv, 100.0, labels, 0.01 * np.abs(labels), (), True)
+
+
+# --- what it computes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_derivative_is_the_change_of_the_spectrum_drawn(see, name):
+    i, small = NAMES.index(name), 0.02 * STEPS[name]
+    models = []
+    for sign in (-1, 1):
+        labels = np.array(B_STAR)
+        labels[i] += sign * small
+        models.append(see(tuple(labels)).model)
+    change = (models[1] - models[0]) / (2 * small) * STEPS[name]
+    slope = see(slope=name).slope
+    np.testing.assert_allclose(slope, change, atol=0.02 * np.abs(change).max())
+
+
+def test_it_warns_if_and_only_if_the_labels_lie_outside_the_grid(grid):
+    rng = np.random.default_rng(1)
+    labels = rng.uniform((9_000, 1.4, -1.2, 0), (61_000, 5.2, 0.5, 345), (4000, 4))
+    inside = grid.contains(labels[:, :3]) & (labels[:, 3] <= VSINI_MAX)
+    assert 200 < inside.sum() < 3800
+    assert [not outside(grid, star) for star in labels] == inside.tolist()
+
+
+def test_the_warning_names_the_label_and_what_the_grid_spans_there(grid):
+    (text,) = outside(grid, (30_000, 2.0, 0.0, 50.0))
+    assert text == "log g 2.00 dex: the grid spans 3.00 to 4.75 dex at 30,000 K"
+    assert [t.split(":")[0] for t in outside(grid, (12_000, 4.0, -1.1, 320.0))] == [
+        "Teff 12,000 K",
+        "[M/H] −1.10 dex",
+        "v sin i 320 km/s",
+    ]
+
+
+def test_velocity_moves_every_line_by_its_doppler_shift(see):
+    at_rest, moving = see(), see(velocity=150.0)
+    np.testing.assert_array_equal(at_rest.model, moving.model)
+    np.testing.assert_allclose(moving.model_wave / at_rest.model_wave - 1, 150.0 / C_KMS)
+    hbeta = np.abs(LRS.wave - 4861) < 20
+    found = moving.model_wave[hbeta][moving.model[hbeta].argmin()]
+    assert found == pytest.approx(4861.33 * (1 + 150.0 / C_KMS), abs=1.0)
+
+
+def test_a_model_moved_to_a_stars_pixels_keeps_its_lines():
+    def line(wave):
+        return 1 - 0.4 * np.exp(-0.5 * ((wave - 4861.33) / 4) ** 2)
+
+    moved = at_velocity(line(LRS.wave), LRS, velocity=120.0, frame=-60.0)
+    arrives = LRS.wave * (1 - 60.0 / C_KMS)
+    known = np.isfinite(moved)
+    np.testing.assert_allclose(moved[known], line(arrives / (1 + 120.0 / C_KMS))[known], atol=1e-3)
+    assert 0 < (~known).sum() < 10
+
+
+def test_a_star_at_its_fit_leaves_its_noise_and_another_velocity_leaves_more(see, krr_slam, noise):
+    model = krr_slam.predict(B_STAR)[0]
+    ivar = np.where(LRS.good, 1e4, 0.0)
+    star = star_of(model + 0.01 * noise, ivar, rv=-30.0)
+    fitted = see(star=star, velocity=-30.0)
+    used = ivar > 0
+    np.testing.assert_allclose(fitted.residual[used], 0.01 * noise[used], atol=1e-6)
+    assert np.isnan(fitted.residual[~used]).all()
+    assert fitted.misfit == pytest.approx(1, abs=0.1)
+    off = see(star=star, velocity=120.0)
+    assert np.nanstd(off.residual) > 2 * np.nanstd(fitted.residual)
+
+
+def test_simulated_noise_has_the_snr_of_the_slider_and_is_the_same_each_time(see):
+    once, again, quiet = see(snr=50.0), see(snr=50.0), see(snr=500.0)
+    assert np.nanstd(once.residual) == pytest.approx(1 / 50, rel=0.05)
+    np.testing.assert_array_equal(once.flux, again.flux)
+    np.testing.assert_allclose(once.residual, 10 * quiet.residual, atol=1e-6)
+    np.testing.assert_allclose(once.bound, 10 * quiet.bound, rtol=1e-3)
+
+
+# --- which lines it names
+
+
+def test_every_line_it_can_name_is_a_dip_of_some_model(grid):
+    """Names and wavelengths are right: the models, which know nothing of the list, have a line there."""
+    for wave, name in KNOWN:
+        centre = np.abs(grid.wave - wave).argmin()
+        flux = grid.flux[:, centre - 25 : centre + 26]
+        core = flux[:, 21:30].min(axis=1)
+        shoulder = np.minimum(flux[:, :21].max(axis=1), flux[:, 30:].max(axis=1))
+        assert (shoulder - core).max() > 0.04, f"no model has {name} {wave}"
+
+
+def test_it_names_what_stars_of_a_type_are_known_for(grid):
+    labels = np.array([[17_000, 4.0, 0.0, 20.0], [45_000, 4.0, 0.0, 20.0]])
+    lines = [strongest(flux, LRS, 40) for flux in synthesise(grid, labels, LRS)]
+    b_star, o_star = ({line.name: line.depth for line in reversed(some)} for some in lines)
+    assert {"Hβ", "Hγ", "He I", "Mg II"} <= set(b_star)
+    assert "He II" not in b_star
+    assert {"Hβ", "Hγ", "He II"} <= set(o_star)
+    assert b_star["Mg II"] > 3 * o_star.get("Mg II", 0)
+
+
+def test_a_weak_line_in_the_wing_of_a_strong_one_counts_by_its_own_depth():
+    wing = 1 - 0.5 * np.exp(-0.5 * ((LRS.wave - 6562.8) / 8) ** 2)
+    flux = wing - 0.08 * np.exp(-0.5 * ((LRS.wave - 6578.05) / 1.5) ** 2)
+    found = {line.name: line.depth for line in strongest(flux, LRS, 5)}
+    assert found["Hα"] == pytest.approx(0.5, abs=0.02)
+    assert 1 - flux[LRS.wave == 6578] > 0.15
+    assert 0 < found["C II"] < 0.08
+
+
+# --- how it draws
+
+
+def test_a_drawn_line_breaks_where_pixels_are_bad_and_stays_in_its_range():
+    panel = Panel((100, 200, 1000, 500), (4000, 5000), (0, 1))
+    x = np.linspace(3900, 5000, 12)
+    y = np.full(12, 0.5)
+    y[6] = np.nan
+    path = panel.line(x, y, "black")
+    assert path.count("M") == 2
+    assert 'd="M100 450l100 0' in path
+
+
+def test_thinned_stars_do_not_cover_one_another_and_are_at_most_as_many_as_asked():
+    x, y = np.random.default_rng(0).uniform(size=(2, 20_000))
+    kept = thin(x, y, 300, np.random.default_rng(1))
+    assert 200 < kept.size <= 300
+    places = np.stack([x, y * HR_HEIGHT / HR_WIDTH], axis=1)[kept]
+    assert pdist(places).min() > 0.02
+
+
+# --- what its widgets do, on the quick run
+
+
+@pytest.fixture(scope="module")
+def explorer(quick_run):
+    return Explorer(quick_run)
+
+
+@pytest.fixture(params=INSTRUMENTS)
+def shown(explorer, request):
+    """Show an explorer with this instrument and no star."""
+    explorer.instrument.value = request.param
+    explorer.overlay(None)
+    return explorer
+
+
+def upload(name, content):
+    return ({"name": name, "type": "", "size": len(content), "content": content, "last_modified": LONG_AGO},)
+
+
+LONG_AGO = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
+
+
+def test_a_clicked_star_puts_the_sliders_at_the_catalogues_labels(shown):
+    catalogue = shown.library.catalogues[shown.instrument.value]
+    for _, obsid in shown.stars.options[::40]:
+        shown.stars.value = obsid
+        row = catalogue[catalogue["obsid"] == obsid][0]
+        assert [slider.value for slider in shown.sliders.values()] == [row[name] for name in NAMES]
+        assert shown.velocity.value == row["rv"]
+        np.testing.assert_array_equal(shown.star.labels, [row[name] for name in NAMES])
+        assert f"obsid {obsid}" in shown.spectrum.value
+        assert "simulated star" in shown.told.value
+        assert bool(shown.warning.value) == (row["flag"] != "I")
+
+
+def test_sliders_that_a_browser_rounds_to_their_steps_still_show_the_fit(shown):
+    shown.stars.value = shown.stars.options[3][1]
+    fitted = shown.spectrum.value
+    for slider in (*shown.sliders.values(), shown.velocity):
+        slider.value = slider.min + round((slider.value - slider.min) / slider.step) * slider.step
+    assert shown.controls().labels == tuple(shown.star.labels)
+    assert shown.spectrum.value == fitted
+    shown.sliders["teff"].value += shown.sliders["teff"].step
+    assert shown.spectrum.value != fitted
+
+
+def test_a_file_gets_the_labels_that_the_catalogue_has_for_it(shown):
+    name = shown.instrument.value
+    catalogue = shown.library.catalogues[name]
+    row = catalogue[(catalogue["flag"] == "I") & (catalogue["status"] == "ok")][0]
+    other = next(key for key in INSTRUMENTS if key != name)
+    shown.instrument.value = other
+    content = shown.library.paths[name, row["file"]].read_bytes()
+    shown.upload.value = upload("mine.fits.gz", content)
+    assert shown.message.value == ""
+    assert shown.instrument.value == name
+    assert shown.star.name == "mine.fits.gz"
+    found = [row[label] for label in NAMES]
+    assert (np.abs(shown.star.labels - found) < 0.05 * shown.star.errors).all()
+    assert "simulated" in shown.told.value
+
+
+def test_what_cannot_be_shown_costs_one_line_and_nothing_else(shown):
+    before = shown.spectrum.value
+    shown.upload.value = upload("holiday.fits", b"no star at all")
+    assert shown.message.value == (
+        '<p role="alert">holiday.fits is not a FITS file; check what was downloaded</p>'
+    )
+    assert shown.upload.value == ()
+    shown.obsid.value = "17"
+    assert "no obsid 17 in the" in shown.message.value
+    shown.obsid.value = "<b>"
+    assert "&lt;b&gt;" in shown.message.value
+    assert shown.spectrum.value == before
+    shown.overlay(None)
+    assert shown.message.value == ""
+
+
+def test_any_star_of_the_catalogue_can_be_typed(shown):
+    catalogue = shown.library.catalogues[shown.instrument.value]
+    clickable = {obsid for _, obsid in shown.stars.options}
+    hidden = [row for row in catalogue if np.isfinite(row["teff"]) and row["obsid"] not in clickable]
+    shown.obsid.value = str(hidden[0]["obsid"])
+    assert shown.star.obsid == hidden[0]["obsid"]
+    assert shown.stars.value is None
+
+
+def test_each_arm_has_panels_and_the_window_chooses_among_them(shown):
+    arms = INSTRUMENTS[shown.instrument.value].arms
+    assert shown.spectrum.value.count("Wavelength in air") == len(arms)
+    shown.window.value = (6500, 6620)
+    assert shown.spectrum.value.count("Wavelength in air") == 1
+    assert "Hα" in shown.spectrum.value
+    assert "Hβ" not in shown.spectrum.value
+
+
+def test_pictures_of_simulated_stars_say_so(shown):
+    assert "simulated spectra" in shown.spectrum.value
+    assert "simulated stars" in shown.diagram.value
+    assert "simulated noise" in shown.told.value
+
+
+def test_real_stars_are_not_called_simulated(shown):
+    shown.overlay(
+        replace(shown.library.star(shown.instrument.value, shown.stars.options[0][1]), simulated=False)
+    )
+    assert "simulated" not in shown.spectrum.value
+    assert "simulated" not in shown.told.value
+
+
+def test_without_a_run_it_says_what_to_type(grid_path):
+    with contextlib.chdir(grid_path.parents[2]):
+        run = Run("quick", seed=987654)
+        with pytest.raises(FileError, match="run `make notebooks PROFILE=quick SOURCE=mock GRID=embedded"):
+            Library(run)
+        run.products.rmdir()
