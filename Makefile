@@ -62,7 +62,7 @@ test-served: $(READY) ## the paper on real file formats, fetched from a server o
 
 lint: $(READY) ## style of code and notebooks
 	@$(PY) -m ruff check --quiet $(CODE)
-	@$(PY) -m nbstripout --verify --dry-run notebooks/*.ipynb || { echo "run: $(PY) -m nbstripout notebooks/*.ipynb"; exit 1; }
+	@$(PY) -m nbstripout --verify --dry-run notebooks/*.ipynb notebooks/teaching/*.ipynb || { echo "run: $(PY) -m nbstripout notebooks/*.ipynb notebooks/teaching/*.ipynb"; exit 1; }
 	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
 
 calibration: $(READY) ## do errors mean what they say? build/calibration.json

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "slamlib"
-ROOMS = ("synth", "slam", "survey", "fetch", "paper")
+ROOMS = ("synth", "slam", "survey", "fetch", "paper", "teach")
 # The bridges between rooms: the simulated survey draws its stars from synth, and what is
 # fetched is tried with the readers of synth and survey.
 BRIDGES = {("survey/mock.py", "synth"), ("fetch/lamost.py", "survey"), ("fetch/__main__.py", "synth")}
@@ -47,3 +47,8 @@ def test_rooms_do_not_know_each_other(room):
         name = path.relative_to(PACKAGE).as_posix()
         others = {(name, other) for other in rooms_imported(path) - {room}}
         assert others <= BRIDGES, f"{name} imports {sorted(other for _, other in others - BRIDGES)}"
+
+
+def test_nobody_leans_on_the_lessons():
+    paths = [path for path in PACKAGE.rglob("*.py") if path.parent.name != "teach"]
+    assert [path for path in paths if "teach" in rooms_imported(path)] == []
