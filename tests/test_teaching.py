@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from slamlib.errors import FileError, InputError
+from slamlib.slam.kernel import rbf
 from slamlib.teach import notebooks
 from slamlib.teach.__main__ import main
 from slamlib.teach.checks import LESSONS, STRICT_VARIABLE, NotYetError, check, exercises, judge
 from slamlib.teach.classroom import stars
 from slamlib.teach.t1 import equivalent_width
+from slamlib.teach.t2 import EPSILON, RIDGE, machine, pixel
 
 BY_LESSON = pytest.mark.parametrize("lesson", LESSONS)
 EXERCISES = [name for lesson in LESSONS for name in exercises(lesson)]
@@ -109,6 +111,15 @@ def mg(metals):
     return equivalent_width(*stars(20_000, mh=metals), "Mg II 4481")[0]
 
 
+def kernel():
+    return rbf(pixel()[0][:, None], pixel()[0][:, None], 1.0)
+
+
+def residual():
+    x, y, *_ = pixel()
+    return y - machine().predict(x[:, None])
+
+
 WRONG = [
     ("T1.1", lambda w, f: np.sum((f - 1) * np.gradient(w)), "sign"),
     ("T1.1", lambda w, f: np.sum(1 - f), "width in A"),
@@ -134,6 +145,28 @@ WRONG = [
     ("T1.6", 10**-0.5, "saturated"),
     ("T1.6", lambda: mg(0.0) / mg(-0.5), "upside down"),
     ("T1.6", lambda: mg(-0.5) - mg(0.0), "ratio"),
+    ("T2.1", lambda a, b, g: np.exp(g * (a[:, None] - b) ** 2), "minus"),
+    ("T2.1", lambda a, b, g: np.exp(-g * np.abs(a[:, None] - b)), "square"),
+    ("T2.1", lambda a, b, g: np.exp(-((a[:, None] - b) ** 2) / (2 * g**2)), "multiplies"),
+    ("T2.1", lambda a, b, g: np.exp(-g * (b[:, None] - a) ** 2), "shape"),
+    ("T2.1", lambda a, b, g: np.exp(-g * (a - b) ** 2), "ValueError"),
+    ("T2.2", lambda r, e: r**2, "least squares"),
+    ("T2.2", lambda r, e: np.abs(r), "free"),
+    ("T2.2", lambda r, e: np.abs(r) - e, "pay back"),
+    ("T2.2", lambda r, e: np.maximum(r - e, 0), "absolute"),
+    ("T2.3", lambda: np.abs(residual()) < EPSILON - 1e-4, "inside the tube"),
+    ("T2.3", lambda: residual() > EPSILON - 1e-4, "below the tube"),
+    ("T2.3", lambda: np.ones(24, dtype=bool), "on the edge"),
+    ("T2.4", (0.1, 100.0), "worst"),
+    ("T2.4", (1.0, 10.0), "C first"),
+    ("T2.4", (10.0, 100.0), "largest mean score"),
+    ("T2.4", 10.0, "shape"),
+    ("T2.5", lambda: kernel() @ pixel()[1], "solve"),
+    ("T2.5", lambda: np.linalg.solve(kernel() + RIDGE, pixel()[1]), "diagonal"),
+    ("T2.5", lambda: np.linalg.solve(kernel() - RIDGE * np.eye(24), pixel()[1]), "added"),
+    ("T2.6", 400, "needs fewer"),
+    ("T2.6", 150, "too large"),
+    ("T2.6", 20, "too small"),
 ]
 
 
