@@ -9,7 +9,7 @@ import pytest
 
 from slamlib.errors import FileError, InputError
 from slamlib.slam.kernel import rbf
-from slamlib.teach import notebooks
+from slamlib.teach import notebooks, t3
 from slamlib.teach.__main__ import main
 from slamlib.teach.checks import LESSONS, STRICT_VARIABLE, NotYetError, check, exercises, judge
 from slamlib.teach.classroom import stars
@@ -167,6 +167,25 @@ WRONG = [
     ("T2.6", 400, "needs fewer"),
     ("T2.6", 150, "too large"),
     ("T2.6", 20, "too small"),
+    ("T3.1", lambda snr, n: 1 / snr / n, "square root of n"),
+    ("T3.1", lambda snr, n: np.sqrt(n) / snr, "sum"),
+    ("T3.1", lambda snr, n: snr * np.sqrt(n), "SNR of the mean"),
+    ("T3.1", lambda snr, n: 1 / snr**2 / n, "variance"),
+    ("T3.2", lambda: np.sum(t3.ivar() * t3.slopes()[0] ** 2), "square root"),
+    ("T3.2", lambda: np.sum(t3.SNR * t3.slopes()[0] ** 2) ** -0.5, "sigma squared"),
+    ("T3.2", lambda: 1 / np.sum(t3.ivar() * t3.slopes()[0] ** 2), "variance"),
+    ("T3.2", lambda: t3.bound()[0], "other three are known"),
+    ("T3.2", lambda: 2 * t3.bound()[0], "too large"),
+    ("T3.3", lambda: np.diag(t3.slopes() * t3.ivar() @ t3.slopes().T) ** -0.5, "invert the whole"),
+    ("T3.3", lambda: t3.bound() ** 2, "variances"),
+    ("T3.3", lambda: t3.bound()[::-1], "diagonal of the inverse"),
+    ("T3.3", lambda: t3.bound()[:3], "shape"),
+    ("T3.4", lambda: t3.near_balmer().mean(), "share of the pixels"),
+    ("T3.4", 89.0, "per cent"),
+    ("T3.4", 0.5, "too small"),
+    ("T3.5", lambda: t3.bound()[0] / t3.WANTED, "square root of the time"),
+    ("T3.5", lambda: (t3.WANTED / t3.bound()[0]) ** 2, "upside down"),
+    ("T3.5", lambda: (t3.bound()[0] / t3.WANTED) ** 4, "once too often"),
 ]
 
 

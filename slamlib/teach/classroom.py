@@ -63,7 +63,7 @@ def figure(rows=1, columns=1, height=2.6, **options):
     figure, axes = plt.subplots(
         rows, columns, figsize=(PAGE, height), layout="constrained", dpi=_DPI, **options
     )
-    note_simulated(np.atleast_2d(axes)[0, -1])
+    note_simulated(figure.axes[columns - 1])
     return figure, axes
 
 
