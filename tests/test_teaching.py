@@ -9,7 +9,7 @@ import pytest
 
 from slamlib.errors import FileError, InputError
 from slamlib.slam.kernel import rbf
-from slamlib.teach import notebooks, t3
+from slamlib.teach import notebooks, t3, t4, t5
 from slamlib.teach.__main__ import main
 from slamlib.teach.checks import LESSONS, STRICT_VARIABLE, NotYetError, check, exercises, judge
 from slamlib.teach.classroom import stars
@@ -120,6 +120,19 @@ def residual():
     return y - machine().predict(x[:, None])
 
 
+def pulls(how):
+    off, error = t5.errors_of(how)
+    return off[:, 1] / error[:, 1]
+
+
+def coverage():
+    return np.mean(np.abs(pulls("spline")) < 1)
+
+
+def width():
+    return np.diff(np.percentile(pulls("matched"), [15.87, 84.13]))[0] / 2
+
+
 WRONG = [
     ("T1.1", lambda w, f: np.sum((f - 1) * np.gradient(w)), "sign"),
     ("T1.1", lambda w, f: np.sum(1 - f), "width in A"),
@@ -186,6 +199,45 @@ WRONG = [
     ("T3.5", lambda: t3.bound()[0] / t3.WANTED, "square root of the time"),
     ("T3.5", lambda: (t3.WANTED / t3.bound()[0]) ** 2, "upside down"),
     ("T3.5", lambda: (t3.bound()[0] / t3.WANTED) ** 4, "once too often"),
+    ("T4.1", lambda f, i, m: np.sum((f - m) ** 2), "weigh each"),
+    ("T4.1", lambda f, i, m: np.sum(np.sqrt(i) * (f - m) ** 2), "use it whole"),
+    ("T4.1", lambda f, i, m: np.mean(i * (f - m) ** 2), "not the mean"),
+    ("T4.1", lambda f, i, m: -np.sum(i * (f - m) ** 2) / 2, "-2 times"),
+    ("T4.1", lambda f, i, m: np.sum((f - m) ** 2 / i), "sum of ivar"),
+    ("T4.2", 1.0, "39%"),
+    ("T4.2", 3.53, "three labels"),
+    ("T4.2", 0.683, "probability itself"),
+    ("T4.2", 5.99, "95%"),
+    ("T4.3", lambda: np.exp(np.diff(t4.solutions()[0])[0] / 2), "upside down"),
+    ("T4.3", lambda: np.exp(-np.diff(t4.solutions()[0])[0]), "half of chi-square"),
+    ("T4.3", lambda: np.divide(*t4.solutions()[0]), "means nothing"),
+    ("T4.4", lambda old, new: min(1, np.exp(old - new)), "new minus old"),
+    ("T4.4", lambda old, new: np.exp(new - old), "at most 1"),
+    ("T4.4", lambda old, new: min(1, np.exp((new - old) / 2)), "half"),
+    ("T4.4", lambda old, new: float(new > old), "only climbs"),
+    ("T4.5", lambda: np.cov(t4.chain()[:, :2].T)[0, 1], "covariance"),
+    ("T4.5", lambda: -np.corrcoef(t4.chain()[:, :2].T)[0, 1], "sign"),
+    ("T4.5", lambda: np.corrcoef(t4.chain()[:, :2].T), "shape"),
+    ("T4.6", lambda: t4.SNR * t4.DECISIVE / np.diff(t4.solutions(None)[0])[0], "square of SNR"),
+    ("T4.6", lambda: t4.SNR, "too small"),
+    ("T5.1", lambda: -np.median(t5.errors_of("spline")[0][:, 1]), "negative"),
+    ("T5.1", lambda: np.median(np.abs(t5.errors_of("spline")[0][:, 1])), "keep the signs"),
+    ("T5.1", lambda: np.median(t5.errors_of("spline")[0][:, 0]), "Teff"),
+    ("T5.1", lambda: np.median(t5.errors_of("matched")[0][:, 1]), "too large"),
+    ("T5.2", lambda found, true, error: (true - found) / error, "other way round"),
+    ("T5.2", lambda found, true, error: (found - true) / error**2, "square"),
+    ("T5.2", lambda found, true, error: (found - true) / true, "not by the label"),
+    ("T5.3", 0.683, "should be"),
+    ("T5.3", lambda: 1 - coverage(), "outside"),
+    ("T5.3", lambda: 100 * coverage(), "per cent"),
+    ("T5.4", 1.0, "too small"),
+    ("T5.4", lambda: 1 / width(), "upside down"),
+    ("T5.4", lambda: 2 * width(), "half of the range"),
+    ("T5.5", [1, 3, 5], "the others"),
+    ("T5.5", [0, 4], "look at chi2"),
+    ("T5.5", [2], "look at flag"),
+    ("T5.5", [0, 1, 2, 4], "fits well"),
+    ("T5.5", [1, 3, 5, 9], "0 to 5"),
 ]
 
 

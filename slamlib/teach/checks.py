@@ -12,7 +12,7 @@ import numpy as np
 
 from slamlib.errors import InputError, SlamlibError
 
-LESSONS = ("T1", "T2", "T3")
+LESSONS = ("T1", "T2", "T3", "T4", "T5")
 STRICT_VARIABLE = "SLAMLIB_TEACH_STRICT"
 # How near a wrong answer must be to a usual one to be taken for it.
 _SIMILAR = 0.03
