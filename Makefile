@@ -72,7 +72,7 @@ test-served: $(READY) ## the paper on real file formats, fetched from a server o
 lint: $(READY) ## style of code and notebooks, types of slamlib
 	@$(PY) -m ruff check --quiet $(CODE)
 	@$(PY) -m mypy --no-error-summary
-	@$(PY) -m nbstripout --verify --dry-run notebooks/*.ipynb || { echo "run: $(PY) -m nbstripout notebooks/*.ipynb"; exit 1; }
+	@$(PY) -m nbstripout --verify --dry-run notebooks/*.ipynb notebooks/teaching/*.ipynb || { echo "run: $(PY) -m nbstripout notebooks/*.ipynb notebooks/teaching/*.ipynb"; exit 1; }
 	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
 
 verify: $(READY) ## make again what changed; is each output as recorded?

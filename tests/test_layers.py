@@ -6,11 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "slamlib"
-<<<<<<< HEAD
-ROOMS = ("synth", "slam", "survey", "fetch", "paper", "command", "cluster")
-=======
-ROOMS = ("synth", "slam", "survey", "fetch", "paper", "explore")
->>>>>>> explore
+ROOMS = ("synth", "slam", "survey", "fetch", "paper", "command", "cluster", "explore", "teach")
 # The bridges between rooms: the simulated survey draws its stars from synth, and what is
 # fetched is tried with the readers of synth and survey.
 BRIDGES = {("survey/mock.py", "synth"), ("fetch/lamost.py", "survey"), ("fetch/__main__.py", "synth")}
@@ -58,19 +54,22 @@ def test_rooms_do_not_know_each_other(room):
         assert others <= BRIDGES, f"{name} imports {sorted(other for _, other in others - BRIDGES)}"
 
 
-<<<<<<< HEAD
 def test_nothing_but_the_door_imports_the_command():
-    users = [path for path in PACKAGE.rglob("*.py") if "command" in rooms_imported(path)]
-    outside = {path.relative_to(PACKAGE).as_posix() for path in users if path.parent.name != "command"}
-    assert outside == {DOOR}
-=======
-def test_nothing_knows_the_explorer():
-    for path in sorted((PACKAGE / "paper").rglob("*.py")):
-        assert "explore" not in rooms_imported(path), path.name
+    assert users_of("command") == {DOOR}
+
+
+@pytest.mark.parametrize("room", ["explore", "teach"])
+def test_nothing_imports_what_is_for_people_alone(room):
+    assert users_of(room) == set()
+
+
+def users_of(room):
+    """Modules outside a room that import it."""
+    users = [path for path in PACKAGE.rglob("*.py") if room in rooms_imported(path)]
+    return {path.relative_to(PACKAGE).as_posix() for path in users if path.parent.name != room}
 
 
 def test_only_the_explorer_needs_widgets():
     for path in sorted(PACKAGE.rglob("*.py")):
         if path.parent.name != "explore":
             assert "ipywidgets" not in path.read_text(encoding="utf-8"), path.name
->>>>>>> explore

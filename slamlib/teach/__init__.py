@@ -1,0 +1,5 @@
+"""Lessons: what the teaching notebooks work with, and the checks of their exercises."""
+
+from slamlib.teach.checks import check
+
+__all__ = ["check"]

@@ -1,0 +1,51 @@
+"""For teachers: ``python -m slamlib.teach``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import nbformat
+from nbclient.exceptions import CellExecutionError
+
+from slamlib.errors import SlamlibError
+from slamlib.files import atomic
+from slamlib.teach.checks import LESSONS
+from slamlib.teach.notebooks import run, solved
+
+
+def parser():
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m slamlib.teach", description="Teaching notebooks with their solutions."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    one = commands.add_parser("solved", help="write a notebook with its solutions filled in")
+    one.add_argument("lesson", choices=LESSONS)
+    one.add_argument("-o", "--output", type=Path, required=True, help="notebook to write")
+    one.add_argument("--run", action="store_true", help="execute it, so that it has its pictures")
+    every = commands.add_parser("time", help="run the solved notebooks, every check strict; print seconds")
+    every.add_argument("lessons", nargs="*", metavar="LESSON", help="T1 to T5; all by default")
+    return top
+
+
+def main(arguments=None):
+    """Do what the command line asks; return the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        if options.command == "solved":
+            notebook = solved(options.lesson)
+            if options.run:
+                run(notebook)
+            with atomic(options.output) as path:
+                nbformat.write(notebook, path)
+        else:
+            for lesson in options.lessons or LESSONS:
+                print(f"{lesson}: {run(solved(lesson)):.0f} s", flush=True)
+    except (SlamlibError, CellExecutionError) as error:
+        print(f"slamlib.teach: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""What every lesson works with: the models, a small trained SLAM, figures for a projector."""
+
+from contextlib import ExitStack
+from functools import cache
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+from slamlib.paper.run import Run
+from slamlib.paper.style import PAGE, apj_style, note_simulated
+from slamlib.slam.model import Slam
+from slamlib.synth.broaden import broaden
+from slamlib.synth.grid import ModelGrid
+from slamlib.synth.training import training_set
+
+# Training spectra: enough to learn from, few enough for any laptop.
+N_TRAIN = 400
+_DPI = 110
+_STYLE = ExitStack()
+
+
+@cache
+def models():
+    """Return the embedded grid of model spectra."""
+    return ModelGrid.read(Run().grid_path)
+
+
+def stars(teff=20_000.0, logg=4.0, mh=0.0, vsini=0.0):
+    """Model stars at the grid's own resolution, 4 km/s a pixel.
+
+    Parameters
+    ----------
+    teff, logg, mh, vsini : float or array_like, (n,)
+
+    Returns
+    -------
+    wave : ndarray, (n_pix,)
+        Air [A].
+    flux : ndarray, (n, n_pix)
+        Divided by the continuum.
+    """
+    labels = np.stack(np.broadcast_arrays(*np.atleast_1d(teff, logg, mh, vsini)), axis=1).astype(float)
+    grid = models()
+    return grid.wave, broaden(grid.spectra(labels[:, :3]), grid.dv, labels[:, 3])
+
+
+@cache
+def training(n=N_TRAIN, seed=1):
+    """LRS training spectra; another seed gives spectra that a model has not seen."""
+    return training_set(models(), "LRS", n, seed)
+
+
+@cache
+def trained():
+    """Kernel ridge on the training spectra, as principal components: exact and quick."""
+    known = training()
+    return Slam("krr").fit(known.labels, known.flux).compress(rank=None)
+
+
+def figure(rows=1, columns=1, height=2.6, **options):
+    """Figure and axes as wide as a page, which say that what they show is simulated."""
+    _set_style()
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(PAGE, height), layout="constrained", dpi=_DPI, **options
+    )
+    note_simulated(figure.axes[columns - 1])
+    return figure, axes
+
+
+@cache
+def _set_style():
+    # For good, since axes go on being filled after `figure` has returned.
+    _STYLE.enter_context(apj_style())

@@ -1,0 +1,111 @@
+"""Teaching notebooks: fill in the solutions, and run them."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+from slamlib.errors import FileError, InputError
+from slamlib.paper.execute import OwnKernelManager
+from slamlib.paper.run import find_root
+from slamlib.teach.checks import LESSONS, STRICT_VARIABLE
+
+TAG = "exercise"
+_TIMEOUT = 600
+
+
+def folder():
+    """Where the teaching notebooks are."""
+    return find_root() / "notebooks" / "teaching"
+
+
+def path_of(lesson):
+    """Path of the notebook of a lesson such as "T1"."""
+    found = sorted(folder().glob(f"{lesson}_*.ipynb")) if lesson in LESSONS else []
+    if not found:
+        raise InputError(f"no lesson {lesson!r} in {folder()}; there are {', '.join(LESSONS)}")
+    return found[0]
+
+
+def read_solutions(path):
+    """Solutions of a lesson: the code of each exercise.
+
+    Parameters
+    ----------
+    path : str or Path
+        Python in the percent format: each exercise begins with a line such as ``# %% T1.2``.
+
+    Returns
+    -------
+    dict of str
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FileError(f"no solutions {path}; were they left out of this copy?") from None
+    parts = re.split(r"^# %% (\S+)\n", text, flags=re.MULTILINE)
+    return {name: code.strip() for name, code in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def exercise_of(cell):
+    """Name of the exercise that a cell is, or None."""
+    tags = cell.metadata.get("tags", [])
+    return next((tag for tag in tags if tag != TAG), None) if TAG in tags else None
+
+
+def fill(notebook, solutions):
+    """Return a copy of a notebook with the solution in each cell tagged as an exercise.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+    solutions : dict of str
+        As `read_solutions` gives them.
+
+    Raises
+    ------
+    InputError
+        If an exercise has no solution, or a solution no exercise.
+    """
+    filled = nbformat.from_dict(notebook)
+    cells = {name: cell for cell in filled.cells if (name := exercise_of(cell))}
+    if odd := sorted(set(cells) ^ set(solutions)):
+        raise InputError(f"{', '.join(odd)}: exercises and solutions differ; each needs the other")
+    for name, cell in cells.items():
+        cell.source = solutions[name]
+    return filled
+
+
+def solved(lesson):
+    """Return the notebook of a lesson with its solutions filled in."""
+    notebook = nbformat.read(path_of(lesson), as_version=4)
+    return fill(notebook, read_solutions(folder() / "solutions" / f"{lesson}.py"))
+
+
+def run(notebook, strict=True):
+    """Execute a notebook in place; return the seconds it took.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+    strict : bool
+        An answer that is not right stops it.
+
+    Raises
+    ------
+    nbclient.exceptions.CellExecutionError
+        If a cell raises.
+    """
+    environment = os.environ | {STRICT_VARIABLE: str(int(strict))}
+    client = NotebookClient(
+        notebook,
+        timeout=_TIMEOUT,
+        resources={"metadata": {"path": str(folder())}},
+        kernel_manager_class=OwnKernelManager,
+    )
+    start = time.monotonic()
+    client.execute(env=environment)
+    return time.monotonic() - start

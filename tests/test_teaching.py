@@ -1,0 +1,301 @@
+"""The teaching notebooks: solved, they run to their end; their checks refuse what is wrong."""
+
+import ast
+import re
+
+import nbformat
+import numpy as np
+import pytest
+
+from slamlib.errors import FileError, InputError
+from slamlib.slam.kernel import rbf
+from slamlib.teach import notebooks, t3, t4, t5
+from slamlib.teach.__main__ import main
+from slamlib.teach.checks import LESSONS, STRICT_VARIABLE, NotYetError, check, exercises, judge
+from slamlib.teach.classroom import stars
+from slamlib.teach.t1 import equivalent_width
+from slamlib.teach.t2 import EPSILON, RIDGE, machine, pixel
+
+BY_LESSON = pytest.mark.parametrize("lesson", LESSONS)
+EXERCISES = [name for lesson in LESSONS for name in exercises(lesson)]
+
+
+def source(lesson):
+    return nbformat.read(notebooks.path_of(lesson), as_version=4)
+
+
+# --- the notebooks
+
+
+@BY_LESSON
+def test_each_opens_with_its_goals_and_the_time_it_takes(lesson):
+    opening = source(lesson).cells[0].source
+    assert opening.startswith(f"# {lesson}. ")
+    fields = r"\*\*Makes\*\* .+\*\*You learn\*\* .+\*\*You need\*\* .+\*\*Takes\*\* one class hour"
+    assert re.search(fields, opening, re.DOTALL)
+    goals = opening.split("After this hour you can")[1].split("\n\n")[1]
+    assert len(re.findall(r"^- ", goals, re.MULTILINE)) >= 3
+
+
+@BY_LESSON
+def test_each_exercise_has_three_dots_a_check_and_a_solution(lesson):
+    cells = source(lesson).cells
+    tagged = {name: i for i, cell in enumerate(cells) if (name := notebooks.exercise_of(cell))}
+    assert list(tagged) == exercises(lesson)
+    assert len(tagged) >= 4
+    for name, i in tagged.items():
+        assert "..." in cells[i].source
+        assert cells[i - 1].source.startswith(f"## Exercise {name}: ") or (
+            cells[i - 2].source.startswith(f"## Exercise {name}: ")
+        )
+        assert re.fullmatch(rf'check\("{name}", \w+\)', cells[i + 1].source)
+    solutions = notebooks.read_solutions(notebooks.folder() / "solutions" / f"{lesson}.py")
+    assert list(solutions) == list(tagged)
+    assert not [name for name, code in solutions.items() if "..." in code]
+
+
+@BY_LESSON
+def test_an_exercise_left_open_stops_nothing_later(lesson):
+    """What an exercise assigns is read by its own check alone."""
+    cells = [cell for cell in source(lesson).cells if cell.cell_type == "code"]
+    for i, cell in enumerate(cells):
+        if notebooks.exercise_of(cell):
+            answer = re.search(r", (\w+)\)", cells[i + 1].source).group(1)
+            others = [cell.source for cell in cells[:i] + cells[i + 2 :]]
+            used = {n.id for text in others for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)}
+            assert answer not in used
+
+
+@BY_LESSON
+def test_each_picture_is_described_in_words(lesson):
+    cells = source(lesson).cells
+    shown = [i for i, cell in enumerate(cells) if "plt.show()" in cell.source]
+    assert len(shown) >= 3
+    for i in shown:
+        assert "figure(" in cells[i].source  # which says that the stars are simulated
+        words = cells[i].metadata["mystnb"]["image"]["alt"]
+        assert len(words) > 60
+        assert cells[i + 1].source == f"*Picture: {words}*"
+
+
+@BY_LESSON
+def test_solved_it_runs_to_its_end_with_every_check_strict(lesson):
+    notebook = notebooks.solved(lesson)
+    notebooks.run(notebook)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = "".join(output.text for output in outputs if output.output_type == "stream")
+    assert re.findall(r"^(\S+) right: ", text, re.MULTILINE) == exercises(lesson)
+    assert "Warning" not in text
+
+
+# --- the checks
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+@pytest.mark.parametrize(
+    "answer", [..., lambda *_: ..., "many", np.nan], ids=["dots", "return", "text", "nan"]
+)
+def test_what_is_not_an_answer_is_not_yet_right(name, answer):
+    with pytest.raises(NotYetError, match=rf"^{name} not yet: "):
+        check(name, answer, strict=True)
+
+
+def test_an_open_exercise_is_said_to_be_open():
+    with pytest.raises(NotYetError, match="not filled in"):
+        check("T1.1", ..., strict=True)
+    with pytest.raises(NotYetError, match="returns nothing yet"):
+        check("T1.1", lambda wave, flux: ..., strict=True)
+
+
+def mg(metals):
+    return equivalent_width(*stars(20_000, mh=metals), "Mg II 4481")[0]
+
+
+def kernel():
+    return rbf(pixel()[0][:, None], pixel()[0][:, None], 1.0)
+
+
+def residual():
+    x, y, *_ = pixel()
+    return y - machine().predict(x[:, None])
+
+
+def pulls(how):
+    off, error = t5.errors_of(how)
+    return off[:, 1] / error[:, 1]
+
+
+def coverage():
+    return np.mean(np.abs(pulls("spline")) < 1)
+
+
+def width():
+    return np.diff(np.percentile(pulls("matched"), [15.87, 84.13]))[0] / 2
+
+
+WRONG = [
+    ("T1.1", lambda w, f: np.sum((f - 1) * np.gradient(w)), "sign"),
+    ("T1.1", lambda w, f: np.sum(1 - f), "width in A"),
+    ("T1.1", lambda w, f: np.mean(1 - f), "area"),
+    ("T1.1", lambda w, f: np.sum(f * np.gradient(w)), "left over"),
+    ("T1.1", lambda w, f: 1e3 * np.sum((1 - f) * np.gradient(w)), "mA"),
+    ("T1.1", lambda w, f: 2 * np.sum((1 - f) * np.gradient(w)), "too large"),
+    ("T1.1", lambda w, f: f.missing, "AttributeError"),
+    ("T1.2", 4.2, "too large"),
+    ("T1.2", 3.3, "too small"),
+    ("T1.2", 1.62, "m/s"),
+    ("T1.2", 10**3.62, "log g, not g"),
+    ("T1.3", 20.0, "thousands"),
+    ("T1.3", 1.22, "width at the maximum"),
+    ("T1.3", 25_000, "too large"),
+    ("T1.4", 38.3, "thousands"),
+    ("T1.4", 20_000, "too small"),
+    ("T1.4", 42_000, "too large"),
+    ("T1.5", lambda s, w: 299_792.458 * s / w / 2, "halve"),
+    ("T1.5", lambda s, w: 299_792_458 * s / w, "m/s"),
+    ("T1.5", lambda s, w: s / w, "speed of light"),
+    ("T1.5", lambda s, w: 299_792.458 * w / s, "upside down"),
+    ("T1.6", 10**-0.5, "saturated"),
+    ("T1.6", lambda: mg(0.0) / mg(-0.5), "upside down"),
+    ("T1.6", lambda: mg(-0.5) - mg(0.0), "ratio"),
+    ("T2.1", lambda a, b, g: np.exp(g * (a[:, None] - b) ** 2), "minus"),
+    ("T2.1", lambda a, b, g: np.exp(-g * np.abs(a[:, None] - b)), "square"),
+    ("T2.1", lambda a, b, g: np.exp(-((a[:, None] - b) ** 2) / (2 * g**2)), "multiplies"),
+    ("T2.1", lambda a, b, g: np.exp(-g * (b[:, None] - a) ** 2), "shape"),
+    ("T2.1", lambda a, b, g: np.exp(-g * (a - b) ** 2), "ValueError"),
+    ("T2.2", lambda r, e: r**2, "least squares"),
+    ("T2.2", lambda r, e: np.abs(r), "free"),
+    ("T2.2", lambda r, e: np.abs(r) - e, "pay back"),
+    ("T2.2", lambda r, e: np.maximum(r - e, 0), "absolute"),
+    ("T2.3", lambda: np.abs(residual()) < EPSILON - 1e-4, "inside the tube"),
+    ("T2.3", lambda: residual() > EPSILON - 1e-4, "below the tube"),
+    ("T2.3", lambda: np.ones(24, dtype=bool), "on the edge"),
+    ("T2.4", (0.1, 100.0), "worst"),
+    ("T2.4", (1.0, 10.0), "C first"),
+    ("T2.4", (10.0, 100.0), "largest mean score"),
+    ("T2.4", 10.0, "shape"),
+    ("T2.5", lambda: kernel() @ pixel()[1], "solve"),
+    ("T2.5", lambda: np.linalg.solve(kernel() + RIDGE, pixel()[1]), "diagonal"),
+    ("T2.5", lambda: np.linalg.solve(kernel() - RIDGE * np.eye(24), pixel()[1]), "added"),
+    ("T2.6", 400, "needs fewer"),
+    ("T2.6", 150, "too large"),
+    ("T2.6", 20, "too small"),
+    ("T3.1", lambda snr, n: 1 / snr / n, "square root of n"),
+    ("T3.1", lambda snr, n: np.sqrt(n) / snr, "sum"),
+    ("T3.1", lambda snr, n: snr * np.sqrt(n), "SNR of the mean"),
+    ("T3.1", lambda snr, n: 1 / snr**2 / n, "variance"),
+    ("T3.2", lambda: np.sum(t3.ivar() * t3.slopes()[0] ** 2), "square root"),
+    ("T3.2", lambda: np.sum(t3.SNR * t3.slopes()[0] ** 2) ** -0.5, "sigma squared"),
+    ("T3.2", lambda: 1 / np.sum(t3.ivar() * t3.slopes()[0] ** 2), "variance"),
+    ("T3.2", lambda: t3.bound()[0], "other three are known"),
+    ("T3.2", lambda: 2 * t3.bound()[0], "too large"),
+    ("T3.3", lambda: np.diag(t3.slopes() * t3.ivar() @ t3.slopes().T) ** -0.5, "invert the whole"),
+    ("T3.3", lambda: t3.bound() ** 2, "variances"),
+    ("T3.3", lambda: t3.bound()[::-1], "diagonal of the inverse"),
+    ("T3.3", lambda: t3.bound()[:3], "shape"),
+    ("T3.4", lambda: t3.near_balmer().mean(), "share of the pixels"),
+    ("T3.4", 89.0, "per cent"),
+    ("T3.4", 0.5, "too small"),
+    ("T3.5", lambda: t3.bound()[0] / t3.WANTED, "square root of the time"),
+    ("T3.5", lambda: (t3.WANTED / t3.bound()[0]) ** 2, "upside down"),
+    ("T3.5", lambda: (t3.bound()[0] / t3.WANTED) ** 4, "once too often"),
+    ("T4.1", lambda f, i, m: np.sum((f - m) ** 2), "weigh each"),
+    ("T4.1", lambda f, i, m: np.sum(np.sqrt(i) * (f - m) ** 2), "use it whole"),
+    ("T4.1", lambda f, i, m: np.mean(i * (f - m) ** 2), "not the mean"),
+    ("T4.1", lambda f, i, m: -np.sum(i * (f - m) ** 2) / 2, "-2 times"),
+    ("T4.1", lambda f, i, m: np.sum((f - m) ** 2 / i), "sum of ivar"),
+    ("T4.2", 1.0, "39%"),
+    ("T4.2", 3.53, "three labels"),
+    ("T4.2", 0.683, "probability itself"),
+    ("T4.2", 5.99, "95%"),
+    ("T4.3", lambda: np.exp(np.diff(t4.solutions()[0])[0] / 2), "upside down"),
+    ("T4.3", lambda: np.exp(-np.diff(t4.solutions()[0])[0]), "half of chi-square"),
+    ("T4.3", lambda: np.divide(*t4.solutions()[0]), "means nothing"),
+    ("T4.4", lambda old, new: min(1, np.exp(old - new)), "new minus old"),
+    ("T4.4", lambda old, new: np.exp(new - old), "at most 1"),
+    ("T4.4", lambda old, new: min(1, np.exp((new - old) / 2)), "half"),
+    ("T4.4", lambda old, new: float(new > old), "only climbs"),
+    ("T4.5", lambda: np.cov(t4.chain()[:, :2].T)[0, 1], "covariance"),
+    ("T4.5", lambda: -np.corrcoef(t4.chain()[:, :2].T)[0, 1], "sign"),
+    ("T4.5", lambda: np.corrcoef(t4.chain()[:, :2].T), "shape"),
+    ("T4.6", lambda: t4.SNR * t4.DECISIVE / np.diff(t4.solutions(None)[0])[0], "square of SNR"),
+    ("T4.6", lambda: t4.SNR, "too small"),
+    ("T5.1", lambda: -np.median(t5.errors_of("spline")[0][:, 1]), "negative"),
+    ("T5.1", lambda: np.median(np.abs(t5.errors_of("spline")[0][:, 1])), "keep the signs"),
+    ("T5.1", lambda: np.median(t5.errors_of("spline")[0][:, 0]), "Teff"),
+    ("T5.1", lambda: np.median(t5.errors_of("matched")[0][:, 1]), "too large"),
+    ("T5.2", lambda found, true, error: (true - found) / error, "other way round"),
+    ("T5.2", lambda found, true, error: (found - true) / error**2, "square"),
+    ("T5.2", lambda found, true, error: (found - true) / true, "not by the label"),
+    ("T5.3", 0.683, "should be"),
+    ("T5.3", lambda: 1 - coverage(), "outside"),
+    ("T5.3", lambda: 100 * coverage(), "per cent"),
+    ("T5.4", 1.0, "too small"),
+    ("T5.4", lambda: 1 / width(), "upside down"),
+    ("T5.4", lambda: 2 * width(), "half of the range"),
+    ("T5.5", [1, 3, 5], "the others"),
+    ("T5.5", [0, 4], "look at chi2"),
+    ("T5.5", [2], "look at flag"),
+    ("T5.5", [0, 1, 2, 4], "fits well"),
+    ("T5.5", [1, 3, 5, 9], "0 to 5"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "hint"), WRONG)
+def test_a_wrong_answer_is_refused_with_a_hint(name, answer, hint):
+    if callable(answer) and answer.__code__.co_argcount == 0:
+        answer = answer()
+    with pytest.raises(NotYetError, match=hint):
+        check(name, answer, strict=True)
+
+
+def test_every_exercise_has_wrong_answers_to_refuse():
+    assert {name for name, *_ in WRONG} == set(EXERCISES)
+
+
+def test_in_class_a_wrong_answer_prints_its_hint_and_goes_on(monkeypatch, capsys):
+    monkeypatch.delenv(STRICT_VARIABLE, raising=False)
+    check("T1.3", 20.0)
+    check("T1.3", ...)
+    assert capsys.readouterr().out == (
+        "T1.3 not yet: in K please, not in thousands of K\n"
+        "T1.3 not yet: not filled in; replace the three dots by your answer\n"
+    )
+
+
+def test_arrays_are_compared_whole():
+    judge([1.0, 2.0], [1.0, 2.0])
+    with pytest.raises(NotYetError, match=r"shape \(3,\)"):
+        judge([1.0, 2.0, 3.0], [1.0, 2.0])
+    with pytest.raises(NotYetError, match="compare with"):
+        judge([1.0, 3.0], [1.0, 2.0])
+
+
+def test_unknown_exercises_and_lessons_are_named():
+    with pytest.raises(InputError, match=r"no exercise 'T1\.99'; there are T1\.1"):
+        check("T1.99", 1)
+    with pytest.raises(InputError, match="no lesson 'X1'"):
+        check("X1.1", 1)
+
+
+# --- for the teacher
+
+
+def test_solutions_and_exercises_must_match():
+    with pytest.raises(InputError, match=r"T1\.2"):
+        notebooks.fill(source("T1"), {"T1.1": "pass"})
+    with pytest.raises(FileError, match="left out of this copy"):
+        notebooks.read_solutions("nowhere/T1.py")
+
+
+def test_the_command_writes_a_solved_notebook(tmp_path):
+    output = tmp_path / "T1 solved.ipynb"
+    assert main(["solved", "T1", "-o", str(output)]) == 0
+    cells = nbformat.read(output, as_version=4).cells
+    filled = {name: cell.source for cell in cells if (name := notebooks.exercise_of(cell))}
+    assert filled == notebooks.read_solutions(notebooks.folder() / "solutions" / "T1.py")
+
+
+def test_the_command_says_what_it_does_not_know(capsys):
+    assert main(["time", "T9"]) == 1
+    assert "no lesson 'T9'" in capsys.readouterr().err
