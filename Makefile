@@ -22,7 +22,7 @@ CODE = slamlib tests notebooks benchmarks
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help paper quick notebooks data test test-served lint calibration bench lab clean lock
+.PHONY: help paper quick notebooks data test test-served lint calibration site picture bench lab clean lock
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
@@ -67,6 +67,13 @@ lint: $(READY) ## style of code and notebooks
 
 calibration: $(READY) ## do errors mean what they say? build/calibration.json
 	$(call follow,calibration,notebooks)
+
+site: notebooks ## the site, offline: build/site/html/index.html
+	@$(PY) -m slamlib.paper.site $(OPTIONS)
+
+picture: ## the README's picture, from the notebooks at small size
+	@$(MAKE) --no-print-directory notebooks PROFILE=quick
+	@$(PY) -m slamlib.paper.picture --profile quick
 
 bench: $(READY) ## time training and inference beside the reference's methods
 	@$(PY) -m benchmarks.bench
