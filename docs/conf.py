@@ -15,7 +15,7 @@ logger = getLogger(__name__)
 project = "slamlib"
 author = "the slamlib authors"
 version = release = slamlib.__version__
-copyright = "the slamlib authors, MIT licence"  # noqa: A001
+copyright = "the slamlib authors, MIT licence"
 
 extensions = [
     "myst_nb",
@@ -47,7 +47,7 @@ html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_theme_options = {
-    "show_navbar_depth": 1,
+    "collapse_navigation": True,
     "use_download_button": False,
     "use_fullscreen_button": False,
     "show_toc_level": 2,

@@ -91,7 +91,7 @@ CAPTIONS = {
         "100 million years pass through them; some stars lie outside, cooler or at extreme gravity.",
         "The density of the stars of LRS and of MRS in this plane, with PARSEC isochrones and the edge of "
         "the grid; stars outside it are not to be trusted.",
-        ("n_lrs", "n_mrs_table", "n_*_in_grid", "n_lrs_low_logg"),
+        ("n_lrs", "n_mrs", "n_mrs_table", "n_*_in_grid", "n_lrs_low_logg"),
         stars=True,
     ),
     "fig08": Caption(
@@ -142,8 +142,8 @@ CAPTIONS = {
     ),
     "information_MRS": Caption(
         "Which lines of MRS carry each label",
-        "A panel for each label, spikes and running total as for LRS, over the two windows of MRS. Gravity sits "
-        "in H-alpha alone.",
+        "A panel for each label, spikes and running total as for LRS, over the two windows of MRS. "
+        "Gravity sits in H-alpha alone.",
     ),
     "mismatches": Caption(
         "Why real stars scatter more than models",

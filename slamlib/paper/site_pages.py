@@ -75,8 +75,8 @@ _CALIBRATION = """# Calibration: how far errors can be trusted
 Stars of known labels, drawn anew and put through everything that observed ones go through. They are \
 **simulated**: what the simulation lacks, such as winds and binaries, the errors lack. A pull is \
 (label - truth) / error; its width should be 1. [Notebook 12](../notebooks/12_calibration.ipynb) explains \
-each figure, [flags](../flags.md) says when to distrust a label, and `make calibration` makes all of it. Here \
-at size *{profile}*.
+each figure, [flags](../flags.md) says when to distrust a label, and `make calibration` makes all of it. \
+Here at size *{profile}*.
 """
 
 
