@@ -22,7 +22,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
 ]
 templates_path = ["_templates"]
 
@@ -56,6 +55,7 @@ html_theme_options = {
 }
 html_show_sphinx = False
 html_copy_source = False
+html_domain_indices = False
 
 
 def _math(translator, node, block):
