@@ -23,8 +23,8 @@ CODE = slamlib tests notebooks benchmarks
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help paper quick notebooks data test fuzz test-served lint calibration bench bench-cluster lab explore clean lock
-.PHONY: verify trace numbers verify-twice torture
+.PHONY: help install paper quick notebooks data test fuzz test-served lint calibration bench bench-cluster
+.PHONY: site picture lab explore clean lock verify trace numbers verify-twice torture
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
@@ -52,7 +52,6 @@ fig-%: $(READY) ## one figure and what it needs
 table-%: $(READY) ## one table and what it needs
 	$(call follow,$@,all)
 
-.PHONY: install
 install: $(READY) ## only the pinned packages and the command .venv/bin/slamlib
 
 data: $(READY) ## fetch the real data: hours and many GB; choose by FETCH='--help'
@@ -94,6 +93,13 @@ torture: quick ## the same, disturbed 30 times on the way; long
 
 calibration: $(READY) ## do errors mean what they say? build/calibration.json
 	$(call follow,calibration,notebooks)
+
+site: notebooks ## the site, offline: build/site/html/index.html
+	@$(PY) -m slamlib.paper.site $(OPTIONS)
+
+picture: ## the README's picture, from the notebooks at small size
+	@$(MAKE) --no-print-directory notebooks PROFILE=quick
+	@$(PY) -m slamlib.paper.picture --profile quick
 
 bench: $(READY) ## time training and inference beside the reference's methods
 	@$(PY) -m benchmarks.bench

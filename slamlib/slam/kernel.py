@@ -11,7 +11,7 @@ def squared_distance(a, b):
 
 
 def rbf(a, b, gamma):
-    """Kernel exp(-gamma |a - b|^2) between all rows of `a` (m, d) and `b` (n, d): (m, n).
+    """Kernel ``exp(-gamma |a - b|^2)`` between all rows of `a` (m, d) and `b` (n, d): (m, n).
 
     Examples
     --------

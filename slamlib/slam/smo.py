@@ -2,7 +2,7 @@
 
 Second-order working pairs as in libsvm (Fan, Chen & Lin 2005, JMLR 6, 1889). Each pair of
 multipliers (alpha, alpha*) of one sample is kept as its difference beta: at the solution
-one of the two is zero. A sample whose bound on |beta| is zero takes no part.
+one of the two is zero. A sample whose bound on ``|beta|`` is zero takes no part.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ def improve(kernel, residuals, bounds, epsilon, tol, beta):
     ----------
     kernel : ndarray of float32, (n, n)
     residuals, bounds, beta : ndarray of float32, (p, n)
-        Targets minus ``beta @ kernel``; greatest |beta|; the multipliers, changed in place.
+        Targets minus ``beta @ kernel``; greatest ``|beta|``; the multipliers, changed in place.
     epsilon, tol : float32
 
     Returns

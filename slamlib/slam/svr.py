@@ -22,8 +22,8 @@ _ROUNDS = 1000
 def fit_svr(kernel, targets, C, epsilon, tol=1e-3):
     """Solve one epsilon-SVR for each column of `targets`.
 
-    Minimises beta' K beta / 2 - beta' y + epsilon |beta|_1 subject to |beta| <= C and
-    sum(beta) = 0 (Smola & Schoelkopf 2004, Stat. Comput. 14, 199).
+    Minimises ``beta' K beta / 2 - beta' y + epsilon |beta|_1`` subject to ``|beta| <= C`` and
+    ``sum(beta) = 0`` (Smola & Schoelkopf 2004, Stat. Comput. 14, 199).
 
     Parameters
     ----------

@@ -1,0 +1,122 @@
+"""The pages of the site that are written from results: figures, calibration, benchmarks."""
+
+import json
+import shutil
+from fnmatch import fnmatch
+
+from slamlib.files import read_ecsv
+from slamlib.paper.captions import CAPTIONS
+from slamlib.paper.graph import GRAPH
+
+# Without the list of its sections a page has room for two columns.
+_WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"
+_FIGURES_OPENING = """# The paper's figures and ours
+
+The figures of Guo et al. (2021) are theirs and not copied here: what each shows is put in words, with \
+every number that the paper states with it, beside our figure. {stars} A verdict of *agrees* or *differs* is \
+given only where like is compared with like: models with models, real stars with real stars. \
+[Notebook 11](../notebooks/11_claims.ipynb) says more.
+"""
+_SIMULATED = "**Our stars are simulated**, the paper's are LAMOST's; ours show that the path works."
+_REAL = "Our stars are the LAMOST files in `data/raw/`."
+
+
+def figures_page(run):
+    """Markdown of the paper's figures, in words and numbers, beside those of a run."""
+    claims = read_ecsv(run.tables / "claims.ecsv")
+    stated = read_ecsv(run.root / "data/embedded/paper_claims.ecsv")
+    text = dict(zip(stated["key"], stated["text"], strict=True))
+    maker = {figure: notebook.name for notebook in GRAPH for figure in notebook.figures}
+    parts = [_WIDE + _FIGURES_OPENING.format(stars=_SIMULATED if run.simulated else _REAL)]
+    for name, caption in CAPTIONS.items():
+        if not caption.paper:
+            continue
+        rows = [row for row in claims if any(fnmatch(row["key"], pattern) for pattern in caption.claims)]
+        link = f"Made by [{maker[name]}](../notebooks/{maker[name]}.ipynb)."
+        parts += [
+            f"## Fig. {int(name[3:])}: {caption.title}",
+            ":::::{container} beside",
+            f"::::{{container}} paper\n**The paper.** {caption.paper}\n\n{_claims_table(rows, text)}::::",
+            f"::::{{container}} ours\n**Ours.** {link}\n\n{_image(name, run)}\n::::",
+            ":::::",
+            *_reasons(rows),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _claims_table(rows, text):
+    if not rows:
+        return "It states no number with this figure.\n"
+    lines = ["| number | paper | ours | |", "|---|--:|--:|---|"]
+    for row in rows:
+        # The unit is that of both columns; a count has none.
+        unit = f" [{row['unit']}]" if row["unit"] else ""
+        lines.append(
+            f"| {text[row['key']]}{unit} | {row['paper']:.5g} | {row['ours']:.4g} | {row['verdict']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _reasons(rows):
+    """Why ours differ, each reason once."""
+    reasons = dict.fromkeys(row["why"] for row in rows if row["verdict"] in ("differs", "not comparable"))
+    return [f"*Why they differ:* {'; '.join(reasons)}."] if reasons else []
+
+
+def _image(name, run):
+    caption = CAPTIONS[name]
+    note = " Simulated stars." if caption.stars and run.simulated else ""
+    alt = caption.description(run.simulated)
+    return f":::{{figure}} /figures/{name}.png\n:alt: {alt}\n\n{caption.title}.{note}\n:::"
+
+
+_CALIBRATION = """# Calibration: how far errors can be trusted
+
+Stars of known labels, drawn anew and put through everything that observed ones go through. They are \
+**simulated**: what the simulation lacks, such as winds and binaries, the errors lack. A pull is \
+(label - truth) / error; its width should be 1. [Notebook 12](../notebooks/12_calibration.ipynb) explains \
+each figure, [flags](../flags.md) says when to distrust a label, and `make calibration` makes all of it. \
+Here at size *{profile}*.
+"""
+
+
+def calibration_page(run):
+    """Markdown of the calibration: its figures, in words too, and its table."""
+    table = read_ecsv(run.tables / "calibration.ecsv")
+    columns = table.colnames
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for row in table:
+        cells = (f"{row[name]:.3g}" if table[name].dtype.kind == "f" else str(row[name]) for name in columns)
+        lines.append(f"| {' | '.join(cells)} |")
+    figures = [_image(name, run) for name, caption in CAPTIONS.items() if not caption.paper]
+    parts = [_CALIBRATION.format(profile=run.profile), *figures, "## In numbers", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+_BENCH_ALT = (
+    "Seconds of training and labelling against the number of training spectra, pixels and stars, on "
+    "logarithmic axes, for each method."
+)
+_BENCH_COLUMNS = ("work", "instrument", "n", "method", "seconds", "speedup", "peak_gb")
+
+
+def benchmark_results(folder, figures):
+    """Markdown of the last `make bench`, whose figure is copied.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `make bench` leaves `bench.json` and `bench.png`.
+    figures : Path
+        Where the site keeps its figures.
+    """
+    if not (folder / "bench.json").is_file():
+        return "\n## Results\n\n`make bench` has not run here: this copy of the site has none to show.\n"
+    shutil.copy(folder / "bench.png", figures)
+    lines = [f"| {' | '.join(_BENCH_COLUMNS)} |", "|---|---|--:|---|--:|--:|--:|"]
+    for row in json.loads((folder / "bench.json").read_text(encoding="utf-8")):
+        values = (row[name] for name in _BENCH_COLUMNS)
+        cells = (f"{value:.3g}" if isinstance(value, float) else str(value or "") for value in values)
+        lines.append(f"| {' | '.join(cells)} |")
+    figure = f":::{{figure}} /figures/bench.png\n:alt: {_BENCH_ALT}\n\nThe last `make bench`.\n:::"
+    return "\n".join(["", "## Results", "", figure, "", *lines, ""])

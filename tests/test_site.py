@@ -1,0 +1,238 @@
+"""The site: every link leads somewhere, every image says what it shows, a browser is content with it.
+
+Built once, from the notebooks at small size, which `make test` has run.
+"""
+
+import contextlib
+import functools
+import os
+import re
+import shutil
+import threading
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from slamlib.paper import site
+from slamlib.paper.graph import GRAPH
+from slamlib.paper.run import Run
+
+ROOT = Path(__file__).parents[1]
+IN_CI = os.environ.get("CI", "").lower() == "true"
+CHROMIUM = shutil.which("chromium")
+# Quiet: what the browser would fetch for itself is no part of the test.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDTHS = {"desktop": (1300, 850), "phone": (390, 844)}
+# One page of each kind.
+SHOWN = (
+    "index",
+    "results/figures",
+    "results/calibration",
+    "benchmarks/README",
+    "notebooks/03_cross_validation",
+    "notebooks/12_calibration",
+    "formats",
+    "howto_grid",
+    "data/DATASETS",
+    "reference/slamlib.slam.infer",
+)
+
+
+def absent(what):
+    """A reason not to test: fatal in CI, where all of it must be there."""
+    pytest.fail(what) if IN_CI else pytest.skip(what)
+
+
+# --- the pages
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """Build the site; Sphinx's warnings are errors."""
+    with contextlib.chdir(ROOT):
+        run = Run("quick")
+        if not (run.build / "notebooks").is_dir():
+            absent(f"no {run.build}/notebooks: run `make test`, or `make notebooks PROFILE=quick` first")
+        return site.build(run, tmp_path_factory.mktemp("site")).parent
+
+
+class Page(HTMLParser):
+    """The links, anchors, images and fetched files of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.anchors, self.images, self.assets = [], set(), [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.anchors |= {attrs[name] for name in ("id", "name") if attrs.get(name)}
+        if tag == "a" and attrs.get("href"):
+            self.links.append(attrs["href"])
+        if tag == "img":
+            self.images.append((attrs.get("src"), attrs.get("alt")))
+        if tag in ("script", "img", "iframe", "source") and attrs.get("src"):
+            self.assets.append(attrs["src"])
+        if tag == "link" and attrs.get("rel") not in ("index", "search", "next", "prev", "canonical"):
+            self.assets.append(attrs.get("href", ""))
+
+
+@pytest.fixture(scope="module")
+def pages(html):
+    # The theme leaves templates of its own among the static files.
+    paths = (path for path in sorted(html.rglob("*.html")) if "_static" not in path.parts)
+    return {path: Page(path) for path in paths}
+
+
+def is_far(address):
+    return re.match(r"(\w+:)?//|mailto:|data:", address) is not None
+
+
+def test_every_notebook_and_every_module_has_a_page(html):
+    for notebook in GRAPH:
+        assert (html / "notebooks" / f"{notebook.name}.html").is_file()
+    modules = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "slamlib").rglob("*.py")]
+    names = [".".join(path.parts) for path in modules if not path.name.startswith("__")]
+    assert [name for name in names if not (html / "reference" / f"{name}.html").is_file()] == []
+
+
+def test_every_link_inside_the_site_leads_to_a_page_and_a_place_in_it(pages):
+    broken = []
+    for path, page in pages.items():
+        for link in page.links:
+            if is_far(link):
+                continue
+            address, anchor = urldefrag(link)
+            target = Path(os.path.normpath(path.parent / unquote(address))) if address else path
+            known = pages.get(target)
+            # A page has anchors; a downloaded file has none.
+            there = unquote(anchor) in {"", *known.anchors} if known else target.is_file()
+            if not there:
+                broken.append((path.name, link))
+    assert broken == []
+
+
+def test_every_image_has_words_that_say_what_it_shows(pages):
+    images = [(path.name, *image) for path, page in pages.items() for image in page.images]
+    assert len(images) > 30
+    assert [image for image in images if len((image[2] or "").split()) < 6] == []
+
+
+def test_nothing_is_fetched_from_elsewhere(html, pages):
+    assert [
+        (path.name, asset) for path, page in pages.items() for asset in page.assets if is_far(asset)
+    ] == []
+    sheets = "".join(path.read_text(encoding="utf-8") for path in html.rglob("*.css"))
+    assert re.findall(r"(?:url\(|@import\s+)[\"']?https?:[^)]*", sheets) == []
+
+
+def test_every_page_says_which_run_made_it_and_that_stars_are_simulated(html, pages):
+    note = "Made by PROFILE=quick SEED=257, grid embedded: stars are simulated."
+    for path in pages:
+        assert note in path.read_text(encoding="utf-8"), path.relative_to(html)
+
+
+def test_formulae_are_drawn_by_the_browser_itself(html, pages):
+    path = html / "notebooks/03_cross_validation.html"
+    assert "<math" in path.read_text(encoding="utf-8")
+    assert not [asset for asset in pages[path].assets if "mathjax" in asset.lower()]
+
+
+# --- in a browser
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address(html):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(html)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM:
+        absent("no chromium: install it to see the site in a browser")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=WIDTHS)
+def view(request, browser):
+    """A window of one width; what it complains of is collected in `complaints`."""
+    width, height = WIDTHS[request.param]
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.complaints = []
+    page.on(
+        "console",
+        lambda message: message.type in ("error", "warning") and page.complaints.append(message.text),
+    )
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("requestfailed", lambda request: page.complaints.append(request.url))
+    page.shots = ROOT / "build" / "site-shots" / request.param
+    yield page
+    page.close()
+
+
+def test_pages_fit_the_window_show_their_images_and_raise_no_error(address, view):
+    for name in SHOWN:
+        view.goto(f"{address}/{name}.html")
+        for image in view.locator("article img").all():
+            image.scroll_into_view_if_needed()
+            assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100, name
+            box = image.bounding_box()
+            assert box["width"] > 0.5 * min(view.viewport_size["width"], 600), name
+        assert view.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, name
+        view.evaluate("window.scrollTo(0, 0)")
+        view.screenshot(path=view.shots / f"{name.replace('/', '_')}.png")
+        assert view.complaints == [], name
+
+
+def test_the_paper_stands_beside_ours_on_a_desk_and_above_it_on_a_phone(address, view):
+    view.goto(f"{address}/results/figures.html")
+    paper, ours = (view.locator(f".beside > .{name}").nth(3).bounding_box() for name in ("paper", "ours"))
+    if view.viewport_size["width"] > 1000:
+        assert ours["x"] >= paper["x"] + paper["width"]
+        assert abs(ours["y"] - paper["y"]) < 5
+        assert ours["width"] > 450
+    else:
+        assert ours["y"] >= paper["y"] + paper["height"]
+        assert ours["x"] == pytest.approx(paper["x"])
+    assert "327" in view.locator(".paper").nth(3).inner_text()
+
+
+def test_searching_finds_the_page_of_the_flags(address, view):
+    view.goto(f"{address}/search.html?q=multimodal")
+    view.locator("#search-results li a").first.wait_for()
+    assert "flags.html" in view.locator("#search-results").inner_html()
+    assert view.complaints == []
+
+
+def test_the_menu_of_a_phone_leads_to_the_notebooks(address, view):
+    view.goto(f"{address}/index.html")
+    link = view.locator(".bd-sidebar-primary a", has_text="Cross-validation").first
+    if not link.is_visible():
+        view.locator("button.primary-toggle").first.click()
+    link.click()
+    view.wait_for_url("**/notebooks/03_cross_validation.html")
+    assert view.complaints == []
