@@ -53,6 +53,7 @@ table-%: $(READY) ## one table and what it needs
 	$(call follow,$@,all)
 
 install: $(READY) ## only the pinned packages and the command .venv/bin/slamlib
+	@echo "installed; try .venv/bin/slamlib --help"
 
 data: $(READY) ## fetch the real data: hours and many GB; choose by FETCH='--help'
 	@$(PY) -m slamlib.fetch all --build $(FETCH)
