@@ -172,7 +172,8 @@ def build(run, folder):
     # One process: with several, Sphinx 9.0 loses an error of a writer and calls it success.
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     command += ["-d", Path(folder) / "doctrees", "-D", f"html_theme_options.announcement={note}"]
-    result = subprocess.run([*command, str(source), str(html)], cwd=run.root, env=os.environ | {"PYTHONWARNINGS": ""})
+    command += [str(source), str(html)]
+    result = subprocess.run(command, cwd=run.root, env=os.environ | {"PYTHONWARNINGS": ""})
     if result.returncode:
         raise SlamlibError("the site was not built: mend what Sphinx names above")
     return html / "index.html"
