@@ -171,7 +171,7 @@ def build(run, folder):
     note = f"Made by PROFILE={run.profile} SEED={run.seed}, grid {run.grid}: {stars}."
     # One process: with several, Sphinx 9.0 loses an error of a writer and calls it success.
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    command += ["-d", Path(folder) / "doctrees", "-D", f"html_theme_options.announcement={note}"]
+    command += ["-d", str(Path(folder) / "doctrees"), "-D", f"html_theme_options.announcement={note}"]
     command += [str(source), str(html)]
     result = subprocess.run(command, cwd=run.root, env=os.environ | {"PYTHONWARNINGS": ""})
     if result.returncode:
