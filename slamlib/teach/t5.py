@@ -102,7 +102,7 @@ def visitors():
     """
     rng = np.random.default_rng(11)
     extension = ModelGrid.read(Run().root / "data/embedded/tlusty_extension_grid.fits")
-    cool = int(np.argmin(np.abs(extension.nodes["teff"] - 11_000) + np.abs(extension.nodes["logg"] - 4.0)))
+    cool = int(np.argmin(np.abs(extension.nodes["teff"] - 11_500)))
     compact = int(np.argmax(np.asarray(extension.nodes["logg"])))
     ours = synthesise(
         models(), [[18_000, 3.9, -0.1, 180], [30_000, 4.1, 0, 60], [24_000, 3.6, -0.3, 20]], LRS
