@@ -251,10 +251,11 @@ def test_spectra_of_the_other_instrument_are_refused(krr_slam):
         infer(krr_slam, np.ones((2, 3101)), np.ones((1, 3101)))
 
 
-def test_flux_that_is_not_finite_and_counts_is_refused(krr_slam, observed):
+@pytest.mark.parametrize(("value", "what"), [(np.nan, "not finite"), (3e38, r"3e\+38, far from")])
+def test_flux_that_no_spectrum_has_and_that_counts_is_refused(krr_slam, observed, value, what):
     flux, ivar = observed[0][:3].copy(), np.array(observed[1][:3])
-    flux[2, 100] = np.nan
-    with pytest.raises(InputError, match="flux of star 2, pixel 100 is not finite; set its ivar to 0"):
+    flux[2, 100] = value
+    with pytest.raises(InputError, match=rf"flux of star 2, pixel 100 is {what}.*; set its ivar to 0"):
         infer(krr_slam, flux, ivar)
 
 

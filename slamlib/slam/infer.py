@@ -17,6 +17,8 @@ from slamlib.threads import blas_threads, n_cores
 _MARGIN = 0.15
 # Training spectra that a star is compared with to find its start.
 _TEMPLATES = 2000
+# A normalised flux beyond this is an accident, and chi-square would overflow.
+_LARGEST = 1e6
 
 
 def default_bounds(slam):
@@ -54,7 +56,7 @@ def infer(slam, flux, ivar, systematics=None, **options):
     Raises
     ------
     InputError
-        If shapes do not fit the model, or flux is not finite where ivar > 0.
+        If shapes do not fit the model, or flux is not finite or not normalised where ivar > 0.
     """
     return infer_joint([(slam, flux, ivar, systematics)], **options)
 
@@ -187,10 +189,12 @@ def checked(slam, flux, ivar):
         )
     if not (np.isfinite(ivar) & (ivar >= 0)).all():
         raise InputError("ivar must be finite and >= 0; set it to 0 where a pixel is to be ignored")
-    bad = ~np.isfinite(flux) & (ivar > 0)
+    bad = ~(np.abs(flux) < _LARGEST) & (ivar > 0)
     if bad.any():
         star, pixel = np.argwhere(bad)[0]
-        raise InputError(f"flux of star {star}, pixel {pixel} is not finite; set its ivar to 0 to ignore it")
+        value = flux[star, pixel]
+        what = f"{value:.3g}, far from a continuum of 1" if np.isfinite(value) else "not finite"
+        raise InputError(f"flux of star {star}, pixel {pixel} is {what}; set its ivar to 0 to ignore it")
     return flux, ivar
 
 
