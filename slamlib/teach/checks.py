@@ -58,9 +58,9 @@ def check(name, answer, strict=None):
     NotYetError
         If `strict` and the answer is missing or wrong.
     """
-    _load(name.split(".")[0])
-    if name not in _JUDGES:
-        raise InputError(f"no exercise {name!r}; there are {', '.join(_JUDGES)}")
+    known = exercises(name.split(".")[0])
+    if name not in known:
+        raise InputError(f"no exercise {name!r}; there are {', '.join(known)}")
     strict = os.environ.get(STRICT_VARIABLE) == "1" if strict is None else strict
     try:
         require(answer is not ..., "not filled in; replace the three dots by your answer")

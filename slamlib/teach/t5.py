@@ -129,14 +129,14 @@ def binary():
 @exercise("T5.1")
 def _bias(answer):
     wrong, _ = errors_of("spline")
-    truth_ = np.median(wrong[:, LOGG])
+    middle = np.median(wrong[:, LOGG])
     usual = [
-        (-truth_, "found minus true: a label that comes out too low has a negative bias"),
+        (-middle, "found minus true: a label that comes out too low has a negative bias"),
         (np.median(np.abs(wrong[:, LOGG])), "keep the signs; a bias has one"),
         (np.median(wrong[:, 0]), "that is Teff; log g is column 1"),
         (np.std(wrong[:, LOGG]), "that is the scatter"),
     ]
-    judge(answer, truth_, usual, rtol=0.02, hint="median of column 1 of the errors")
+    judge(answer, middle, usual, rtol=0.02, hint="median of column 1 of the errors")
     return "gravity lost in the continuum: the spline ate the Balmer wings."
 
 
