@@ -136,9 +136,9 @@ CAPTIONS = {
     ),
     "efficiency": Caption(
         "How far from the physical limit?",
-        "Typical error of each label of model spectra against signal-to-noise ratio, LRS red squares, MRS blue "
-        "stars: support vectors (open) lie above kernel ridge (filled), kernel ridge near the line of the "
-        "Cramer-Rao bound.",
+        "Typical error of each label of model spectra against signal-to-noise ratio, LRS red squares, "
+        "MRS blue stars: support vectors (open) lie above kernel ridge (filled), which follows the lines "
+        "of the Cramer-Rao bound.",
     ),
     "information_LRS": Caption(
         "Which lines of LRS carry each label",
