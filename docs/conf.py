@@ -23,6 +23,8 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
 ]
+# A word of a docstring, such as n_pix in a shape, may be the name of several attributes.
+suppress_warnings = ["ref.python"]
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["colon_fence", "dollarmath"]

@@ -59,7 +59,7 @@ class View:
     bound : ndarray, (4,)
         Least standard errors of the labels that the photon noise of the SNR control allows.
     misfit : float
-        Typical |residual / sigma|, by the median: 1 if nothing but noise is left over, whatever
+        Typical ``|residual / sigma|``, by the median: 1 if nothing but noise is left over, whatever
         a few cosmic rays do.
     """
 

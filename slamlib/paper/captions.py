@@ -134,6 +134,12 @@ CAPTIONS = {
         "LRS and MRS; a grey band around one is what pure chance allows.",
         stars=True,
     ),
+    "efficiency": Caption(
+        "How far from the physical limit?",
+        "Typical error of each label of model spectra against signal-to-noise ratio, LRS red squares, "
+        "MRS blue stars: support vectors (open) lie above kernel ridge (filled), which follows the lines "
+        "of the Cramer-Rao bound.",
+    ),
     "information_LRS": Caption(
         "Which lines of LRS carry each label",
         "A panel for each label: spikes are the share of the information that each pixel of LRS holds, "
