@@ -119,7 +119,7 @@ def measure(options):
 
     # The first part of a worker loads the models; those after it tell what a part costs.
     first = {done.worker: i for i, done in reversed(list(enumerate(report.done)))}
-    warm = [done for i, done in enumerate(report.done) if i != first[done.worker]]
+    warm = [done for i, done in enumerate(report.done) if i != first[done.worker]] or report.done
     memory = [done.memory for done in warm]
     tenth = max(1, len(memory) // 10)
     size = {"fits": sum(path.stat().st_size for path in paths), "parts": sum(p.stat().st_size for p in kept)}
