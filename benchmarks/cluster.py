@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks.cluster_page import PAGE, draw, fill, tell
+from benchmarks.cluster_page import FULL, PAGE, draw, fill, tell
 from benchmarks.isolated import run as isolated
 from benchmarks.killer import Killer
 from slamlib.cluster.merge import merge, read_catalogue
@@ -111,7 +111,9 @@ def measure(options):
     n_parts = -(-len(paths) // part)
     chosen = np.unique(np.linspace(0, n_parts - 1, min(n_parts, -(-options.compare // part))).astype(int))
     rows = np.concatenate([np.arange(k * part, min((k + 1) * part, len(paths))) for k in chosen])
-    alone, _ = isolated(serial, [paths[row] for row in rows], models, part, folder / "run/serial")
+    alone, _ = isolated(
+        serial, [paths[row] for row in rows], models, part, folder / "run/serial", children=n_cores()
+    )
 
     few = paths[: min(len(paths), options.timed)]
     counts = [2**k for k in range(n_cores().bit_length()) if 2**k <= n_cores()]
@@ -119,7 +121,7 @@ def measure(options):
 
     # The first part of a worker loads the models; those after it tell what a part costs.
     first = {done.worker: i for i, done in reversed(list(enumerate(report.done)))}
-    warm = [done for i, done in enumerate(report.done) if i != first[done.worker]]
+    warm = [done for i, done in enumerate(report.done) if i != first[done.worker]] or report.done
     memory = [done.memory for done in warm]
     tenth = max(1, len(memory) // 10)
     size = {"fits": sum(path.stat().st_size for path in paths), "parts": sum(p.stat().st_size for p in kept)}
@@ -169,7 +171,7 @@ def _processor():
 def main(arguments=None):
     """Measure, print, write; or fill the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--stars", type=int, default=100_000)
+    parser.add_argument("--stars", type=int, default=FULL)
     parser.add_argument("--kill", type=int, default=5, help="workers to kill (%(default)s)")
     parser.add_argument("--workers", type=int, help="as many as cores by default")
     parser.add_argument("--part", type=int, help="spectra of a part; 500, or less for few stars")

@@ -7,6 +7,8 @@ from slamlib.paper.style import BLACK, BLUE, COLUMN, apj_style, new_figure, note
 PAGE = "docs/cluster.md"
 _BEGIN, _END = "<!-- figures: make bench-cluster -->", "<!-- end of figures -->"
 _SURVEY = 10_000_000
+# Stars of `make bench-cluster`; fewer make figures to be taken as a sketch.
+FULL = 100_000
 
 
 def tell(figures):
@@ -23,8 +25,9 @@ def tell(figures):
         ),
     ]
     worker, client = figures["worker_mb"], figures["client_mb"]
+    short = "" if figures["stars"] >= FULL else " **A short run, a sketch of `make bench-cluster`.**"
     return f"""Measured on {figures["date"]} on {machine["cores"]} cores ({machine["processor"]}, \
-{machine["memory_gb"]:.0f} GB), with the models of {figures["models"]} size, on simulated stars.
+{machine["memory_gb"]:.0f} GB), with the models of {figures["models"]} size, on simulated stars.{short}
 
 {figures["stars"]:,} simulated LRS stars in {figures["parts"]} parts of {figures["part"]}, \
 {figures["workers"]} workers, {figures["killed"]} of them killed on the way:
