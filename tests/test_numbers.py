@@ -40,8 +40,10 @@ def test_a_number_typed_by_hand_would_be_noticed():
 
 def test_the_time_is_told_only_if_it_was_recorded():
     machine = {"cores_used": 2, "processor": "a processor"}
-    took = {"notebooks": 12, "minutes": 5.2, "slamlib": "0.1.0", "machine": machine}
-    told = "12 notebooks of slamlib 0.1.0 took 5 minutes on 2 x a processor. "
+    minutes = {"00_a": 0.1, "01_b": 3.0, "02_c": 9.4, "03_d": 1.0, "04_e": 2.0}
+    took = {"minutes": minutes, "slamlib": "0.1.0", "machine": machine}
+    told = "5 notebooks of slamlib 0.1.0 took 16 minutes on 2 x a processor; the longest of them: "
+    told += "02_c 9.4, 01_b 3.0, 04_e 2.0, 03_d 1.0 minutes.\n"
     assert numbers.render(KEPT | {"took": took}).startswith(told)
     assert "minutes" not in numbers.render(KEPT | {"took": None})
 

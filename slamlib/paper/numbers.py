@@ -23,6 +23,7 @@ from slamlib.paper.run import DEFAULT_SEED, Run
 
 BEGIN = "<!-- `make numbers` writes from here -->"
 END = "<!-- to here -->"
+_LONGEST = 4  # notebooks whose time is told
 # How each label is headed, and the decimals of its errors.
 _PRINTED = {
     "teff": ("Teff [K]", 0),
@@ -42,7 +43,7 @@ def collect(run):
     Returns
     -------
     dict
-        run (its parameters), took (notebooks, minutes, machine and code; None unless all are
+        run (its parameters), took (minutes of each notebook, machine and code; None unless all are
         recorded), sources, and numbers: rows of instrument, label, paper (None where it has no
         such number), svr, krr and star.
 
@@ -92,10 +93,15 @@ def render(numbers):
         f"Size `{run['profile']}`, seed {run['seed']}. Rms errors at SNR 100; of simulated stars at SNR > 60:"
     ]
     if took:
-        lines[0] = (
-            f"{took['notebooks']} notebooks of slamlib {took['slamlib']} took {took['minutes']:.0f} minutes "
-            f"on {took['machine']['cores_used']} x {took['machine']['processor']}. {lines[0]}"
-        )
+        longest = sorted(took["minutes"].items(), key=lambda item: -item[1])[:_LONGEST]
+        lines[:0] = [
+            f"{len(took['minutes'])} notebooks of slamlib {took['slamlib']} took "
+            f"{sum(took['minutes'].values()):.0f} minutes on {took['machine']['cores_used']} x "
+            f"{took['machine']['processor']}; the longest of them: "
+            + ", ".join(f"{name} {minutes:.1f}" for name, minutes in longest)
+            + " minutes.",
+            "",
+        ]
     lines += [
         "",
         "| | the paper | its regression | kernel ridge | simulated stars |",
@@ -156,8 +162,8 @@ def _took(run):
     if not set(paper) <= set(records):
         return None
     last = records[paper[-1]]
-    minutes = round(sum(records[name]["seconds"] for name in paper) / 60, 1)
-    return {"notebooks": len(paper), "minutes": minutes, "machine": last["machine"], **last["code"]}
+    minutes = {name: round(records[name]["seconds"] / 60, 1) for name in paper}
+    return {"minutes": minutes, "machine": last["machine"], **last["code"]}
 
 
 def _one(table, column, **where):
