@@ -8,7 +8,9 @@ worth. The rooms, from the star to the page:
 - `slamlib.survey`: the observed side;
 - `slamlib.fetch`: the official grids, spectra and catalogues;
 - `slamlib.paper`: figures, tables, claims and the pipeline that makes them;
-- `slamlib.command`: labels of your own spectra, the command ``slamlib``.
+- `slamlib.command`: labels of your own spectra, the command ``slamlib``;
+- `slamlib.cluster`: the same for ten million spectra, on a Dask cluster;
+- `slamlib.explore` and `slamlib.teach`: the explorer, and the checks of the lessons.
 """
 
 import importlib
