@@ -1,6 +1,6 @@
 """One run, side by side: training and inference, ours and the reference's.
 
-    python -m benchmarks.bench [--small]
+    python -m benchmarks.bench [--small] [--parts train infer scale]
 
 Prints a table; writes build/bench.json, build/bench_labels.ecsv and build/bench.png.
 """
@@ -182,13 +182,14 @@ def main():
     parser.add_argument(
         "--small", action="store_true", help="tiny sizes, to see that it works; means nothing"
     )
+    parts = ("train", "infer", "scale")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="all by default")
     parser.add_argument("--folder", type=Path, default=find_root() / "build")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     bench = Bench(options.folder, SMALL if options.small else FULL)
-    bench.train()
-    bench.infer()
-    bench.scale()
+    for part in options.parts:
+        getattr(bench, part)()
     bench.report()
 
 

@@ -99,7 +99,7 @@ GRAPH = (
     Notebook("07_hr_diagram", ("06_lamost_labels",), figures=("fig07",), reads=("raw/isochrones.ecsv",)),
     Notebook(
         "08_hrs_comparison",
-        ("02_train_slam",),
+        ("01_training_set", "02_train_slam"),
         products=("hrs.ecsv",),
         figures=("fig08",),
         tables=("hrs_errors.ecsv",),
