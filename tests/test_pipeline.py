@@ -431,6 +431,14 @@ def test_publishing_copies_what_changed_and_leaves_the_rest_its_date(root, built
     assert pipeline.publish(built, "fig03", graph=TWO) == first[:2]
 
 
+def test_extra_notebooks_are_published_only_if_they_were_run(root, built):
+    graph = (*TWO, Notebook("12_more", figures=("more",), extra=True))
+    assert pipeline.publish(built, graph=graph) == pipeline.publish(built, graph=TWO)
+    for suffix in (".pdf", ".png"):
+        (built.figures / f"more{suffix}").write_text("made")
+    assert {path.stem for path in pipeline.publish(built, graph=graph)} == {"fig03", "recovery", "more"}
+
+
 def test_publishing_real_spectra_removes_the_recovery_of_simulated_ones(root, built):
     pipeline.publish(built, graph=TWO)
     real = Run(source="lamost")

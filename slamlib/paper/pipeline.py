@@ -144,7 +144,10 @@ def publish(run, name=None, graph=GRAPH):
     list of Path
         The published files.
     """
-    files = [file for notebook in graph for file in notebook.published(run)]
+    # What is no part of the paper is published if it was made.
+    files = [
+        file for notebook in graph for file in notebook.published(run) if not notebook.extra or file.is_file()
+    ]
     if name is None:
         for table in (table for notebook in graph for table in notebook.mock_tables if not run.simulated):
             (run.root / "tables" / table).unlink(missing_ok=True)
