@@ -225,7 +225,9 @@ def _processor():
 
 
 def _git(run, *arguments):
-    command = ["git", "--no-optional-locks", "-C", str(run.root), *arguments]
+    # Not with --no-optional-locks: git would send every notebook of a fresh clone through the
+    # nbstripout filter, half a minute, again and again.
+    command = ["git", "-C", str(run.root), *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
