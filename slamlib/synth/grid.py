@@ -71,7 +71,8 @@ class ModelGrid:
         """
         path = Path(path)
         try:
-            with fits.open(path, memmap=False) as hdus:
+            # Opened here: on a damaged file astropy would leave it open.
+            with path.open("rb") as stream, fits.open(stream, memmap=False) as hdus:
                 header = hdus[0].header
                 check_version(path, header.get("GRIDFMT", FORMAT), FORMAT)
                 nodes = Table(hdus["NODES"].data)
