@@ -1,6 +1,7 @@
 """A grid of model spectra on its irregular boundary, interpolated linearly."""
 
 import hashlib
+import io
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,8 +72,8 @@ class ModelGrid:
         """
         path = Path(path)
         try:
-            # Opened here: on a damaged file astropy would leave it open.
-            with path.open("rb") as stream, fits.open(stream, memmap=False) as hdus:
+            # From memory: on a damaged file astropy would leave it open.
+            with fits.open(io.BytesIO(path.read_bytes()), memmap=False) as hdus:
                 header = hdus[0].header
                 check_version(path, header.get("GRIDFMT", FORMAT), FORMAT)
                 nodes = Table(hdus["NODES"].data)
