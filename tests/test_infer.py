@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from slamlib.errors import InputError
-from slamlib.slam.infer import default_bounds, infer
+from slamlib.slam.infer import default_bounds, infer, infer_joint
 from slamlib.slam.validate import noisy
 
 GOOD = np.array(1.0)
@@ -282,3 +282,18 @@ def test_a_fit_without_a_tenth_of_the_pixels_is_no_fit(thin_slam, unseen, share,
         # Of most stars: a fit that is not yet right loses some good ones too.
         assert abs(np.median(found.n_pix - (~spoilt).sum(axis=1))) <= 2
         np.testing.assert_allclose(found.chi2, 1, atol=0.3)
+
+
+@pytest.mark.parametrize(("lost", "status"), [(0.2, "ok"), (0.3, "incomplete")])
+def test_a_spectrum_without_a_quarter_of_the_pixels_is_incomplete(thin_slam, unseen, lost, status):
+    some = (unseen.labels[:, 3] > 60) & (unseen.labels[:, 0] < 40000)
+    flux = thin_slam.predict(unseen.labels[some][:6])
+    ivar = np.full(flux.shape, 1e4)
+    ivar[:, : int(lost * ivar.shape[1])] = 0
+    found = infer(thin_slam, flux, ivar)
+    assert (found.status == status).mean() > 0.8
+    # A star that one of two instruments did not observe is as whole as the other's spectrum.
+    other = np.full(flux.shape, 1e4)
+    other[3:] = 0
+    joint = infer_joint([(thin_slam, flux, ivar, None), (thin_slam, flux, other, None)])
+    assert (joint.status == status).mean() > 0.8

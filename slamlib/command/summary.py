@@ -6,16 +6,12 @@ from astropy.table import Table
 from slamlib.command.labelling import usable
 from slamlib.errors import printable
 from slamlib.labels import LABELS, VSINI
+from slamlib.slam.inference import DOUBTS
 
 # Chi-square per degree of freedom above which the models do not describe a star.
 POOR_CHI2 = 2.0
 # Signal-to-noise ratio below which noise hides that a star does not belong.
 NOISY = 20.0
-_STATUS = {
-    "multimodal": "another solution fits as well",
-    "edge": "a label at its bound",
-    "unconverged": "not converged",
-}
 _HEADS = ("file", "", "Teff [K]", "log g", "[M/H]", "v sin i [km/s]", "what it is worth")
 
 
@@ -26,11 +22,13 @@ def verdict(row):
     --------
     >>> verdict({"reason": "", "status": "edge", "flag": "", "chi2": 7.31, "snr": 90})
     'outside the model grid; a label at its bound; poor fit (chi2 7.3)'
+    >>> verdict({"reason": "", "status": "outliers", "flag": "I", "chi2": 1.0, "snr": 90})
+    'too many outlying pixels'
     """
     if row["reason"] or row["status"] == "no data":
         return "not usable"
     doubts = [] if row["flag"] == "I" else ["outside the model grid"]
-    doubts += [_STATUS[row["status"]]] if row["status"] in _STATUS else []
+    doubts += [DOUBTS[row["status"]]] if row["status"] in DOUBTS else []
     doubts += [f"poor fit (chi2 {row['chi2']:.1f})"] if row["chi2"] > POOR_CHI2 else []
     doubts += [f"noisy (SNR {row['snr']:.0f})"] if row["snr"] < NOISY else []
     return "; ".join(doubts) or "ok"

@@ -12,16 +12,10 @@ from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
 from slamlib.paper.templates import velocity_templates
 from slamlib.paper.trained import Trained
+from slamlib.slam.inference import DOUBTS
 from slamlib.survey.lamost import read
 from slamlib.survey.prepare import prepare_with_velocity
 from slamlib.synth.grid import ModelGrid
-
-# What a fit's status means (docs/flags.md), in short.
-_STATUS = {
-    "multimodal": "a much hotter or cooler model fits as well",
-    "edge": "at the edge of what was searched",
-    "unconverged": "the fit did not converge",
-}
 
 
 @dataclass(frozen=True)
@@ -170,7 +164,7 @@ class Library:
 
 
 def _star(name, obsid, instrument, flux, ivar, header, fit, simulated):
-    notes = [_STATUS[fit["status"]]] if fit["status"] in _STATUS else []
+    notes = [DOUBTS[fit["status"]]] if fit["status"] in DOUBTS else []
     if fit["flag"] != "I":
         notes.append("outside the grid")
     if np.isfinite(fit["vsini_limit"]):

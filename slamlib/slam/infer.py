@@ -17,6 +17,9 @@ from slamlib.threads import blas_threads, n_cores
 _MARGIN = 0.15
 # Training spectra that a star is compared with to find its start.
 _TEMPLATES = 2000
+# A spectrum with less than this share of the pixels is incomplete; whole ones, without what the
+# instrument excludes, keep 0.91 or more.
+_LEAST_COVERED = 0.75
 # A normalised flux beyond this is an accident, and chi-square would overflow.
 _LARGEST = 1e6
 
@@ -116,6 +119,7 @@ def infer_joint(
             f"spectra of {[len(flux) for flux, _ in spectra]} stars; give each star one row of each"
         )
     n_pix = sum((ivar > 0).sum(axis=1) for _, ivar in spectra)
+    incomplete = np.any([_incomplete(ivar) for _, ivar in spectra], axis=0)
     m = len(n_pix)
     labels, covariance = np.full((m, 4), np.nan), np.full((m, 4, 4), np.nan)
     chi2, limit, outcome = np.full(m, np.nan), np.full(m, np.nan), np.full(m, "no data", dtype="U11")
@@ -151,7 +155,8 @@ def infer_joint(
         # A label at its bound is there, whatever others are freed of.
         edge = at_edge(found.z, z_bounds)
         labels[stars] = np.clip(values - np.where(edge, 0, offset * error), *bounds)
-        chi2[stars], outcome[stars] = found.chi2, status(found, edge, rejected / np.maximum(before, 1))
+        chi2[stars] = found.chi2
+        outcome[stars] = status(found, edge, rejected / np.maximum(before, 1), incomplete[stars])
 
     usable = np.flatnonzero(n_pix > len(NAMES))
     groups = [usable[(nodes[usable] == row).all(axis=1)] for row in np.unique(nodes[usable], axis=0)]
@@ -196,6 +201,12 @@ def checked(slam, flux, ivar):
         what = f"{value:.3g}, far from a continuum of 1" if np.isfinite(value) else "not finite"
         raise InputError(f"flux of star {star}, pixel {pixel} is {what}; set its ivar to 0 to ignore it")
     return flux, ivar
+
+
+def _incomplete(ivar):
+    """Which spectra (m, n_pix) lack too many pixels; one that lacks all was not taken."""
+    covered = (ivar > 0).mean(axis=1)
+    return (covered > 0) & (covered < _LEAST_COVERED)
 
 
 def _inside(slam, labels, inside):

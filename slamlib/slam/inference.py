@@ -9,6 +9,15 @@ from slamlib.labels import LABELS, NAMES
 
 _VSINI = NAMES.index("vsini")
 
+# What a status other than "ok" and "no data" means, in short (docs/flags.md).
+DOUBTS = {
+    "multimodal": "another solution fits as well",
+    "edge": "a label at its bound",
+    "incomplete": "too few pixels",
+    "outliers": "too many outlying pixels",
+    "unconverged": "not converged",
+}
+
 
 @dataclass(frozen=True)
 class Inference:
@@ -26,8 +35,8 @@ class Inference:
         Pixels that counted, without those rejected.
     status : ndarray of str, (m,)
         "ok", "multimodal" (another solution far away fits as well), "edge" (a label at its
-        bound), "outliers" (more than a tenth of the pixels was rejected), "unconverged" or
-        "no data".
+        bound), "incomplete" (less than three quarters of an instrument's pixels), "outliers"
+        (more than a tenth of the pixels was rejected), "unconverged" or "no data".
     inside : ndarray of bool, (m,)
         The labels lie inside the model grid.
     vsini_limit : ndarray, (m,)

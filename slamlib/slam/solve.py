@@ -71,10 +71,11 @@ def at_edge(z, bounds):
     return edge
 
 
-def status(found, edge, rejected):
+def status(found, edge, rejected, incomplete):
     """Say how a fit ended that left out a share `rejected` (m,) of the pixels: str, (m,)."""
-    reasons = [~found.converged, rejected > _MOST_REJECTED, edge.any(axis=1), found.rival]
-    return np.select(reasons, ["unconverged", "outliers", "edge", "multimodal"], "ok")
+    outlying = rejected > _MOST_REJECTED
+    reasons = [~found.converged, outlying, incomplete, edge.any(axis=1), found.rival]
+    return np.select(reasons, ["unconverged", "outliers", "incomplete", "edge", "multimodal"], "ok")
 
 
 def inverse(fisher):
