@@ -14,7 +14,9 @@ from slamlib.paper.calibration import Observed, pulls_of, spread
 from slamlib.paper.run import Run
 from slamlib.paper.trained import Trained
 from slamlib.slam.inference import Inference
+from slamlib.slam.systematics import Systematics
 from slamlib.slam.validate import cramer_rao
+from slamlib.synth.training import observe
 
 M = 2000
 KEYS = {"instrument", "snr", "label", "scatter", "bias", "pull_mean", "pull_width", "cover68", "cover95"}
@@ -100,7 +102,21 @@ def test_spread_ignores_a_few_wild_values():
 def test_a_velocity_that_is_right_moves_nothing_and_one_that_is_wrong_does(krr_slam, grid, stars):
     labels = stars.labels[:5]
     np.testing.assert_array_equal(trust.velocity_effect(krr_slam, grid, "LRS", labels, 0.0), np.zeros(4))
-    assert np.abs(trust.velocity_effect(krr_slam, grid, "LRS", labels, 80.0)[3]) > 0.5
+    assert trust.velocity_effect(krr_slam, grid, "LRS", labels, 80.0)[3] > 0.5
+
+
+def test_a_covariance_that_holds_errors_of_the_velocity_frees_labels_of_them(krr_slam, grid, stars):
+    labels, some = stars.labels[:5], stars.labels[:300]
+    weights = grid.weights(some[:, :3]).astype(np.float32)
+
+    def shifted(velocities):
+        each = zip(weights, some[:, 3], velocities, strict=True)
+        return np.concatenate([observe(w[None] @ grid.flux, grid, LRS, [s], velocity=v) for w, s, v in each])
+
+    residuals = shifted(np.random.default_rng(2).normal(0, 40, 300)) - shifted(np.zeros(300))
+    known = Systematics.measure([100.0], [residuals])
+    ignored, held = (trust.velocity_effect(krr_slam, grid, "LRS", labels, 40.0, s) for s in (None, known))
+    assert (held < np.array([0.2, 0.2, 0.2, 0.7]) * ignored).all()
 
 
 def test_the_information_figure_draws_shares_that_sum_to_all(krr_slam):

@@ -134,10 +134,13 @@ def failures(trained, instrument, samples, lost, many=5):
     return Table(rows)
 
 
-def velocity_effect(slam, grid, instrument, labels, velocity):
-    """Change of each label when a spectrum is off by `velocity` [km/s]: median over stars, (4,).
+def velocity_effect(slam, grid, instrument, labels, velocity, systematics=None):
+    """How far each label moves when a spectrum is off by `velocity` [km/s]: median over stars, (4,).
 
     Noise-free model spectra, shifted and not, are labelled; `labels` (m, 4) lie in the grid.
+    With `systematics`, whose covariance holds what errors of the velocity do to spectra, the
+    velocity is a nuisance that the fit is free of as far as they are like those of the
+    calibration stars.
     """
     instrument = get_instrument(instrument)
     weights = grid.weights(labels[:, :3]).astype(np.float32)
@@ -145,8 +148,8 @@ def velocity_effect(slam, grid, instrument, labels, velocity):
     for v in (0.0, velocity):
         flux = observe(weights @ grid.flux, grid, instrument, labels[:, 3], velocity=v)
         ivar = np.broadcast_to(np.float32(1e4) * instrument.good, flux.shape)
-        found.append(infer(slam, flux, ivar).labels)
-    return np.median(found[1] - found[0], axis=0)
+        found.append(infer(slam, flux, ivar, systematics).labels)
+    return np.median(np.abs(found[1] - found[0]), axis=0)
 
 
 def ranks(trained, samples, rng, n_draws=2000):
