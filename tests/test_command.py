@@ -119,7 +119,7 @@ def test_labels_are_those_of_the_catalogue_in_the_order_of_the_files(mixed, here
         slams = {"slam": Trained.read(here / "data/products/quick-mock-embedded", name)}
         templates = velocity_templates(grid, name)
         expected = label_survey(paths, name, slams, templates, grid.contains, tmp_path, progress=False)
-        assert set(table.colnames) == {*expected.colnames, "instrument", "simulated"}
+        assert set(table.colnames) == {*expected.colnames, "instrument"}
         for column in expected.colnames:
             np.testing.assert_array_equal(table[column][rows], expected[column], err_msg=column)
             assert table[column].unit == expected[column].unit

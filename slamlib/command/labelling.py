@@ -20,11 +20,6 @@ from slamlib.threads import n_cores
 _SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
 # Files handed to a process at once.
 _CHUNK = 64
-# Columns beside the catalogue's.
-_TOLD = {
-    "instrument": "LRS or MRS; empty if unknown",
-    "simulated": "the file says that it is simulated",
-}
 
 
 def label(files, grid="embedded", progress=True):
@@ -49,8 +44,9 @@ def label(files, grid="embedded", progress=True):
     Table
         One row a file, in the order given: file, instrument, simulated (whether the file says
         that it is), obsid, ra, dec, mjd, snr, rv, the labels (``teff`` [K], ``logg``, ``mh``,
-        ``vsini`` [km/s]), their errors (``e_teff``, ...), ``vsini_limit``, ``chi2``, ``flag``
-        and ``status`` (docs/flags.md), and the ``reason`` where a file could not be used.
+        ``vsini`` [km/s]), their errors (``e_teff``, ...) and those by blocks (``b_teff``, ...),
+        ``vsini_limit``, ``chi2``, ``flag`` and ``status`` (docs/flags.md), and the ``reason``
+        where a file could not be used.
 
     Raises
     ------
@@ -123,8 +119,8 @@ def label_files(paths, models, progress=True, survey=label_here):
     table = vstack(parts, metadata_conflicts="silent")[np.argsort(np.concatenate(order))]
     if not usable(table).any():
         raise InputError("; ".join(reasons(table)))
-    for place, (key, text) in enumerate(_TOLD.items(), start=1):
-        table.add_column(Column([row[key] for row in told], name=key, description=text), index=place)
+    told = Column([row["instrument"] for row in told], description="LRS or MRS; empty if unknown")
+    table.add_column(told, name="instrument", index=1)
     used = sorted({models.trained(name).files[0].parent.name for name in names})
     table.meta.update(slamlib=slamlib.__version__, models=", ".join(used))
     return table
@@ -147,7 +143,7 @@ def _inside(folder):
 
 
 def _tell(paths, progress):
-    """Of each file its instrument and whether it is simulated, or why that cannot be told."""
+    """Of each file its instrument, or why that cannot be told."""
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     jobs = Parallel(n_jobs=min(n_cores(), len(chunks)), return_as="generator")(
         delayed(_tell_some)(chunk) for chunk in chunks
@@ -164,8 +160,7 @@ def _tell_some(paths):
     rows = []
     for path in paths:
         try:
-            header = read(path).header
-            rows.append({"instrument": header["instrument"], "simulated": header["simulated"], "reason": ""})
+            rows.append({"instrument": read(path).header["instrument"], "reason": ""})
         except SlamlibError as error:
-            rows.append({"instrument": "", "simulated": False, "reason": str(error)})
+            rows.append({"instrument": "", "reason": str(error)})
     return rows

@@ -153,14 +153,16 @@ class Library:
         try:
             spectrum = read(path)
             instrument = spectrum.header["instrument"]
+            simulated = spectrum.header["simulated"]
             flux, ivar, velocity = prepare_with_velocity(spectrum, instrument, self.templates(instrument))
-            fit = self.trained[instrument].infer(flux, ivar, inside=self.grid.contains).table()[0]
+            trained, inside = self.trained[instrument], self.grid.contains
+            fit = trained.label(instrument, flux, ivar, [simulated], inside)[0]
         except SlamlibError as error:
             raise type(error)(str(error).replace(str(path), name)) from None
         if not np.isfinite(fit["teff"]):
             raise InputError(f"{name} has too few good pixels to be labelled")
         header = spectrum.header | velocity
-        return _star(name, None, instrument, flux, ivar, header, fit, header["simulated"])
+        return _star(name, None, instrument, flux, ivar, header, fit, simulated)
 
 
 def _star(name, obsid, instrument, flux, ivar, header, fit, simulated):

@@ -42,8 +42,8 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
     Returns
     -------
     Table
-        What the files say (file, obsid, ra, dec, mjd, snr, rv, ...), the labels, their
-        errors, flag, status and reason; rows in the order of `paths`.
+        What the files say (file, simulated, obsid, ra, dec, mjd, snr, rv, ...), the labels,
+        their errors, flag, status and reason; rows in the order of `paths`.
     """
     instrument = get_instrument(instrument).name
     recipe = (code_digest() + joblib.hash((rv, list(slams)))).encode()
@@ -85,7 +85,7 @@ def label_part(paths, instrument, slams, rv, inside):
     with blas_threads(1):
         flux, ivar, table = read_many(paths, instrument, rv=rv, n_jobs=n_cores(), progress=False)
     for i, (name, trained) in enumerate(slams.items()):
-        labels = trained.infer(flux, ivar, inside=inside).table()
+        labels = trained.label(instrument, flux, ivar, table["simulated"], inside)
         if i:
             labels = labels[[*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"]]
             for column in labels.colnames:

@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from astropy.table import Column
+
+from slamlib.instruments import get_instrument
+from slamlib.labels import LABELS
 from slamlib.paper.calibration import REJECT
 from slamlib.slam.infer import infer
+from slamlib.slam.jackknife import BLOCK, block_errors
 from slamlib.slam.model import Slam
 from slamlib.slam.systematics import Systematics
 
@@ -43,3 +49,35 @@ class Trained:
         if self.systematics is None:
             return infer(self.slam, flux, ivar, starts=1, **options)
         return infer(self.slam, flux, ivar, self.systematics, reject=REJECT, **options)
+
+    def label(self, instrument, flux, ivar, simulated, inside=None):
+        """Labels of prepared spectra as a catalogue gives them, with the errors to quote.
+
+        Parameters
+        ----------
+        instrument : Instrument or str
+        flux, ivar : ndarray, (m, n_pix) or (n_pix,)
+        simulated : array_like of bool, (m,)
+            The others are real stars: where the models are wrong from line to line, more than
+            the noise is uncertain, so that their errors are at least those by blocks.
+        inside : callable, optional
+            As `infer` takes it.
+
+        Returns
+        -------
+        Table
+            That of `Inference.table`, and, unless this is the paper's way, the errors by blocks
+            ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.slam.jackknife`).
+        """
+        found = self.infer(flux, ivar, inside=inside)
+        table = found.table()
+        if self.systematics is None:
+            return table
+        wave = get_instrument(instrument).wave
+        errors = block_errors(self.slam, wave, flux, ivar, found.labels, self.systematics, REJECT)
+        for label, error in zip(LABELS, errors.T, strict=True):
+            about = f"error of {label.name} by leaving out blocks of {BLOCK:.0f} A"
+            table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
+            quoted = table[f"e_{label.name}"]
+            quoted[:] = np.where(simulated, quoted, np.fmax(quoted, error))
+        return table

@@ -5,6 +5,7 @@ of the covariance is W - W C' (1 + C W C')^-1 C W (Woodbury), so that chi-square
 derivatives cost a thin product more than independent pixels would.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,33 @@ class Likelihood:
             gradient -= (shared_slope @ shared.transpose(0, 2, 1))[..., 0]
             hessian -= shared_slope @ shared_slope.transpose(0, 2, 1)
         return chi2, gradient, hessian
+
+    def without_each(self, z, firsts):
+        """Differentiate chi-square at `z` (m, 4) without each of b blocks of pixels, which begin at `firsts`.
+
+        Returns
+        -------
+        gradient, hessian : ndarray, (m, b, 4) and (m, b, 4, 4)
+            As of `evaluate`.
+        used : ndarray of bool, (m, b)
+            The block has pixels that count.
+        """
+        value, slope = self.slam.standardised(z, gradient=True)
+        rows = np.concatenate([slope, (self.target - value)[:, None]], axis=1)
+        if self._shared is not None:
+            shared = np.broadcast_to(self._shared, (len(rows), *self._shared.shape))
+            rows = np.concatenate([rows, shared], axis=1)
+        blocks = [slice(*ends) for ends in pairwise([*firsts, None])]
+        gram = np.stack(
+            [(rows[..., b] * self.weight[:, None, b]) @ rows[..., b].transpose(0, 2, 1) for b in blocks],
+            axis=1,
+        ).astype(float)
+        left = gram.sum(axis=1, keepdims=True) - gram
+        own, cross, inner = left[..., :5, :5], left[..., :5, 5:], left[..., 5:, 5:]
+        onto = np.linalg.solve(np.eye(inner.shape[-1]) + inner, cross.swapaxes(-1, -2))
+        own = own - cross @ onto
+        used = np.stack([(self.weight[:, b] > 0).any(axis=1) for b in blocks], axis=1)
+        return own[..., :4, 4], own[..., :4, :4], used
 
     def chi2(self, z):
         """Chi-square (k,) of the only spectrum at many labels `z` (k, 4)."""

@@ -33,6 +33,7 @@ _CHUNK = 32
 
 _COLUMNS = {
     "file": (str, None, "file name"),
+    "simulated": (bool, None, "the file says that it is simulated"),
     "obsid": (int, None, "unique number of the spectrum"),
     "ra": (float, u.deg, "right ascension"),
     "dec": (float, u.deg, "declination"),
@@ -186,8 +187,8 @@ def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):
     flux, ivar : ndarray of float32, (m, n_pix)
         In the order of `paths`; a row without a spectrum has flux 1 and ivar 0.
     table : Table
-        One row a path: file, obsid, ra, dec, mjd, snr, snr_b, snr_r, rv, e_rv, subclass and
-        reason, which is empty where all went well.
+        One row a path: file, simulated, obsid, ra, dec, mjd, snr, snr_b, snr_r, rv, e_rv,
+        subclass and reason, which is empty where all went well.
     """
     instrument = get_instrument(instrument)
     paths = [Path(path) for path in paths]
@@ -263,7 +264,7 @@ def _read_chunk(paths, instrument, rv):
 
 
 def _table(rows):
-    empty = {str: "", int: 0, float: math.nan}
+    empty = {str: "", int: 0, float: math.nan, bool: False}
     table = Table()
     for name, (kind, unit, description) in _COLUMNS.items():
         values = [row.get(name, empty[kind]) for row in rows]
