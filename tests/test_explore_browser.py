@@ -5,7 +5,6 @@ Screenshots go to build/explore/. Without Chromium these tests are skipped, save
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,20 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chromium import CHROMIUM, browser
 from matplotlib.image import imread
 
 ROOT = Path(__file__).parents[1]
 SHOTS = ROOT / "build" / "explore"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 LAPTOP, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
 # Seconds the page and the answer to a change may take on the slowest machine.
 PATIENCE = 90
@@ -71,11 +61,8 @@ def _wait_for(url, server):
 @pytest.fixture(scope="module")
 def opened(address):
     """Open the page once; return it and the complaints of the browser."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport=LAPTOP)
+    with browser() as chromium:
+        page = chromium.new_page(viewport=LAPTOP)
         page.set_default_timeout(60_000)
         complaints = []
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
@@ -86,7 +73,6 @@ def opened(address):
         page.wait_for_selector("svg.slam-spectrum", timeout=1000 * PATIENCE)
         page.wait_for_selector(".slam-stars button")
         yield page, complaints
-        browser.close()
 
 
 def _at_home(url):

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import os
 import re
-import shutil
 import threading
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from playwright.sync_api import sync_playwright
+from chromium import CHROMIUM, browser
 
 from slamlib.paper import site
 from slamlib.paper.graph import GRAPH
@@ -23,17 +22,6 @@ from slamlib.paper.run import Run
 
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI", "").lower() == "true"
-CHROMIUM = shutil.which("chromium")
-# Quiet: what the browser would fetch for itself is no part of the test.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WIDTHS = {"desktop": (1300, 850), "phone": (390, 844)}
 # One page of each kind.
 SHOWN = (
@@ -168,20 +156,18 @@ def address(html):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def chromium():
     if not CHROMIUM:
         absent("no chromium: install it to see the site in a browser")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    with browser() as opened:
+        yield opened
 
 
 @pytest.fixture(params=WIDTHS)
-def view(request, browser):
+def view(request, chromium):
     """A window of one width; what it complains of is collected in `complaints`."""
     width, height = WIDTHS[request.param]
-    page = browser.new_page(viewport={"width": width, "height": height})
+    page = chromium.new_page(viewport={"width": width, "height": height})
     page.complaints = []
     page.on(
         "console",
