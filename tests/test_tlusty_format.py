@@ -1,0 +1,139 @@
+"""Spectra in TLUSTY's official format: numbers, names and means over pixels."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from slamlib.errors import FileError
+from slamlib.synth.merge import Model
+from slamlib.synth.tlusty import normalised_means, pixel_means, read_columns
+from slamlib.synth.tlusty_write import sample
+
+# --- the format
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1.234D+05", 1.234e5),
+        ("1.234d+05", 1.234e5),
+        ("2.58-101", 2.58e-101),
+        ("2.58+101", 2.58e101),
+        ("2.-101", 2e-101),
+        ("4.5E-02", 4.5e-2),
+        (".5D0", 0.5),
+        ("-1.5D+01", -15.0),
+        ("-1.5-101", -1.5e-101),
+        ("7", 7.0),
+    ],
+)
+def test_fortran_numbers_are_read(text, value):
+    wave, flux = read_columns(f"  4000.0000  {text}\r\n 4.00001D+03 {text}\n\n".encode(), "a.vis.7")
+    np.testing.assert_array_equal(wave, [4000.0, 4000.01])
+    np.testing.assert_array_equal(flux, [value, value])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "4000.0 ********\n4001.0 1.0\n",
+        "4000.0\n4001.0 1.0\n",
+        "4000.0 1.0 2.0\n",
+        "4000.0 1.0 2.0\n4001.0\n4002.0\n",
+        "4000.0 NaN\n4001.0 1.0\n",
+        "<html>404 Not Found</html>\n",
+        "\x1f\x8b\x08\n",
+    ],
+)
+def test_what_is_not_two_columns_is_refused_by_name(text):
+    with pytest.raises(FileError, match=r"BG1\.vis\.7 is not two columns"):
+        read_columns(text.encode("latin1"), "BG1.vis.7")
+
+
+def test_a_last_line_cut_inside_its_number_is_not_taken_for_a_number():
+    wave, flux = read_columns(b"4000.0 1.5D+05\n4001.0 1.5D+05\n4002.0 1.5", "a")
+    assert wave.tolist() == [4000.0, 4001.0]
+    assert flux.tolist() == [1.5e5, 1.5e5]
+
+
+def test_pieces_of_a_spectrum_may_meet_with_a_repeat_or_a_small_step_back():
+    wave, flux = read_columns(b"4000.00 1\n4000.02 2\n4000.02 3\n4000.01 4\n4000.03 5\n", "a")
+    assert wave.tolist() == [4000.0, 4000.01, 4000.02, 4000.02, 4000.03]
+    assert flux.tolist() == [1, 4, 2, 3, 5]
+
+
+def test_wavelengths_out_of_order_are_refused():
+    with pytest.raises(FileError, match=r"a\.vis\.7: wavelengths go back after 4002\.000 A"):
+        read_columns(b"4000 1\n4002 1\n4001 1\n4003 1\n", "a.vis.7")
+
+
+@pytest.mark.parametrize("name", ["BG19000g400v2", "G35000g400v10", "BT15000g175v2", "BG25000g275v10CN"])
+def test_names_and_models_are_the_same_thing(name):
+    model = Model.parse(name)
+    assert model.name == name
+    assert model.logg == int(name.split("g")[1][:3]) / 100
+
+
+@pytest.mark.parametrize("name", ["", "BG19000", "notes", "BG19000g400v2x", "bg19000g400v2", "BG9000g400v2"])
+def test_other_names_are_no_models(name):
+    assert Model.parse(name) is None
+
+
+# --- binning
+
+
+def test_means_of_a_parabola_are_its_integrals():
+    """Points dense enough to stand for the curve itself: the mean of x^2 over (a, b) is known."""
+    wave = np.linspace(0, 3, 30001)
+    edges = np.array([0.1, 0.5, 0.5001, 2.0, 2.9])
+    exact = np.diff(edges**3) / 3 / np.diff(edges)
+    np.testing.assert_allclose(pixel_means(wave, wave**2, edges), exact, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_means_equal_the_trapezoid_over_all_knots_and_edges(seed):
+    """On the union of points and edges the function is linear in every piece."""
+    rng = np.random.default_rng(seed)
+    wave = np.unique(rng.uniform(4000, 4010, 300))
+    flux = rng.uniform(0, 2, wave.size)
+    edges = np.linspace(wave[0], wave[-1], 50)
+    expected = []
+    for low, high in pairwise(edges):
+        knots = np.unique(np.concatenate([[low, high], wave[(wave > low) & (wave < high)]]))
+        expected.append(np.trapezoid(np.interp(knots, wave, flux), knots) / (high - low))
+    np.testing.assert_allclose(pixel_means(wave, flux, edges), expected, atol=1e-8)
+
+
+def test_a_wavelength_given_twice_is_a_jump():
+    wave, flux = np.array([0, 1, 1, 2.0]), np.array([1, 1, 3, 3.0])
+    np.testing.assert_allclose(pixel_means(wave, flux, np.array([0, 1, 2.0])), [1, 3])
+    np.testing.assert_allclose(pixel_means(wave, flux, np.array([0.5, 1.5, 2.0])), [2, 3])
+
+
+def test_written_points_have_the_means_exactly_and_are_irregular():
+    rng = np.random.default_rng(3)
+    means, edges = rng.uniform(0.2, 1.2, 500), np.sort(rng.uniform(0, 100, 501))
+    position, value = sample(means, edges, rng)
+    assert np.unique(np.round(np.diff(position), 9)).size == position.size - 1
+    np.testing.assert_allclose(pixel_means(position, value, edges), means, atol=1e-9)
+
+
+def test_the_continuum_divides_before_the_mean_is_taken():
+    """A sloping continuum and a flux proportional to it give 1 everywhere, whatever the sampling."""
+    wave = np.sort(np.random.default_rng(0).uniform(3999, 4011, 500))
+    coarse = np.array([3990.0, 4003.0, 4020.0])
+    level = np.array([3.0, 2.0, 7.0])
+    flux = 0.8 * np.interp(wave, coarse, level)
+    means = normalised_means((wave, flux), (coarse, level), np.linspace(4000, 4010, 21), "a")
+    np.testing.assert_allclose(means, 0.8, rtol=1e-6)
+
+
+def test_a_spectrum_divided_by_the_wrong_continuum_is_refused():
+    wave = np.linspace(4000, 4010, 50)
+    with pytest.raises(FileError, match=r"BG1\.vis\.7: flux over continuum runs from 10 to 10"):
+        normalised_means((wave, wave * 10), (wave, wave), wave[[0, 20, -1]], "BG1.vis.7")
+    with pytest.raises(FileError, match="no normalised spectrum"):
+        normalised_means((wave, wave), (wave, 0 * wave), wave[[0, 20, -1]], "BG1.vis.7")
