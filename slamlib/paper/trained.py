@@ -7,10 +7,10 @@ import numpy as np
 from astropy.table import Column
 
 from slamlib.instruments import get_instrument
-from slamlib.labels import LABELS
+from slamlib.labels import LABELS, VSINI
 from slamlib.paper.calibration import REJECT
+from slamlib.slam.blocks import BLOCK, block_errors
 from slamlib.slam.infer import infer
-from slamlib.slam.jackknife import BLOCK, block_errors
 from slamlib.slam.model import Slam
 from slamlib.slam.systematics import Systematics
 
@@ -67,7 +67,8 @@ class Trained:
         -------
         Table
             That of `Inference.table`, and, unless this is the paper's way, the errors by blocks
-            ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.slam.jackknife`).
+            ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.slam.blocks`); that of a
+            v sin i too slow to be measured is NaN.
         """
         found = self.infer(flux, ivar, inside=inside)
         table = found.table()
@@ -75,8 +76,9 @@ class Trained:
             return table
         wave = get_instrument(instrument).wave
         errors = block_errors(self.slam, wave, flux, ivar, found.labels, self.systematics, REJECT)
+        errors[np.isfinite(found.vsini_limit), LABELS.index(VSINI)] = np.nan
         for label, error in zip(LABELS, errors.T, strict=True):
-            about = f"error of {label.name} by leaving out blocks of {BLOCK:.0f} A"
+            about = f"error of {label.name} from the disagreement of blocks of {BLOCK:.0f} A"
             table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
             quoted = table[f"e_{label.name}"]
             quoted[:] = np.where(simulated, quoted, np.fmax(quoted, error))

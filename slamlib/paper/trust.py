@@ -137,10 +137,8 @@ def failures(trained, instrument, samples, lost, many=5):
 def velocity_effect(slam, grid, instrument, labels, velocity, systematics=None):
     """How far each label moves when a spectrum is off by `velocity` [km/s]: median over stars, (4,).
 
-    Noise-free model spectra, shifted and not, are labelled; `labels` (m, 4) lie in the grid.
-    With `systematics`, whose covariance holds what errors of the velocity do to spectra, the
-    velocity is a nuisance that the fit is free of as far as they are like those of the
-    calibration stars.
+    Noise-free model spectra, shifted and not, are labelled with those `systematics`, if any;
+    `labels` (m, 4) lie in the grid.
     """
     instrument = get_instrument(instrument)
     weights = grid.weights(labels[:, :3]).astype(np.float32)

@@ -17,8 +17,7 @@ from slamlib.threads import blas_threads, n_cores
 _MARGIN = 0.15
 # Training spectra that a star is compared with to find its start.
 _TEMPLATES = 2000
-# A spectrum with less than this share of the pixels is incomplete; whole ones, without what the
-# instrument excludes, keep 0.91 or more.
+# A spectrum with less than this share of the pixels that its instrument does not exclude is incomplete.
 _LEAST_COVERED = 0.75
 # A normalised flux beyond this is an accident, and chi-square would overflow.
 _LARGEST = 1e6
@@ -119,7 +118,9 @@ def infer_joint(
             f"spectra of {[len(flux) for flux, _ in spectra]} stars; give each star one row of each"
         )
     n_pix = sum((ivar > 0).sum(axis=1) for _, ivar in spectra)
-    incomplete = np.any([_incomplete(ivar) for _, ivar in spectra], axis=0)
+    incomplete = np.any(
+        [_incomplete(ivar, known) for (_, ivar), known in zip(spectra, systematics, strict=True)], axis=0
+    )
     m = len(n_pix)
     labels, covariance = np.full((m, 4), np.nan), np.full((m, 4, 4), np.nan)
     chi2, limit, outcome = np.full(m, np.nan), np.full(m, np.nan), np.full(m, "no data", dtype="U11")
@@ -203,9 +204,11 @@ def checked(slam, flux, ivar):
     return flux, ivar
 
 
-def _incomplete(ivar):
+def _incomplete(ivar, known):
     """Which spectra (m, n_pix) lack too many pixels; one that lacks all was not taken."""
-    covered = (ivar > 0).mean(axis=1)
+    # No calibration star has a pixel that the instrument excludes.
+    usable = np.ones(ivar.shape[1], bool) if known is None else (known.variance > 0).any(axis=0)
+    covered = (ivar[:, usable] > 0).mean(axis=1)
     return (covered > 0) & (covered < _LEAST_COVERED)
 
 

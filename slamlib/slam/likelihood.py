@@ -84,16 +84,23 @@ class Likelihood:
         return chi2, gradient, hessian
 
     def without_each(self, z, firsts):
-        """Differentiate chi-square at `z` (m, 4) without each of b blocks of pixels, which begin at `firsts`.
+        """Differentiate chi-square at `z` (m, d), whole and without each of b blocks of pixels.
+
+        Parameters
+        ----------
+        z : ndarray, (m, d)
+        firsts : ndarray of int, (b,)
+            Where the blocks begin; each ends where the next begins.
 
         Returns
         -------
-        gradient, hessian : ndarray, (m, b, 4) and (m, b, 4, 4)
-            As of `evaluate`.
+        gradient, hessian : ndarray, (m, 1 + b, d) and (m, 1 + b, d, d)
+            As of `evaluate`, first of all pixels, then without a block.
         used : ndarray of bool, (m, b)
             The block has pixels that count.
         """
         value, slope = self.slam.standardised(z, gradient=True)
+        d = slope.shape[1]
         rows = np.concatenate([slope, (self.target - value)[:, None]], axis=1)
         if self._shared is not None:
             shared = np.broadcast_to(self._shared, (len(rows), *self._shared.shape))
@@ -103,12 +110,14 @@ class Likelihood:
             [(rows[..., b] * self.weight[:, None, b]) @ rows[..., b].transpose(0, 2, 1) for b in blocks],
             axis=1,
         ).astype(float)
-        left = gram.sum(axis=1, keepdims=True) - gram
-        own, cross, inner = left[..., :5, :5], left[..., :5, 5:], left[..., 5:, 5:]
+        whole = gram.sum(axis=1, keepdims=True)
+        left = np.concatenate([whole, whole - gram], axis=1)
+        own, cross = left[..., : d + 1, : d + 1], left[..., : d + 1, d + 1 :]
+        inner = left[..., d + 1 :, d + 1 :]
         onto = np.linalg.solve(np.eye(inner.shape[-1]) + inner, cross.swapaxes(-1, -2))
         own = own - cross @ onto
         used = np.stack([(self.weight[:, b] > 0).any(axis=1) for b in blocks], axis=1)
-        return own[..., :4, 4], own[..., :4, :4], used
+        return own[..., :d, d], own[..., :d, :d], used
 
     def chi2(self, z):
         """Chi-square (k,) of the only spectrum at many labels `z` (k, 4)."""

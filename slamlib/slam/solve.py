@@ -6,7 +6,7 @@ from slamlib.labels import NAMES
 from slamlib.slam.minimise import minimise
 
 # An error of 10,000 standard deviations of the training labels means "unknown".
-_LEAST_INFORMATION = 1e-8
+LEAST_INFORMATION = 1e-8
 # A second start differs from the first by this factor in Teff: hot and cool solutions compete.
 _APART = 1.2
 # Two minima are rivals if their chi-squares differ by less and they lie further apart [sigma^2].
@@ -74,11 +74,11 @@ def at_edge(z, bounds):
 def status(found, edge, rejected, incomplete):
     """Say how a fit ended that left out a share `rejected` (m,) of the pixels: str, (m,)."""
     outlying = rejected > _MOST_REJECTED
-    reasons = [~found.converged, outlying, incomplete, edge.any(axis=1), found.rival]
-    return np.select(reasons, ["unconverged", "outliers", "incomplete", "edge", "multimodal"], "ok")
+    reasons = [~found.converged, outlying, edge.any(axis=1), found.rival, incomplete]
+    return np.select(reasons, ["unconverged", "outliers", "edge", "multimodal", "incomplete"], "ok")
 
 
 def inverse(fisher):
     """Invert Fisher matrices (m, 4, 4); what the data say nothing about gets a huge variance, not 0."""
     values, vectors = np.linalg.eigh(fisher)
-    return (vectors / np.maximum(values, _LEAST_INFORMATION)[:, None, :]) @ vectors.transpose(0, 2, 1)
+    return (vectors / np.maximum(values, LEAST_INFORMATION)[:, None, :]) @ vectors.transpose(0, 2, 1)

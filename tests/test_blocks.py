@@ -1,0 +1,125 @@
+"""Errors by blocks: those of the noise if there is nothing else, larger if lines are wrong."""
+
+import numpy as np
+import pytest
+from scipy.linalg import inv, sqrtm
+
+from slamlib.instruments import LRS, MRS
+from slamlib.labels import NAMES
+from slamlib.paper.trained import Trained
+from slamlib.slam.blocks import BLOCK, block_errors
+from slamlib.slam.infer import infer
+from slamlib.slam.likelihood import Likelihood
+from slamlib.slam.model import Slam
+from slamlib.slam.systematics import Systematics
+from slamlib.slam.validate import noisy
+from slamlib.synth.training import training_set
+
+STAR = np.array([[20_000, 4.0, -0.2, 120.0]])
+
+
+def spectra(slam, instrument, snr, n, seed):
+    return noisy(np.repeat(slam.predict(STAR), n, axis=0), snr, instrument.good, np.random.default_rng(seed))
+
+
+@pytest.fixture(scope="module")
+def known():
+    """A covariance that pixels share: a tilt of the continuum and ripples."""
+    rng = np.random.default_rng(6)
+    shapes = np.stack([(LRS.wave - 5000) / 1000, np.sin(LRS.wave / 90), np.cos(LRS.wave / 150)])
+    residuals = rng.normal(0, 0.004, (60, 3)) @ shapes + rng.normal(0, 0.002, (60, LRS.wave.size))
+    return Systematics.measure([50.0], [residuals], rank=3)
+
+
+@pytest.fixture(scope="module")
+def mrs_slam(grid):
+    training = training_set(grid, "MRS", 250, 5)
+    return Slam("krr", n_search=250).fit(training.labels, training.flux).compress()
+
+
+def errors(slam, instrument, flux, ivar):
+    """Those by blocks and those quoted, of the same fit: (m, 4) each."""
+    found = infer(slam, flux, ivar, starts=1)
+    return block_errors(slam, instrument.wave, flux, ivar, found.labels), found.errors
+
+
+@pytest.mark.parametrize("correlated", [False, True])
+def test_derivatives_without_a_block_are_those_of_a_spectrum_that_lacks_it(krr_slam, known, correlated):
+    flux, ivar = spectra(krr_slam, LRS, 60, 2, 3)
+    systematics = known if correlated else None
+    z = krr_slam.standardise(np.repeat(STAR * [1.01, 1.01, 1, 1.1], 2, axis=0))
+    firsts = np.array([0, 700, 1500, 2400])
+    gradient, hessian, used = Likelihood(krr_slam, flux, ivar, systematics).without_each(z, firsts)
+    assert used.all()
+    for i, (first, last) in enumerate([(0, 0), (0, 700), (700, 1500), (1500, 2400), (2400, 3101)]):
+        lacking = np.where((np.arange(3101) >= first) & (np.arange(3101) < last), 0, ivar)
+        _, one, two = Likelihood(krr_slam, flux, lacking.astype(np.float32), systematics).evaluate(z)
+        np.testing.assert_allclose(gradient[:, i], one, rtol=1e-3, atol=1e-3 * np.abs(one).max())
+        np.testing.assert_allclose(hessian[:, i], two, rtol=1e-3, atol=1e-4 * np.abs(two).max())
+
+
+def test_they_are_the_textbook_sandwich_with_its_correction_for_leverage(krr_slam):
+    """CR2 as Bell & McCaffrey (2002) write it, with the hat matrix of each block."""
+    flux, ivar = spectra(krr_slam, LRS, 60, 1, 8)
+    labels = infer(krr_slam, flux, ivar).labels
+    found = block_errors(krr_slam, LRS.wave, flux, ivar, labels)[0]
+    variance = 1 / ivar[0].clip(1e-9) + krr_slam.model_variance_
+    weight = np.where(ivar[0] > 0, 1 / variance, 0)
+    design = krr_slam.jacobian(labels)[0].T.astype(float) * np.sqrt(weight)[:, None]
+    residual = (flux[0] - krr_slam.predict(labels)[0]) * np.sqrt(weight)
+    bread = inv(design.T @ design)
+    # The fit stopped near its minimum, not at it.
+    residual = residual - design @ (bread @ (design.T @ residual))
+    blocks = [np.floor(LRS.wave / BLOCK) == number for number in np.unique(np.floor(LRS.wave / BLOCK))]
+    parts = [(design[b], residual[b]) for b in blocks]
+    scores = [x.T @ inv(sqrtm(np.eye(len(x)) - x @ bread @ x.T).real) @ r for x, r in parts]
+    covariance = bread @ sum(np.outer(score, score) for score in scores) @ bread
+    np.testing.assert_allclose(found, np.sqrt(np.diagonal(covariance)), rtol=5e-3)
+
+
+@pytest.mark.parametrize("name", ["LRS", "MRS"])
+def test_noise_alone_gives_the_errors_of_the_fit(krr_slam, mrs_slam, name):
+    """In MRS too, where one block, that of H-alpha, knows nearly all of log g."""
+    slam, instrument = {"LRS": (krr_slam, LRS), "MRS": (mrs_slam, MRS)}[name]
+    blocked, plain = errors(slam, instrument, *spectra(slam, instrument, 60, 60, 1))
+    np.testing.assert_allclose(np.sqrt(np.mean((blocked / plain) ** 2, axis=0)), 1, atol=0.2)
+
+
+def test_lines_of_wrong_strength_widen_the_errors_by_as_much_as_they_move_the_labels(krr_slam):
+    """Each block of lines too strong or too weak by some per cent, as abundances would make them."""
+    rng, model = np.random.default_rng(2), krr_slam.predict(STAR)[0]
+    blocks = np.floor(LRS.wave / BLOCK).astype(int)
+    strength = 1 + 0.1 * rng.normal(size=(40, blocks.max() + 1))[:, blocks]
+    flux, ivar = noisy(1 + strength * (model - 1), 300, LRS.good, rng)
+    moved = np.std(infer(krr_slam, flux, ivar, starts=1).labels, axis=0)
+    blocked, plain = (np.median(part, axis=0) for part in errors(krr_slam, LRS, flux, ivar))
+    assert (blocked[:2] > 2 * plain[:2]).all()
+    np.testing.assert_allclose(blocked[:2] / moved[:2], 1, atol=0.5)
+
+
+def test_real_stars_quote_the_larger_error_and_simulated_ones_that_of_the_fit(krr_slam, known):
+    trained = Trained(krr_slam, known)
+    flux, ivar = spectra(krr_slam, LRS, 60, 3, 4)
+    ivar = np.where(np.arange(3)[:, None] < 2, ivar, 0)
+    table = trained.label(LRS, flux, ivar, [True, False, False])
+    fit = trained.infer(flux, ivar)
+    for i, name in enumerate(NAMES):
+        assert table[f"e_{name}"][0] == fit.errors[0, i]
+        assert table[f"e_{name}"][1] == max(fit.errors[1, i], table[f"b_{name}"][1])
+        assert np.isnan(table[f"b_{name}"][2])
+        assert table[f"b_{name}"].unit == table[name].unit
+
+
+def test_rotation_too_slow_to_be_measured_has_no_error_by_blocks(krr_slam, known):
+    slow = krr_slam.predict(STAR * [1, 1, 1, 0])
+    table = Trained(krr_slam, known).label(LRS, *noisy(slow, 30, LRS.good, np.random.default_rng(1)), [False])
+    assert np.isfinite(table["vsini_limit"][0])
+    assert np.isnan(table["b_vsini"][0])
+    assert np.isfinite([table[f"b_{name}"][0] for name in NAMES[:3]]).all()
+
+
+def test_a_star_with_too_few_blocks_gets_no_errors(krr_slam):
+    flux = krr_slam.predict(STAR)
+    ivar = np.where(LRS.wave < 4000, 1.0, 0.0)[None]
+    assert np.isnan(block_errors(krr_slam, LRS.wave, flux, ivar, STAR)).all()
+    assert np.isnan(block_errors(krr_slam, LRS.wave, flux, np.ones_like(ivar), STAR, width=4000)).all()
