@@ -23,7 +23,8 @@ class Profile:
     snrs : tuple of int
         Signal-to-noise ratios of the cross-validation.
     n_validate : int
-        Held-out stars labelled at each SNR of a cross-validation.
+        Held-out stars labelled at each SNR of a cross-validation, and simulated ones at each
+        step of the ladder of mismatches.
     n_stars : dict of int
         Stars of the simulated survey.
     n_calibration : int
