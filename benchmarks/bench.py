@@ -14,7 +14,7 @@ from astropy.table import Table
 from tqdm import tqdm
 
 from benchmarks import inference, training
-from benchmarks.drawing import draw, exponent
+from benchmarks.drawing import draw, exponent, straight
 from benchmarks.isolated import run
 from slamlib.files import atomic, write_ecsv
 from slamlib.labels import NAMES
@@ -172,7 +172,17 @@ class Bench:
         print("\n".join(self.notes))
         for series in dict.fromkeys((what, name) for what, name, *_ in self.scaling):
             points = [point[2:] for point in self.scaling if point[:2] == series]
-            print(f"time grows with {series[0]} ({series[1]}) as their number to the {exponent(points):.2f}")
+            fixed, slope, worst = straight(points)
+            print(
+                f"time of {series[0]} ({series[1]}): {fixed:.2f} s and {1000 * slope:.2f} s a thousand, "
+                f"within {100 * worst:.0f}%"
+            )
+        for method in dict.fromkeys(row["method"] for row in self.rows if row["work"] == "train"):
+            points = [
+                (r["n"], r["seconds"]) for r in self.rows if (r["method"], r["instrument"]) == (method, "MRS")
+            ]
+            if len(points) > 1:
+                print(f"time of {method} (MRS) grows with training spectra as n^{exponent(points):.2f}")
         print(style.save(draw(self.rows, self.scaling), self.folder, "bench"))
 
 

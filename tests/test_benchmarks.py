@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cluster_page import fill
+from benchmarks.drawing import exponent, straight
 from slamlib.errors import FileError
 from slamlib.slam.systematics import Systematics
 
@@ -41,10 +42,16 @@ def test_each_method_has_its_row_beside_the_reference_of_the_same_run(small):
 
 def test_the_report_states_losses_labels_and_growth(small):
     folder, printed = small
-    for words in ("CV error", "labels move by", "time grows with stars (MRS)", "time grows with pixels, svr"):
+    for words in ("CV error", "labels move by", "time of stars (MRS)", "time of pixels, svr"):
         assert words in printed
     assert (folder / "bench.png").stat().st_size > 10_000
     assert (folder / "bench_labels.ecsv").exists()
+
+
+def test_a_straight_law_is_found_with_its_fixed_part():
+    points = [(size, 3 + 0.002 * size) for size in (500, 1000, 4000)]
+    np.testing.assert_allclose(straight(points), (3, 0.002, 0), atol=1e-9)
+    assert exponent([(10, 5.0), (100, 500.0)]) == pytest.approx(2)
 
 
 # --- the cluster
