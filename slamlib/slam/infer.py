@@ -208,7 +208,7 @@ def _incomplete(ivar, known):
     """Which spectra (m, n_pix) lack too many pixels; one that lacks all was not taken."""
     # No calibration star has a pixel that the instrument excludes.
     usable = np.ones(ivar.shape[1], bool) if known is None else (known.variance > 0).any(axis=0)
-    covered = (ivar[:, usable] > 0).mean(axis=1)
+    covered = (ivar[:, usable] > 0).sum(axis=1) / max(usable.sum(), 1)
     return (covered > 0) & (covered < _LEAST_COVERED)
 
 
