@@ -55,8 +55,8 @@ Ten million spectra, from these figures:
 |---|---|---|
 | processor time, reading to labels | {cpu * 1000:.1f} ms | {hours:,.0f} core-hours: \
 {hours / 100:.1f} hours on 100 cores, {hours / 24 / machine["cores"]:.1f} days on {machine["cores"]} |
-| merge of the parts | {1000 / figures["merged_per_second"]:.2f} ms | \
-{_SURVEY / figures["merged_per_second"] / 60:.0f} minutes of one core |
+| merge of the parts | {1000 / figures["merged_per_second"]:.2g} ms | \
+{_SURVEY / figures["merged_per_second"] / 60:.1f} minutes of one core |
 | spectra on disk (gzipped FITS, simulated) | {size["fits"] / 1e3:.1f} kB | \
 {size["fits"] * _SURVEY / 1e9:.0f} GB |
 | parts on disk | {size["parts"]:.0f} byte | {size["parts"] * _SURVEY / 1e9:.1f} GB |
