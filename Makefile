@@ -64,7 +64,7 @@ test: $(READY) lint ## all tests, on the notebooks at small size; slamlib's line
 
 fuzz: $(READY) ## thousands of spoilt files: what became of each kind; a few minutes
 	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
-	@$(PY) -m pytest -q -m fuzz tests/test_fuzz.py
+	@FUZZ_SEED='$(SEED)' $(PY) -m pytest -q -m fuzz tests/test_fuzz.py
 
 test-served: $(READY) ## the paper on real file formats, fetched from a server of its own; about 7 minutes
 	@$(PY) -m pytest -m served tests/test_served_paper.py

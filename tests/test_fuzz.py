@@ -30,7 +30,7 @@ from slamlib.synth.tlusty import read_columns
 from slamlib.synth.training import TrainingSet
 
 LAMOST = {**ANY_FILE, **CARDS, **PIXELS}
-SEED = 257
+SEED = int(os.environ.get("FUZZ_SEED", "257"))
 GOOD = {"agrees", "flagged", "reason", "error", "same", "other numbers"}
 
 
