@@ -37,41 +37,39 @@ def draw(rows, scaling):
     """
     figure = new_figure(PAGE, 2.6)
     by_n, by_pixel, by_star = figure.subplots(1, 3)
+    trained = [row for row in rows if (row["work"], row["instrument"]) == ("train", "MRS")]
     for method, (color, marker) in _STYLES.items():
-        points = [(r["n"], r["seconds"]) for r in rows if r["method"] == method and r["instrument"] == "MRS"]
-        if points and method != "low-rank":
-            _series(by_n, points, color, marker, method)
-    for what, label, color, marker, axes in (
-        ("pixels, svr", "svr screened", RED, "s", by_pixel),
-        ("pixels, krr", "krr", BLUE, "*", by_pixel),
+        points = sorted((row["n"], row["seconds"]) for row in trained if row["method"] == method)
+        if points:
+            by_n.plot(*zip(*points, strict=True), color=color, marker=marker, label=method)
+    for (what, name), label, color, marker, axes in (
+        (("pixels, svr", "MRS"), "svr screened", RED, "s", by_pixel),
+        (("pixels, krr", "MRS"), "krr", BLUE, "*", by_pixel),
+        (("stars", "LRS"), "low-rank, LRS", RED, "s", by_star),
+        (("stars", "MRS"), "low-rank, MRS", BLUE, "*", by_star),
     ):
-        _straight(axes, [point[2:] for point in scaling if point[0] == what], color, marker, label)
-    for name, color, marker in (("LRS", RED, "s"), ("MRS", BLUE, "*")):
-        points = [point[2:] for point in scaling if point[:2] == ("stars", name)]
-        _straight(by_star, points, color, marker, f"low-rank, {name}")
-    n = min(r["n"] for r in rows if r["instrument"] == "MRS" and r["work"] == "train")
-    for axes, what in (
-        (by_n, "training spectra, MRS"),
-        (by_pixel, f"pixels, MRS, {n:,} spectra"),
-        (by_star, "stars"),
+        _series(axes, [point[2:] for point in scaling if point[:2] == (what, name)], color, marker, label)
+    fewest = "".join(f", {n:,} spectra" for n in sorted({row["n"] for row in trained})[:1])
+    for axes, what, law in (
+        (by_n, "training spectra, MRS", "linear"),
+        (by_pixel, f"pixels, MRS{fewest}", "fixed + linear"),
+        (by_star, "stars", "fixed + linear"),
     ):
         axes.set(xscale="log", yscale="log", xlabel=f"number of {what}", ylabel="time [s]")
         sizes = sorted(
-            {size for line in axes.lines if line.get_label()[0] != "_" for size in line.get_xdata()}
+            {size for line in axes.lines for size in line.get_xdata() if line.get_marker() != "None"}
         )
         axes.set_xticks(sizes, labels=[f"{size:g}" for size in sizes])
         axes.tick_params(axis="x", which="minor", labelbottom=False)
         axes.yaxis.set_major_formatter(FuncFormatter(_plain))
         axes.yaxis.set_minor_formatter(FuncFormatter(_plain) if axes is not by_n else NullFormatter())
         axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-        if axes is by_n:
-            low, high = axes.get_xlim()
-            bottom = axes.get_ylim()[0]
-            axes.plot([low, high], [bottom, bottom * high / low], ":", color=BLACK, linewidth=0.6)
-            axes.set_ylim(top=10 * axes.get_ylim()[1])  # room for the legend
-        axes.plot(
-            [], [], ":", color=BLACK, linewidth=0.6, label="linear" if axes is by_n else "fixed + linear"
-        )
+        axes.plot([], [], ":", color=BLACK, linewidth=0.6, label=law)
+    low, high = by_n.get_xlim()
+    bottom, top = by_n.get_ylim()
+    by_n.plot([low, high], [bottom, bottom * high / low], ":", color=BLACK, linewidth=0.6)
+    by_n.set_ylim(top=10 * top)  # room for the legend
+    for axes in (by_n, by_pixel, by_star):
         axes.legend(fontsize=7)
     return figure
 
@@ -80,14 +78,11 @@ def _plain(value, _):
     return f"{value:,.10g}"
 
 
-def _straight(axes, points, color, marker, label):
+def _series(axes, points, color, marker, label):
+    """Points, and their straight law."""
     if points:
+        size, seconds = zip(*points, strict=True)
         fixed, slope, _ = straight(points)
-        sizes = np.geomspace(*sorted(size for size, _ in points)[:: len(points) - 1], 50)
-        axes.plot(sizes, fixed + slope * sizes, ":", color=color, linewidth=0.6)
-    _series(axes, points, color, marker, label, line="none")
-
-
-def _series(axes, points, color, marker, label, line="-"):
-    if points:
-        axes.plot(*zip(*sorted(points), strict=True), linestyle=line, color=color, marker=marker, label=label)
+        between = np.geomspace(min(size), max(size), 50)
+        axes.plot(between, fixed + slope * between, ":", color=color, linewidth=0.6)
+        axes.plot(size, seconds, linestyle="none", color=color, marker=marker, label=label)

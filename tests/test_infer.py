@@ -9,6 +9,7 @@ from scipy.optimize import least_squares
 
 from slamlib.errors import InputError
 from slamlib.slam.infer import default_bounds, infer, infer_joint
+from slamlib.slam.systematics import Systematics
 from slamlib.slam.validate import noisy
 
 GOOD = np.array(1.0)
@@ -297,3 +298,15 @@ def test_a_spectrum_without_a_quarter_of_the_pixels_is_incomplete(thin_slam, uns
     other[3:] = 0
     joint = infer_joint([(thin_slam, flux, ivar, None), (thin_slam, flux, other, None)])
     assert (joint.status == status).mean() > 0.8
+
+
+@pytest.mark.parametrize(("lost", "status"), [(0.2, "ok"), (0.3, "incomplete")])
+def test_pixels_that_no_calibration_star_has_are_not_missed(thin_slam, unseen, lost, status):
+    some = (unseen.labels[:, 3] > 60) & (unseen.labels[:, 0] < 40000)
+    flux = thin_slam.predict(unseen.labels[some][:6])
+    used = np.arange(flux.shape[1]) < 0.6 * flux.shape[1]
+    residuals = np.random.default_rng(1).normal(0, 0.002, (40, flux.shape[1])) * used
+    ivar = np.broadcast_to(np.where(used, 1e4, 0), flux.shape).copy()
+    ivar[:, : int(lost * used.sum())] = 0
+    found = infer(thin_slam, flux, ivar, Systematics.measure([100.0], [residuals], rank=2))
+    assert (found.status == status).mean() > 0.8

@@ -72,9 +72,8 @@ def at_edge(z, bounds):
 
 
 def status(found, edge, rejected, incomplete):
-    """Say how a fit ended that left out a share `rejected` (m,) of the pixels: str, (m,)."""
-    outlying = rejected > _MOST_REJECTED
-    reasons = [~found.converged, outlying, edge.any(axis=1), found.rival, incomplete]
+    """Say how a fit ended that `rejected` a share of the pixels of spectra, some `incomplete`: str, (m,)."""
+    reasons = [~found.converged, rejected > _MOST_REJECTED, edge.any(axis=1), found.rival, incomplete]
     return np.select(reasons, ["unconverged", "outliers", "edge", "multimodal", "incomplete"], "ok")
 
 
