@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from corruptions import ANY_FILE, ARRAYS, CARDS, HEADER, LINES, PIXELS, bomb
+from corruptions import ANY_FILE, CARDS, PIXELS, bomb
+from corruptions_other import ARRAYS, HEADER, LINES
 from fuzzing import Lab, as_table, spoil_and_label, spoil_and_read
 
 from slamlib.errors import FileError
