@@ -1,66 +1,20 @@
 """Whatever a server does, a file is whole or absent, nothing is fetched twice, each failure is one line."""
 
-import errno
 import hashlib
-import logging
-import os
-import signal
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-import numpy as np
 import pytest
-import serving
-from serving import closed_port, cut, interrupting, page, short, silent, stalled, status, wrong
+from downloading import CONTENT, assert_only_whole_files, fetch, job
+from serving import closed_port, cut, page, short, silent, stalled, status, wrong
 
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.fetch import transfer as transfer_module
-from slamlib.fetch.download import Job, Manners, download
-from slamlib.fetch.manifest import Manifest
-from slamlib.fetch.polite import Pace, Stopped, redact, retry_after
+from slamlib.fetch.download import Job, Manners
+from slamlib.fetch.polite import Pace
 from slamlib.files import read_ecsv
-
-FAST = Manners(interval=0, backoff=0.001, attempts=3, timeout=5)
-RNG = np.random.default_rng(1)
-CONTENT = {f"file{i}.bin": RNG.bytes(300_000 + i) for i in range(6)}
-
-
-@pytest.fixture
-def server(tmp_path):
-    with serving.serving(tmp_path / "server") as running:
-        for name, content in CONTENT.items():
-            running.put(f"data/{name}", content)
-        yield running
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "here"
-
-
-def job(server, folder, name="file0.bin", **more):
-    return Job(f"{server.base}/data/{name}", folder / name, **more)
-
-
-def fetch(*jobs, manners=FAST, lines=None):
-    return download(jobs, manners, say=None if lines is None else lines.append, progress=False)
-
-
-def ctrl_c():
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-
-
-def assert_only_whole_files(folder):
-    """What lies in the folder under its own name is listed in the manifest and is the right content."""
-    there = {path.name for path in folder.iterdir() if path.is_file()} - {"manifest.ecsv"}
-    manifest = Manifest(folder)
-    for name in there:
-        assert (folder / name).read_bytes() == CONTENT[name]
-        assert manifest.holds(folder / name)
-    assert all(path.name.endswith(".part") for path in folder.glob("partial/*"))
-    return there
 
 
 def test_files_arrive_whole_with_a_manifest_of_size_checksum_and_date(server, folder):
@@ -296,172 +250,3 @@ def test_a_host_out_of_reach_is_not_asked_for_every_file(folder):
 def test_an_address_that_is_none_is_one_line(folder):
     [(_, reason)] = fetch(Job("nonsense", folder / "a")).failed
     assert "cannot be fetched" in reason
-
-
-def test_a_full_disk_leaves_parts_and_a_manifest_to_go_on_from(server, folder, monkeypatch):
-    write, left = transfer_module._write, [500_000]
-
-    def limited(file, piece):
-        left[0] -= len(piece)
-        if left[0] < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(file, piece)
-
-    monkeypatch.setattr(transfer_module, "_write", limited)
-    lines, jobs = [], [job(server, folder, name) for name in CONTENT]
-    report = fetch(*jobs, manners=Manners(workers=1, interval=0), lines=lines)
-    assert len(report.fetched) == 1
-    assert lines == [
-        "file1.bin: the disk is full; free some space and run this again",
-        "4 more of these files: not tried: the disk is full",
-    ]
-    assert assert_only_whole_files(folder) == {"file0.bin"}
-    monkeypatch.setattr(transfer_module, "_write", write)
-    report = fetch(*jobs)
-    assert (len(report.kept), len(report.fetched)) == (1, 5)
-    assert server.count("file0") == 1
-    assert assert_only_whole_files(folder) == set(CONTENT)
-
-
-def test_a_full_disk_at_the_manifest_loses_nothing(server, folder, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr("slamlib.fetch.manifest._append", full)
-        [(_, reason)] = fetch(job(server, folder)).failed
-    assert "disk is full" in reason
-    assert not (folder / "file0.bin").exists()
-    assert len(fetch(job(server, folder)).fetched) == 1
-    assert server.sent["/data/file0.bin"] == len(CONTENT["file0.bin"])
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(server, folder):
-    folder.mkdir()
-    (folder / "partial").write_text("in the way")
-    [(_, reason)] = fetch(job(server, folder)).failed
-    assert "cannot write" in reason
-
-
-def test_after_ctrl_c_a_restart_finishes_and_downloads_nothing_twice(server, folder):
-    server.tricks["/data/file3.bin"] = [interrupting(ctrl_c)]
-    jobs = [job(server, folder, name) for name in CONTENT]
-    with pytest.raises(KeyboardInterrupt):
-        fetch(*jobs, manners=Manners(workers=1, interval=0, timeout=5))
-    finished = assert_only_whole_files(folder)
-    assert finished == {"file0.bin", "file1.bin", "file2.bin"}
-    assert [thread for thread in threading.enumerate() if thread.name.startswith("download")] == []
-    report = fetch(*jobs)
-    assert (len(report.kept), len(report.fetched)) == (3, 3)
-    assert assert_only_whole_files(folder) == set(CONTENT)
-    for name in CONTENT:
-        assert server.count(name) == (2 if name == "file3.bin" else 1)
-    resumed = [headers for path, headers in server.seen if "file3" in path][1]
-    assert int(resumed["Range"].removeprefix("bytes=").removesuffix("-")) >= 1 << 14
-
-
-def test_a_torn_last_line_of_the_manifest_costs_only_its_file(server, folder):
-    jobs = [job(server, folder, name) for name in ("file0.bin", "file1.bin")]
-    fetch(*jobs, manners=Manners(workers=1, interval=0))
-    path = folder / "manifest.ecsv"
-    path.write_bytes(path.read_bytes()[:-30])
-    report = fetch(*jobs)
-    assert (len(report.kept), len(report.fetched)) == (1, 1)
-    assert list(read_ecsv(path)["name"]) == ["file0.bin", "file1.bin"]
-
-
-@pytest.mark.parametrize("content", ["", "# %ECSV 1.0\n# ---\n", "hello\n1\n"])
-def test_a_manifest_that_is_none_is_named(server, folder, content):
-    folder.mkdir()
-    (folder / "manifest.ecsv").write_text(content)
-    with pytest.raises(FileError, match=r"manifest\.ecsv"):
-        fetch(job(server, folder))
-
-
-def test_another_download_of_the_same_file_is_left_alone(server, folder):
-    part = transfer_module.part_of(folder / "file0.bin")
-    with transfer_module._opened(part):
-        assert fetch(job(server, folder)).failed == [("file0.bin", "another download is fetching it")]
-
-
-def test_two_jobs_may_not_have_one_destination(server, folder):
-    with pytest.raises(InputError, match="same destination"):
-        fetch(job(server, folder), job(server, folder))
-
-
-def test_no_more_workers_than_allowed_ask_at_a_time_and_not_faster_than_the_rate(server, folder):
-    pace, turns = Pace(0.02), []
-    threads = [
-        threading.Thread(target=lambda: (pace.wait_turn(server.base), turns.append(time.monotonic())))
-        for _ in range(5)
-    ]
-    began = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert max(turns) - began >= 4 * 0.02
-    pace.wait_turn("http://elsewhere.org/")
-    active, most = [], []
-
-    def watch(handler, content):
-        active.append(1)
-        most.append(len(active))
-        threading.Event().wait(0.02)
-        active.pop()
-        handler.answer(200, content)
-
-    server.tricks = {f"/data/{name}": [watch] for name in CONTENT}
-    fetch(*(job(server, folder, name) for name in CONTENT), manners=Manners(workers=2, interval=0))
-    assert max(most) == 2
-
-
-def test_back_off_doubles_and_its_jitter_follows_the_seed():
-    pauses = [Manners(backoff=1).pause(k, np.random.default_rng(3)) for k in range(4)]
-    assert pauses == [Manners(backoff=1).pause(k, np.random.default_rng(3)) for k in range(4)]
-    np.testing.assert_allclose(np.divide(pauses[1:], pauses[:-1]), 2)
-    assert 1 <= pauses[0] <= 1.5
-    assert Manners(backoff=1, longest_wait=30).pause(20, np.random.default_rng(3)) == 30
-
-
-def test_a_stopped_pace_lets_nobody_pass():
-    pace = Pace(0)
-    pace.stop()
-    with pytest.raises(Stopped):
-        pace.wait_turn("http://a.org")
-
-
-@pytest.mark.parametrize("changes", [{"workers": 0}, {"attempts": 0}, {"interval": -1}, {"timeout": 0}])
-def test_senseless_manners_are_refused(changes):
-    with pytest.raises(InputError, match=next(iter(changes))):
-        Manners(**changes)
-
-
-def test_unreadable_retry_after_is_ignored():
-    assert retry_after("soon") is None
-    assert retry_after(None) is None
-
-
-@pytest.mark.parametrize("trick", [None, status(403), status(404), status(503), cut(0.1), silent, page])
-def test_a_token_is_nowhere_to_be_seen(server, folder, caplog, capfd, trick):
-    def check(path):
-        if path.read_bytes().startswith(b"<"):
-            raise FileError("a page")
-
-    server.tricks["/data/file0.bin"] = [trick] * 3 if trick else []
-    secret = Job(f"{server.base}/data/file0.bin?x=1&token=S3CRET", folder / "file0.bin", check=check)
-    lines = []
-    with caplog.at_level(logging.DEBUG):
-        report = download([secret], FAST, say=lines.append)
-    assert "token=S3CRET" in server.seen[0][0]
-    captured = capfd.readouterr()
-    written = "".join(path.read_text("latin-1") for path in folder.rglob("*") if path.is_file())
-    everything = caplog.text + captured.out + captured.err + written + str(report) + str(lines)
-    # Of a server that never answers, nothing is logged at all.
-    assert ("token=***" in everything) == (trick is not silent)
-    assert "S3CRET" not in everything + repr(report) + repr(secret)
-    assert "S3CRET" not in str(sorted(folder.rglob("*")))
-
-
-def test_redaction_leaves_the_rest_of_an_address_alone():
-    assert redact("http://a.org/x?obsid=5&api_key=abc&y=2") == "http://a.org/x?obsid=5&api_key=***&y=2"

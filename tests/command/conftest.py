@@ -1,0 +1,73 @@
+"""Small models in a compendium, simulated files of both instruments."""
+
+import shutil
+
+import numpy as np
+import pytest
+from compendia import compendium_in
+
+from slamlib.command import models as found
+from slamlib.instruments import INSTRUMENTS, MRS
+from slamlib.paper import catalogue
+from slamlib.slam.systematics import Systematics
+from slamlib.survey.mock import draw_survey, write_survey
+
+N_STARS = {"LRS": 5, "MRS": 2}
+
+
+@pytest.fixture(scope="module")
+def trained(matched_slam, matched_krr, tmp_path_factory):
+    """A folder of small models with systematics."""
+    folder = tmp_path_factory.mktemp("models")
+    rng = np.random.default_rng(5)
+    for name, slam in (("LRS", matched_slam), ("MRS", matched_krr(MRS, 150))):
+        slam.save(folder / f"slam_{name}.npz")
+        residuals = [rng.normal(0, 0.003, (12, slam.flux_mean_.size)).astype(np.float32)]
+        Systematics.measure([80.0], residuals, 3).save(folder / f"systematics_{name}.npz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def products(trained, tmp_path_factory):
+    """A compendium where notebook 02 has run."""
+    root = compendium_in(tmp_path_factory.mktemp("compendium") / "root")
+    shutil.copytree(trained, root / "data/products/quick-mock-embedded")
+    return root
+
+
+@pytest.fixture
+def here(products, monkeypatch):
+    monkeypatch.chdir(products)
+    return products
+
+
+@pytest.fixture(scope="module")
+def survey(isochrones, grid, library, tmp_path_factory):
+    """LRS and MRS files of simulated stars, by instrument."""
+    truth = draw_survey(N_STARS, 0, isochrones, grid.contains, np.random.default_rng(3))
+    truth["snr"] = 100.0
+    folder = tmp_path_factory.mktemp("survey")
+    index = write_survey(truth, library, grid, folder, seed=4, progress=False)
+    return {
+        name: [folder / file for file in index["file"][index["instrument"] == name]] for name in INSTRUMENTS
+    }
+
+
+@pytest.fixture
+def mixed(survey, tmp_path):
+    """Files of both instruments in turn, bad ones between them."""
+    text, missing = tmp_path / "note.fits", tmp_path / "missing.fits"
+    text.write_text("this is no spectrum\n")
+    lrs, mrs = survey["LRS"], survey["MRS"]
+    return [text, mrs[0], lrs[0], missing, lrs[1], mrs[1]]
+
+
+@pytest.fixture
+def no_work(monkeypatch):
+    """Whatever is refused is refused before anything is labelled or trained."""
+
+    def fail(*arguments, **options):
+        raise AssertionError("work began")
+
+    for module, name in ((catalogue, "label_part"), (found, "train")):
+        monkeypatch.setattr(module, name, fail)

@@ -1,0 +1,156 @@
+"""`slamlib.label`: the catalogue's own labels for any files, in order, by the best models there are."""
+
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from compendia import ROOT, compendium_in
+
+import slamlib
+from slamlib.command import models as found
+from slamlib.command.labelling import list_files
+from slamlib.command.main import main
+from slamlib.command.models import Models, compendium
+from slamlib.command.summary import verdict
+from slamlib.errors import FileError, InputError
+from slamlib.files import read_ecsv
+from slamlib.instruments import INSTRUMENTS
+from slamlib.labels import NAMES
+from slamlib.paper import profiles
+from slamlib.paper.catalogue import label_survey
+from slamlib.paper.templates import velocity_templates
+from slamlib.paper.trained import Trained
+
+# --- labels
+
+
+def test_labels_are_those_of_the_catalogue_in_the_order_of_the_files(mixed, here, grid, tmp_path):
+    table = slamlib.label(mixed, progress=False)
+    assert list(table["file"]) == [path.name for path in mixed]
+    assert list(table["instrument"]) == ["", "MRS", "LRS", "", "LRS", "MRS"]
+    for name in INSTRUMENTS:
+        rows = table["instrument"] == name
+        paths = [path for path, row in zip(mixed, rows, strict=True) if row]
+        slams = {"slam": Trained.read(here / "data/products/quick-mock-embedded", name)}
+        templates = velocity_templates(grid, name)
+        expected = label_survey(paths, name, slams, templates, grid.contains, tmp_path, progress=False)
+        assert set(table.colnames) == {*expected.colnames, "instrument"}
+        for column in expected.colnames:
+            np.testing.assert_array_equal(table[column][rows], expected[column], err_msg=column)
+            assert table[column].unit == expected[column].unit
+            assert table[column].description == expected[column].description
+        assert np.isfinite(table["teff"][rows]).all()
+    assert table.meta["models"] == "quick-mock-embedded"
+    np.testing.assert_array_equal(table["simulated"], table["instrument"] != "")
+
+
+def test_a_file_that_cannot_be_used_costs_its_row_and_says_why(mixed, here):
+    table = slamlib.label(mixed, progress=False)
+    bad = table["instrument"] == ""
+    assert np.isnan(table["teff"][bad]).all()
+    assert list(table["status"][bad]) == ["no data"] * 2
+    assert "note.fits is not a FITS file" in table["reason"][0]
+    assert "no file missing.fits" in table["reason"][3]
+
+
+def test_one_file_is_one_row_and_a_folder_is_the_fits_files_in_it(survey, here, tmp_path):
+    one = survey["LRS"][0]
+    assert len(slamlib.label(one, progress=False)) == len(slamlib.label(str(one), progress=False)) == 1
+    for path in survey["LRS"][:2]:
+        shutil.copy(path, tmp_path)
+    for other in ("readme.txt", ".7.half.fits"):
+        (tmp_path / other).write_text("no spectrum")
+    assert list_files(tmp_path) == sorted(tmp_path / path.name for path in survey["LRS"][:2])
+
+
+def test_nothing_usable_is_an_error_that_gives_each_reason(mixed, here, no_work):
+    with pytest.raises(InputError, match=r"note\.fits is not a FITS file[^\n]*; no file .*missing\.fits"):
+        slamlib.label([mixed[0], mixed[3]], progress=False)
+    with pytest.raises(InputError, match="no file given"):
+        slamlib.label([])
+
+
+# --- models
+
+
+@pytest.mark.parametrize(
+    ("there", "chosen"),
+    [
+        (("quick-mock", "paper-mock", "paper-lamost"), "paper-mock"),
+        (("quick-lamost", "label-quick-mock"), "quick-lamost"),
+        (("label-quick-mock",), "label-quick-mock"),
+    ],
+)
+def test_the_best_models_that_are_there_are_used(there, chosen, trained, tmp_path, monkeypatch, no_work):
+    monkeypatch.chdir(compendium_in(tmp_path / "root"))
+    for key in there:
+        shutil.copytree(trained, tmp_path / f"root/data/products/{key}-embedded")
+    assert Models().trained("LRS").files[0].parent.name == f"{chosen}-embedded"
+
+
+def test_systematics_of_a_former_model_are_not_used_with_a_new_one(trained, tmp_path, monkeypatch):
+    """Notebook 02 writes the model first: an interrupted run leaves the old systematics beside it."""
+    monkeypatch.chdir(compendium_in(tmp_path / "root"))
+    for key in ("paper", "quick"):
+        shutil.copytree(trained, tmp_path / f"root/data/products/{key}-mock-embedded")
+    model = tmp_path / "root/data/products/paper-mock-embedded/slam_MRS.npz"
+    later = (model.parent / "systematics_MRS.npz").stat().st_mtime_ns + 1_000_000
+    os.utime(model, ns=(later, later))
+    models = Models()
+    assert models.trained("MRS").files[0].parent.name == "quick-mock-embedded"
+    assert models.trained("LRS").files[0].parent.name == "paper-mock-embedded"
+
+
+def test_models_are_trained_once_where_there_are_none(survey, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(compendium_in(tmp_path / "root"))
+    counts = {"LRS": 40, "MRS": 40}
+    small = replace(
+        profiles.QUICK, n_train=counts, n_labels=counts, sample_sizes={"LRS": (40,), "MRS": (40,)}
+    )
+    small = replace(small, n_calibration=6, calibration_snrs=(60,))
+    monkeypatch.setitem(profiles.PROFILES, "quick", small)
+    assert main(["label", str(survey["LRS"][0])]) == 0
+    assert "no trained model yet" in capsys.readouterr().err
+    folder = tmp_path / "root/data/products/label-quick-mock-embedded"
+    assert sorted(path.name for path in folder.glob("*.npz")) == ["slam_LRS.npz", "systematics_LRS.npz"]
+    monkeypatch.setattr(found, "train", None)
+    assert main(["label", str(survey["LRS"][0])]) == 0
+    assert "LRS: models of data/products/label-quick-mock-embedded" in capsys.readouterr().err
+
+
+def test_the_command_works_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert compendium() == ROOT
+    root = compendium_in(tmp_path / "other")
+    monkeypatch.chdir(root / "notebooks")
+    assert compendium() == root
+
+
+def test_a_grid_is_named_from_where_the_command_runs(here, monkeypatch):
+    monkeypatch.chdir(here / "data")
+    assert Models("embedded/tlusty_ob_grid.fits").folder.name.startswith("label-quick-mock-tlusty_ob_grid-")
+    with pytest.raises(FileError, match="no model grid at"):
+        Models("tlusty_ob_grid.fits")
+
+
+# --- real spectra
+
+
+SAMPLES = ROOT.parent / "shared" / "samples"
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra beside the repository")
+def test_real_files_have_labels_and_a_judgement_each(here, capsys):
+    folders = [SAMPLES / "lamost_lrs", SAMPLES / "lamost_mrs"]
+    assert main(["label", *map(str, folders), "-o", "real.ecsv"]) == 0
+    table = read_ecsv(here / "real.ecsv")
+    assert len(table) == sum(len(list(folder.iterdir())) for folder in folders)
+    assert np.isfinite(np.array([table[name] for name in NAMES])).all()
+    assert not table["simulated"].any()
+    assert "simulated" not in capsys.readouterr().out
+    # A stars of the LAMOST pipeline: too cool for the grid.
+    cool = [row for row in table if row["subclass"].startswith("A")]
+    assert len(cool) >= 4
+    assert all(verdict(row).startswith("outside the model grid") for row in cool)

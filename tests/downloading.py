@@ -1,0 +1,36 @@
+"""Files to download, and how."""
+
+import signal
+import threading
+
+import numpy as np
+
+from slamlib.fetch.download import Job, Manners, download
+from slamlib.fetch.manifest import Manifest
+
+FAST = Manners(interval=0, backoff=0.001, attempts=3, timeout=5)
+RNG = np.random.default_rng(1)
+CONTENT = {f"file{i}.bin": RNG.bytes(300_000 + i) for i in range(6)}
+
+
+def job(server, folder, name="file0.bin", **more):
+    return Job(f"{server.base}/data/{name}", folder / name, **more)
+
+
+def fetch(*jobs, manners=FAST, lines=None):
+    return download(jobs, manners, say=None if lines is None else lines.append, progress=False)
+
+
+def ctrl_c():
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
+def assert_only_whole_files(folder):
+    """What lies in the folder under its own name is listed in the manifest and is the right content."""
+    there = {path.name for path in folder.iterdir() if path.is_file()} - {"manifest.ecsv"}
+    manifest = Manifest(folder)
+    for name in there:
+        assert (folder / name).read_bytes() == CONTENT[name]
+        assert manifest.holds(folder / name)
+    assert all(path.name.endswith(".part") for path in folder.glob("partial/*"))
+    return there
