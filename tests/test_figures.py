@@ -283,6 +283,15 @@ def test_a_missing_column_is_named():
             draw()
 
 
+def test_one_star_has_no_scatter():
+    hrs = hrs_table()
+    lrs = np.flatnonzero(hrs["instrument"] == "LRS")
+    hrs["vsini_limit"][lrs[1:]] = 90.0
+    text = " ".join(t.get_text() for t in figures.fig08_hrs(hrs).axes[2].texts)
+    assert "LRS: n = 1, too few for a scatter" in text
+    assert r"LRS: $\sigma$" not in text
+
+
 def test_upper_limits_hang_arrows_and_do_not_enter_the_scatter():
     hrs = hrs_table()
     hrs["vsini"][:2] = 1e4

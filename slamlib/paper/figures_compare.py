@@ -23,6 +23,8 @@ from slamlib.paper.style import (
 _HRS_STYLE = {"LRS": {"color": RED, "marker": "o"}, "MRS": {"color": BLUE, "marker": "s"}}
 # Length of the arrow of an upper limit [km/s].
 _ARROW = 8.0
+# Fewer stars have no scatter worth printing.
+_LEAST_STARS = 3
 
 
 @apj_style()
@@ -80,9 +82,11 @@ def fig08_hrs(table):
                 _draw(main, strip, hrs[:, row], slam[:, row], style | {"uplims": limited[row]})
             row = shown & (instrument == name)
             measured = row & ~limited
-            if measured.any():
+            if measured.sum() >= _LEAST_STARS:
                 _, rms = _bias_and_scatter(slam[0, measured] - hrs[0, measured])
                 scatters.append(rf"{name}: $\sigma$ = {rms:.{label.decimals}f} (n = {measured.sum()})")
+            elif measured.any():
+                scatters.append(f"{name}: n = {measured.sum()}, too few for a scatter")
             if (row & limited).any():
                 above = (hrs[0] <= limit)[row & limited]
                 scatters.append(f"{name}: {above.sum()} of {above.size} limits hold")

@@ -95,7 +95,9 @@ def fig01_spectra(examples, simulated):
         panels[0, 0].set_title(f"{instrument.name}: {example['text']}", loc="left")
         panels[0, 0].set_ylabel("Relative flux")
         panels[1, 0].set_ylabel("Normalised flux")
-        panels[0, 0].legend(loc="upper right", ncols=2)
+        # Cosmic rays shall not cross it.
+        box = {"frameon": True, "framealpha": 1, "edgecolor": "none"}
+        panels[0, 0].legend(loc="upper right", ncols=2, **box)
         subfigure.align_ylabels(panels[:, 0])
         if simulated:
             note_simulated(panels[0, -1])
