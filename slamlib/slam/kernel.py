@@ -3,10 +3,12 @@
 import numpy as np
 from scipy.linalg import solve_triangular
 
+from slamlib.slam.rows import times
+
 
 def squared_distance(a, b):
     """Squared Euclidean distance between all rows of `a` (m, d) and `b` (n, d): (m, n)."""
-    distance = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
+    distance = (a**2).sum(1)[:, None] + (b**2).sum(1) - times(2 * a, b.T)
     return np.maximum(distance, 0, out=distance)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from slamlib.errors import InputError
+from slamlib.slam.rows import times
 
 
 class Likelihood:
@@ -71,7 +72,7 @@ class Likelihood:
         value, slope = self.slam.standardised(z, gradient=True)
         residual = self.target - value
         weighted = self.weight * residual
-        chi2 = np.einsum("mp,mp->m", weighted, residual, dtype=float)
+        chi2 = np.vecdot(weighted.astype(float), residual)
         gradient = (slope @ weighted[..., None])[..., 0].astype(float)
         slope_weighted = slope * self.weight[:, None]
         hessian = (slope_weighted @ slope.transpose(0, 2, 1)).astype(float)
@@ -123,7 +124,7 @@ class Likelihood:
         """Chi-square (k,) of the only spectrum at many labels `z` (k, 4)."""
         residual = self.target - self.slam.standardised(z)[0]
         weighted = self.weight * residual
-        chi2 = np.einsum("kp,kp->k", weighted, residual, dtype=float)
+        chi2 = np.vecdot(weighted.astype(float), residual)
         if self._shared is not None:
             shared = (weighted @ self._shared.T) @ self._root[0].T
             chi2 -= (shared.astype(float) ** 2).sum(axis=1)
@@ -131,7 +132,8 @@ class Likelihood:
 
     def nearest(self, templates):
         """Chi-square (m, k), up to a constant and without what pixels share, of spectra (k, n_pix)."""
-        return self.weight @ (templates**2).T - 2 * (self.weight * self.target) @ templates.T
+        linear = times(2 * self.weight * self.target, templates.T)
+        return times(self.weight, (templates**2).T) - linear
 
     def reject(self, z, sigmas):
         """Give no weight to pixels further than `sigmas` from the fit at `z`; tell which stars have some."""
@@ -139,7 +141,8 @@ class Likelihood:
         if self._shared is not None:
             # What is left when the shared errors take their most likely values.
             amplitude = self._onto_shared((self.weight * residual)[:, None])[:, 0]
-            residual = residual - np.einsum("mkr,mk->mr", self._root, amplitude) @ self._shared
+            amplitude = (self._root.transpose(0, 2, 1) @ amplitude[..., None].astype(np.float32))[..., 0]
+            residual = residual - times(amplitude, self._shared)
         bad = residual**2 * self.weight > sigmas**2
         self.weight[bad] = 0
         self._factor()
@@ -147,8 +150,7 @@ class Likelihood:
 
     def _onto_shared(self, weighted):
         """Project (m, d, n_pix) on the shared components, whitened: (m, d, rank), in double precision."""
-        m, d, n_pix = weighted.shape
-        onto = (weighted.reshape(m * d, n_pix) @ self._shared.T).reshape(m, d, -1)
+        onto = times(weighted, self._shared.T)
         return (onto @ self._root.transpose(0, 2, 1)).astype(float)
 
 

@@ -46,7 +46,7 @@ class Minimum:
         root of that in standard deviations.
         """
         offset = other.z - self.z[rows]
-        distance = np.einsum("md,mde,me->m", offset, self.hessian[rows], offset)
+        distance = _quadratic(self.hessian[rows], offset)
         close = np.abs(other.chi2 - self.chi2[rows]) < rival
         allowed = np.where(self.converged[rows], 0, rival)
         better = other.converged & (other.chi2 < self.chi2[rows] + allowed)
@@ -89,12 +89,12 @@ def minimise(likelihood, start, bounds, max_steps):
         step = _step(z[running], gradient[running], hessian[running], damping[running], bounds)
         moved = np.clip(z[running] + step, *bounds)
         step = moved - z[running]
-        curved = np.einsum("md,mde,me->m", step, hessian[running], step)
+        curved = _quadratic(hessian[running], step)
         small = curved < _CONVERGED
         trial = likelihood[running].evaluate(moved)
         gain = chi2[running] - trial[0]
         better = gain > 0
-        predicted = 2 * np.einsum("md,md->m", step, gradient[running]) - curved
+        predicted = 2 * np.vecdot(step, gradient[running]) - curved
         kept = np.clip(gain / np.maximum(predicted, _LEAST), 0, 2)
         won = running[better]
         z[won], chi2[won], gradient[won], hessian[won] = moved[better], *(part[better] for part in trial)
@@ -103,6 +103,11 @@ def minimise(likelihood, start, bounds, max_steps):
         converged[running] = small
         running = running[~small & (damping[running] < _GIVE_UP)]
     return Minimum(z, hessian, chi2, converged, np.zeros(len(z), dtype=bool))
+
+
+def _quadratic(matrix, vector):
+    """Return v' M v for each of m stars."""
+    return np.vecdot(vector, np.matvec(matrix, vector))
 
 
 def _step(z, gradient, hessian, damping, bounds):

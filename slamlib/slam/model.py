@@ -10,6 +10,7 @@ from slamlib.errors import InputError
 from slamlib.labels import as_labels
 from slamlib.npz import check_shapes
 from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
+from slamlib.slam.rows import times
 from slamlib.slam.search import choose, fit_pixels
 from slamlib.slam.store import reading_model, save_model
 
@@ -42,8 +43,8 @@ class Expansion:
         # Neither product loses digits: the weights of near neighbours are large and cancel.
         for matrix in (self.weights, self.components):
             if matrix is not None:
-                kernel = kernel.astype(matrix.dtype) @ matrix
-                slope = _times(slope.astype(matrix.dtype), matrix) if gradient else None
+                kernel = times(kernel.astype(matrix.dtype), matrix)
+                slope = times(slope.astype(matrix.dtype), matrix) if gradient else None
         return kernel, slope
 
     def kernel_row(self, k):
@@ -75,12 +76,6 @@ class Expansion:
         components = (directions / scale).astype(np.float32)
         low = Expansion(self.gamma, self.pixels, centres, weights.astype(float), components)
         return low, np.mean((low.evaluate(some)[0] * scale - spectra) ** 2)
-
-
-def _times(stack, matrix):
-    """Product of a stack (m, d, k) with a matrix (k, p) as one large product, not m small ones."""
-    m, d, k = stack.shape
-    return (stack.reshape(m * d, k) @ matrix).reshape(m, d, -1)
 
 
 class Slam:

@@ -13,6 +13,7 @@ from scipy.linalg import eigh
 from slamlib.errors import InputError
 from slamlib.npz import check_shapes
 from slamlib.slam.rotation import VSINI
+from slamlib.slam.rows import times
 from slamlib.slam.store import reading_model, save_model
 
 
@@ -84,7 +85,7 @@ class Systematics:
     def mean_at(self, ivar):
         """Mean at each spectrum's own SNR (m, n_pix): linear in 1 / SNR, as noise is, between nodes."""
         weights = _between(1 / self._snr_of(ivar), 1 / self.snr[::-1])[:, ::-1]
-        return weights.astype(np.float32) @ self.mean
+        return times(weights.astype(np.float32), self.mean)
 
     def corrections(self, ivar):
         """Return inflation and offset at each spectrum's own SNR, linear in its logarithm: both (m, 4).
@@ -93,7 +94,7 @@ class Systematics:
         before that.
         """
         weights = _between(np.log(self._snr_of(ivar)), np.log(self.snr))
-        return weights @ self.inflation, weights @ self.offset
+        return times(weights, self.inflation), times(weights, self.offset)
 
     def _snr_of(self, ivar):
         usable = (ivar > 0).any(axis=1)
