@@ -29,8 +29,7 @@ from slamlib.errors import SlamlibError
 from slamlib.files import atomic, read_ecsv
 from slamlib.paper import catalogue, style
 from slamlib.paper.run import EMBEDDED_GRID, Run, find_root
-from slamlib.paper.templates import velocity_templates
-from slamlib.paper.trained import Trained
+from slamlib.paper.train import labeller_path
 from slamlib.survey.mock import SpectrumLibrary, draw_survey, write_survey
 from slamlib.synth.grid import ModelGrid
 from slamlib.threads import n_cores
@@ -52,9 +51,7 @@ def simulate(folder, n):
 def serial(paths, models, part, folder):
     """Label files by `label_survey`, in this process, in parts of the same size."""
     catalogue.PART = part
-    grid = ModelGrid.read(find_root() / EMBEDDED_GRID)
-    trained, templates = {"slam": Trained.read(models, "LRS")}, velocity_templates(grid, "LRS")
-    return catalogue.label_survey(paths, "LRS", trained, templates, grid.contains, folder)
+    return catalogue.label_survey(paths, {"krr": labeller_path(models, "LRS")}, folder)
 
 
 def differing(one, other):
@@ -88,9 +85,7 @@ def measure(options):
     simulated = time.perf_counter() - began
     names = read_ecsv(folder / "survey/index.ecsv")["file"]
     paths = [folder / "survey" / name for name in names]
-    label = partial(
-        label_cluster, instrument="LRS", models=models, grid=find_root() / EMBEDDED_GRID, part=part
-    )
+    label = partial(label_cluster, labellers={"krr": labeller_path(models, "LRS")}, part=part)
 
     # A fresh run each time: this measures.
     shutil.rmtree(folder / "run", ignore_errors=True)

@@ -1,7 +1,6 @@
 """Files that are whole or absent, never half written; tables as ECSV."""
 
 import gzip
-import hashlib
 import io
 import os
 from contextlib import contextmanager
@@ -71,12 +70,6 @@ def atomic(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def code_digest():
-    """Return a hash of slamlib's own source, so that kept work of other code is not taken up."""
-    sources = sorted(Path(__file__).parent.rglob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
 
 def check_version(path, found, known):

@@ -1,5 +1,6 @@
 """Arrays on disk: npz files with a version and nothing that could be executed, checked when read."""
 
+import hashlib
 import json
 import zipfile
 from contextlib import contextmanager
@@ -14,8 +15,21 @@ from slamlib.files import atomic, check_version
 def write_npz(path, version, params, arrays):
     """Write `params`, what json can hold, and `arrays` to `path`, whole or not at all."""
     with atomic(path) as temporary, temporary.open("wb") as stream:
-        params = json.dumps(params, default=lambda value: np.asarray(value).tolist())
-        np.savez(stream, format=version, params=params, **arrays)
+        np.savez(stream, format=version, params=_text(params), **arrays)
+
+
+def digest_of(params, arrays):
+    """Return a hash of what a file of `params` and `arrays` would hold."""
+    content = hashlib.sha256(_text(params).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        content.update(f"{name} {array.dtype} {array.shape}".encode())
+        content.update(array)
+    return content.hexdigest()
+
+
+def _text(params):
+    return json.dumps(params, default=lambda value: np.asarray(value).tolist(), sort_keys=True)
 
 
 @contextmanager

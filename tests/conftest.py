@@ -10,6 +10,7 @@ import pytest
 from astropy.table import Table
 
 from slamlib.instruments import LRS
+from slamlib.paper.labeller import Labeller
 from slamlib.paper.run import Run
 from slamlib.paper.templates import velocity_templates
 from slamlib.slam.model import Slam
@@ -113,6 +114,17 @@ def matched_krr(grid):
 def matched_slam(matched_krr):
     """Trained on 800 LRS spectra: good enough for real stars."""
     return matched_krr(LRS, 800)
+
+
+@pytest.fixture(scope="session")
+def labeller(grid):
+    """Give a function that puts a Slam and its systematics into a `Labeller`."""
+
+    def made(slam, instrument=LRS, systematics=None):
+        templates = velocity_templates(grid, instrument)
+        return Labeller.of(instrument, slam, templates, grid, "matched", systematics)
+
+    return made
 
 
 @pytest.fixture(scope="session")

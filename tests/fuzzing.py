@@ -13,9 +13,8 @@ from corruptions import as_vectors
 
 from slamlib.errors import SlamlibError
 from slamlib.files import read_ecsv
+from slamlib.paper.labeller import Labeller
 from slamlib.paper.run import Run
-from slamlib.paper.templates import velocity_templates
-from slamlib.paper.trained import Trained
 from slamlib.survey.lamost import read_bytes
 from slamlib.survey.prepare import read_many
 
@@ -50,16 +49,15 @@ def is_clear(message, path):
 class Lab:
     """The quick run's models of an instrument, and a few of its best stars in every layout of a file."""
 
-    def __init__(self, instrument, grid, n_stars=3):
+    def __init__(self, instrument, n_stars=3):
         with contextlib.chdir(ROOT):
             run = Run("quick")
             if not run.build.is_dir():
                 missing = pytest.fail if os.environ.get("CI", "").lower() == "true" else pytest.skip
                 missing("no quick run: `make notebooks PROFILE=quick` first")
             products = run.products.resolve()
-        self.instrument, self.inside = instrument, grid.contains
-        self.trained = Trained.read(products, instrument)
-        self.templates = velocity_templates(grid, instrument)
+        self.instrument = instrument
+        self.labeller = Labeller.read(products / f"krr_{instrument}.npz")
         table = read_ecsv(products / f"labels_{instrument}.ecsv")
         good = table[(table["flag"] == "I") & (table["status"] == "ok") & (table["vsini"] > 60)]
         best = good[np.argsort(-good["snr"])][:n_stars]
@@ -68,11 +66,11 @@ class Lab:
 
     def read(self, path, content):
         path.write_bytes(content)
-        flux, ivar, table = read_many([path], self.instrument, rv=self.templates, progress=False)
+        flux, ivar, table = read_many([path], self.instrument, rv=self.labeller.templates, progress=False)
         return flux[0], ivar[0], table["reason"][0]
 
     def labels(self, flux, ivar):
-        return self.trained.infer(np.array(flux), np.array(ivar), inside=self.inside)
+        return self.labeller.fit(np.array(flux), np.array(ivar))
 
 
 def spoil_and_label(lab, corruptions, n, rng, path):

@@ -58,12 +58,11 @@ def test_a_straight_law_is_found_with_its_fixed_part():
 
 
 @pytest.fixture(scope="module")
-def forty(krr_slam, tmp_path_factory):
+def forty(krr_slam, labeller, tmp_path_factory):
     """Figures of 40 stars, two workers, one killed; and what was printed."""
     folder, n_pix = tmp_path_factory.mktemp("cluster"), krr_slam.flux_mean_.size
-    krr_slam.save(folder / "slam_LRS.npz")
     none = Systematics.measure([60.0], [np.random.default_rng(1).normal(0, 1e-3, (9, n_pix))], rank=2)
-    none.save(folder / "systematics_LRS.npz")
+    labeller(krr_slam, systematics=none).save(folder / "krr_LRS.npz")
     command = [sys.executable, "-m", "benchmarks.cluster", "--stars", "40", "--part", "5", "--kill", "1"]
     command += ["--workers", "2", "--compare", "10", "--timed", "10"]
     command += ["--models", str(folder), "--folder", str(folder)]

@@ -6,7 +6,6 @@ from scipy.linalg import inv, sqrtm
 
 from slamlib.instruments import LRS, MRS
 from slamlib.labels import NAMES
-from slamlib.paper.trained import Trained
 from slamlib.slam.blocks import BLOCK, block_errors
 from slamlib.slam.infer import infer
 from slamlib.slam.likelihood import Likelihood
@@ -97,12 +96,12 @@ def test_lines_of_wrong_strength_widen_the_errors_by_as_much_as_they_move_the_la
     np.testing.assert_allclose(blocked[:2] / moved[:2], 1, atol=0.5)
 
 
-def test_real_stars_quote_the_larger_error_and_simulated_ones_that_of_the_fit(krr_slam, known):
-    trained = Trained(krr_slam, known)
+def test_real_stars_quote_the_larger_error_and_simulated_ones_that_of_the_fit(krr_slam, known, labeller):
+    made = labeller(krr_slam, LRS, known)
     flux, ivar = spectra(krr_slam, LRS, 60, 3, 4)
     ivar = np.where(np.arange(3)[:, None] < 2, ivar, 0)
-    table = trained.label(LRS, flux, ivar, [True, False, False])
-    fit = trained.infer(flux, ivar)
+    table = made.label(flux, ivar, [True, False, False])
+    fit = made.fit(flux, ivar)
     for i, name in enumerate(NAMES):
         assert table[f"e_{name}"][0] == fit.errors[0, i]
         assert table[f"e_{name}"][1] == max(fit.errors[1, i], table[f"b_{name}"][1])
@@ -110,9 +109,10 @@ def test_real_stars_quote_the_larger_error_and_simulated_ones_that_of_the_fit(kr
         assert table[f"b_{name}"].unit == table[name].unit
 
 
-def test_rotation_too_slow_to_be_measured_has_no_error_by_blocks(krr_slam, known):
+def test_rotation_too_slow_to_be_measured_has_no_error_by_blocks(krr_slam, known, labeller):
     slow = krr_slam.predict(STAR * [1, 1, 1, 0])
-    table = Trained(krr_slam, known).label(LRS, *noisy(slow, 30, LRS.good, np.random.default_rng(1)), [False])
+    star = noisy(slow, 30, LRS.good, np.random.default_rng(1))
+    table = labeller(krr_slam, LRS, known).label(*star, [False])
     assert np.isfinite(table["vsini_limit"][0])
     assert np.isnan(table["b_vsini"][0])
     assert np.isfinite([table[f"b_{name}"][0] for name in NAMES[:3]]).all()

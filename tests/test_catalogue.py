@@ -1,6 +1,8 @@
 """From files to a catalogue: bad files cost a row, finished parts are kept, recovery is counted right."""
 
+import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +10,10 @@ from astropy.io import fits
 from astropy.table import Table, vstack
 
 from slamlib.errors import InputError
-from slamlib.instruments import LRS
 from slamlib.labels import NAMES
 from slamlib.paper import catalogue
 from slamlib.paper.catalogue import common_stars, label_survey, recovery
-from slamlib.paper.trained import Trained
+from slamlib.paper.labeller import Labeller
 from slamlib.survey.mock import draw_survey, write_survey
 
 N_STARS, SNR = 40, 100.0
@@ -35,19 +36,18 @@ def survey(truth, library, grid, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def saved(matched_slam, tmp_path_factory):
-    path = tmp_path_factory.mktemp("models") / "slam.npz"
-    matched_slam.save(path)
+def saved(matched_slam, labeller, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "krr_LRS.npz"
+    labeller(matched_slam).save(path)
     return path
 
 
 @pytest.fixture(scope="module")
-def label(saved, matched_slam, lrs_templates, grid):
+def label(saved):
     """Give `label_survey` with everything but the files and the folder filled in."""
 
-    def run(paths, folder, path=saved, rv=lrs_templates, slams=None, instrument="LRS"):
-        slams = slams or {"slam": Trained(matched_slam, None, (path,))}
-        return label_survey(paths, instrument, slams, rv, grid.contains, folder, progress=False)
+    def run(paths, folder, path=saved, rv=catalogue.MEASURED, labellers=None):
+        return label_survey(paths, labellers or {"krr": path}, folder, rv, progress=False)
 
     return run
 
@@ -91,9 +91,8 @@ def test_velocities_of_ob_stars_are_recovered(labelled, truth):
     assert np.median(np.abs(labelled["rv"] - truth["rv"])[ob]) < 6
 
 
-def test_a_second_model_adds_columns_of_its_own_name(few, label, saved, matched_slam, tmp_path):
-    slams = dict.fromkeys(("slam", "svr"), Trained(matched_slam, None, (saved,)))
-    table = label(few, tmp_path / "parts", slams=slams)
+def test_a_second_model_adds_columns_of_its_own_name(few, label, saved, tmp_path):
+    table = label(few, tmp_path / "parts", labellers=dict.fromkeys(("krr", "svr"), saved))
     for name in (*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"):
         np.testing.assert_array_equal(table[f"{name}_svr"], table[name])
 
@@ -154,7 +153,7 @@ def no_more_work(monkeypatch):
         raise WorkedError
 
     def forbid():
-        monkeypatch.setattr(Trained, "infer", infer)
+        monkeypatch.setattr(Labeller, "fit", infer)
 
     return forbid
 
@@ -162,7 +161,7 @@ def no_more_work(monkeypatch):
 def test_a_second_call_takes_up_what_the_first_has_done(few, label, tmp_path, no_more_work):
     first = label(few, tmp_path / "parts")
     no_more_work()
-    second = label(few, tmp_path / "parts", instrument=LRS)
+    second = label(few, tmp_path / "parts")
     assert second.colnames == first.colnames
     for name in first.colnames:
         np.testing.assert_array_equal(first[name], second[name])
@@ -184,6 +183,19 @@ def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch,
         label(few, tmp_path / "parts")
 
 
+def test_a_file_of_the_same_name_size_and_date_gets_its_own_labels(few, label, tmp_path):
+    size = max(path.stat().st_size for path in few)
+    obsids = []
+    for i, source in enumerate(few[:2]):
+        path = tmp_path / str(i) / "spec.fits.gz"
+        path.parent.mkdir()
+        # Zeros after a gzip stream mean nothing.
+        path.write_bytes(source.read_bytes().ljust(size, b"\0"))
+        os.utime(path, ns=(10**18, 10**18))
+        obsids.append(label([path], tmp_path / "parts")["obsid"][0])
+    assert obsids[0] != obsids[1]
+
+
 @pytest.mark.parametrize("changed", ["model", "rv", "file"])
 def test_parts_made_from_something_else_are_not_reused(changed, few, label, saved, tmp_path, no_more_work):
     label(few, tmp_path / "parts")
@@ -191,7 +203,8 @@ def test_parts_made_from_something_else_are_not_reused(changed, few, label, save
     options = {}
     if changed == "model":
         options["path"] = tmp_path / "other.npz"
-        options["path"].write_bytes(saved.read_bytes() + b" ")
+        labeller = Labeller.read(saved)
+        replace(labeller, about=labeller.about | {"n_train": 1}).save(options["path"])
     elif changed == "rv":
         options["rv"] = 0.0
     else:

@@ -24,7 +24,6 @@ from slamlib.cluster.run import connected, label_cluster, local_cluster
 from slamlib.errors import FileError, InputError
 from slamlib.paper import catalogue
 from slamlib.paper.catalogue import label_survey
-from slamlib.paper.trained import Trained
 from slamlib.survey.mock import draw_survey, write_survey
 
 N_STARS, PART = 60, 10
@@ -43,11 +42,16 @@ def survey(isochrones, library, grid, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models(krr_slam, tmp_path_factory):
-    """A folder of models; "svr" because that one needs no systematics."""
+def models(krr_slam, labeller, tmp_path_factory):
+    """A folder of a labeller."""
     folder = tmp_path_factory.mktemp("models")
-    krr_slam.save(folder / "svr_LRS.npz")
+    labeller(krr_slam).save(folder / "krr_LRS.npz")
     return folder
+
+
+@pytest.fixture(scope="module")
+def labellers(models):
+    return {"krr": models / "krr_LRS.npz"}
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +61,13 @@ def cluster():
 
 
 @pytest.fixture(scope="module")
-def label(survey, models, grid_path, cluster):
+def label(survey, labellers, cluster):
     """Give `label_cluster` with everything but the output filled in."""
 
     def go(output, paths=None, **options):
         paths = survey if paths is None else paths
-        given = {
-            "regressors": ("svr",),
-            "part": PART,
-            "progress": False,
-            "address": cluster.scheduler_address,
-        }
-        return label_cluster(paths, "LRS", models, grid_path, output, **given | options)
+        given = {"part": PART, "progress": False, "address": cluster.scheduler_address}
+        return label_cluster(paths, labellers, output, **given | options)
 
     return go
 
@@ -116,11 +115,10 @@ def copied(finished, tmp_path):
 
 
 def test_labels_are_those_of_one_process_though_a_worker_was_killed(
-    finished, survey, models, grid, lrs_templates, tmp_path, monkeypatch
+    finished, survey, labellers, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(catalogue, "PART", PART)
-    trained = {"svr": Trained.read(models, "LRS", "svr")}
-    serial = label_survey(survey, "LRS", trained, lrs_templates, grid.contains, tmp_path, progress=False)
+    serial = label_survey(survey, labellers, tmp_path, progress=False)
     ours = read_catalogue(finished[0].output)
     assert ours.colnames == serial.colnames
     for name in serial.colnames:
@@ -180,8 +178,8 @@ def test_a_changed_file_costs_its_part(copied, label, survey, tmp_path):
     assert read_catalogue(output)["obsid"][3] == read_catalogue(output)["obsid"][4]
 
 
-def test_workers_of_other_code_or_models_are_refused(models, grid_path):
-    recipe = Recipe.of("LRS", models, grid_path, ("svr",))
+def test_workers_of_other_code_or_models_are_refused(labellers):
+    recipe = Recipe.of(labellers)
     with pytest.raises(InputError, match="another slamlib"):
         load(recipe, "of the client")
 
@@ -314,7 +312,7 @@ def test_the_command_labels_a_list(survey, models, tmp_path, monkeypatch, capsys
         ([], "name either some files or a --list"),
         (["--list", "/nowhere"], "cannot read the list /nowhere"),
         (["a.fits", "-o", "labels.csv"], "let the name end in .parquet"),
-        (["a.fits", "--models", "/nowhere"], "cannot read /nowhere/slam_LRS.npz"),
+        (["a.fits", "--models", "/nowhere"], "cannot read the labeller /nowhere/krr_LRS.npz"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, words, capsys):

@@ -19,8 +19,8 @@ from slamlib.errors import FileError
 from slamlib.files import MAX_SIZE, read_ecsv, write_ecsv
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
+from slamlib.paper.labeller import Labeller
 from slamlib.slam.model import Slam
-from slamlib.slam.systematics import Systematics
 from slamlib.survey.hires import read_hires
 from slamlib.survey.lamost import read
 from slamlib.survey.prepare import read_many
@@ -37,7 +37,7 @@ GOOD = {"agrees", "flagged", "reason", "error", "same", "other numbers"}
 
 @pytest.fixture(scope="module")
 def labs(grid):
-    return {name: Lab(name, grid) for name in INSTRUMENTS}
+    return {name: Lab(name) for name in INSTRUMENTS}
 
 
 def bad(outcomes, allowed=GOOD):
@@ -77,11 +77,6 @@ def fits_axis(path):
     hdu.writeto(path)
 
 
-def small_systematics(path):
-    residuals = np.random.default_rng(2).normal(size=(3, 9, 50))
-    Systematics.measure([10, 30, 100], residuals, rank=4).save(path)
-
-
 def grid_content(path):
     grid = ModelGrid.read(path)
     return np.stack([grid.nodes[name] for name in NAMES[:3]]), grid.log_wave0, grid.dv, grid.flux
@@ -90,6 +85,13 @@ def grid_content(path):
 def slam_content(path):
     slam = Slam.read(path)
     return slam.predict(slam.training_labels_[:9]), slam.model_variance_, slam.training_labels_
+
+
+def labeller_content(path):
+    read = Labeller.read(path)
+    flux = np.full((1, read.instrument.wave.size), 0.9)
+    found = read.fit(flux, 1e3 * read.instrument.good[None], starts=1)
+    return found.labels, found.errors, read.templates.flux, read.edge.plane, read.about, read.instrument
 
 
 def training_content(path):
@@ -102,12 +104,12 @@ def tlusty_content(path):
 
 
 @pytest.fixture(scope="module")
-def readers(grid, thin_slam, training, tmp_path_factory):
+def readers(grid, thin_slam, krr_slam, labeller, training, tmp_path_factory):
     """For each reader: a good file's content, what it says, ways to spoil it; whether it has a digest."""
     makers = {
         "model grid": (lambda p: small_grid(p, grid), grid_content, {**ANY_FILE, **CARDS}),
         "Slam": (thin_slam.save, slam_content, {**ANY_FILE, **ARRAYS}),
-        "Systematics": (small_systematics, lambda p: vars(Systematics.read(p)), {**ANY_FILE, **ARRAYS}),
+        "Labeller": (labeller(krr_slam.compress(50, 20)).save, labeller_content, {**ANY_FILE, **ARRAYS}),
         "TrainingSet": (training.first(4).save, training_content, {**ANY_FILE, **ARRAYS}),
         "table": (small_table, lambda p: dict(read_ecsv(p).columns.items()), {**ANY_FILE, **LINES, **HEADER}),
         "TLUSTY text": (two_columns, tlusty_content, {**ANY_FILE, **LINES}),
@@ -121,7 +123,7 @@ def readers(grid, thin_slam, training, tmp_path_factory):
     return makers
 
 
-READERS = ("model grid", "Slam", "Systematics", "TrainingSet")
+READERS = ("model grid", "Slam", "Labeller", "TrainingSet")
 READERS += ("table", "TLUSTY text", "spectrum in text", "spectrum in FITS")
 # A digest or check sum tells that a number is another.
 EXACT = READERS[:4]

@@ -92,7 +92,7 @@ def test_weights_touch_only_the_two_neighbouring_columns(grid):
 def test_strips_are_triangulated_without_gap_or_overlap(grid):
     """Where triangles overlapped or left a gap, interpolation would jump."""
     area = 0.0
-    for triangles, _ in grid._strips:
+    for triangles, _ in grid.edge._strips:
         corner = triangles.points[triangles.simplices]
         one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
         size = np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]) / 2

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from slamlib.errors import FileError, InputError
+from slamlib.errors import InputError
 from slamlib.paper.calibration import spread
 from slamlib.slam.infer import infer
 from slamlib.slam.systematics import Systematics
@@ -122,33 +122,9 @@ def test_a_star_without_pixels_has_some_node_and_no_warning(three_nodes):
     assert nodes[1] == 2
 
 
-def test_what_is_saved_is_read_back(three_nodes, tmp_path):
-    path = tmp_path / "systematics.npz"
-    written = replace(three_nodes, inflation=np.arange(1, 13, dtype=float).reshape(3, 4))
-    written.save(path)
-    found = Systematics.read(path)
-    assert vars(found).keys() == vars(written).keys()
-    for name, values in vars(written).items():
-        np.testing.assert_array_equal(getattr(found, name), values)
-        assert getattr(found, name).dtype == values.dtype
-
-
-def test_other_files_are_refused(three_nodes, thin_slam, tmp_path):
-    with pytest.raises(FileError, match=r"none\.npz"):
-        Systematics.read(tmp_path / "none.npz")
-    text, model, half = tmp_path / "text.npz", tmp_path / "slam.npz", tmp_path / "half.npz"
-    text.write_text("systematics")
-    thin_slam.save(model)
-    three_nodes.save(half)
-    half.write_bytes(half.read_bytes()[:-200])
-    for path in (text, model, half):
-        with pytest.raises(FileError, match=f"{path.name} is not a readable"):
-            Systematics.read(path)
-
-
 def test_a_model_of_other_pixels_is_refused(three_nodes, thin_slam, unseen):
     flux = unseen.flux[:2, ::10]
-    with pytest.raises(InputError, match="systematics of 80 pixels cannot serve a model of 311"):
+    with pytest.raises(InputError, match=r"systematics of 80 pixels.* cannot serve this one of 311"):
         infer(thin_slam, flux, np.full(flux.shape, 1e4), three_nodes)
 
 
@@ -240,7 +216,7 @@ def test_each_star_gets_the_systematics_of_its_snr(perfect, observed, known):
     ivar[::2] = 25.0**2
     together = infer(perfect, flux, ivar, known)
     for rows, node in ((slice(0, None, 2), 0), (slice(1, None, 2), 1)):
-        one = {name: values[[node]] for name, values in vars(known).items() if name != "blur"}
+        one = {name: values[[node]] for name, values in known.to_arrays().items() if name != "blur"}
         only = replace(known, **one)
         only = replace(only, mean=known.mean_at(ivar[rows][:1]))
         alone = infer(perfect, flux[rows], ivar[rows], only)

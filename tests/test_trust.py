@@ -12,7 +12,7 @@ from slamlib.labels import NAMES
 from slamlib.paper import figures, trust
 from slamlib.paper.calibration import Observed, pulls_of, spread
 from slamlib.paper.run import Run
-from slamlib.paper.trained import Trained
+from slamlib.paper.train import read_labeller
 from slamlib.slam.inference import Inference
 from slamlib.slam.systematics import Systematics
 from slamlib.slam.validate import cramer_rao
@@ -142,7 +142,6 @@ def test_the_notebook_writes_every_number_for_machines_and_people():
 
 def test_a_trained_model_of_the_paper_has_one_start_and_no_systematics():
     run = Run(profile="quick")
-    paper, ours = (Trained.read(run.products, "LRS", regressor) for regressor in ("svr", "slam"))
+    paper, ours = (read_labeller(run, "LRS", way) for way in ("paper", "krr"))
     assert paper.systematics is None
     assert ours.systematics.inflation.shape == (len(run.sizes.calibration_snrs), 4)
-    assert len(ours.files) == 2

@@ -8,6 +8,7 @@ from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.instruments import INSTRUMENTS
 from slamlib.paper.catalogue import PART
 from slamlib.paper.run import Run
+from slamlib.paper.train import labeller_path
 
 
 class FileList:
@@ -88,9 +89,7 @@ def main(arguments=None):
         run = Run("paper", grid=options.grid)
         report = label_cluster(
             FileList(options.list) if options.list else options.files,
-            options.instrument,
-            options.models or run.products,
-            run.grid_path,
+            {"krr": labeller_path(options.models or run.products, options.instrument)},
             options.output,
             options.parts,
             address=options.cluster,

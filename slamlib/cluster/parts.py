@@ -75,10 +75,10 @@ def work(recipe, digest, paths, folder):
     os.environ.setdefault(CORES_VARIABLE, "1")
     began = time.process_time()
     paths = [Path(path) for path in paths]
-    kept = Path(folder) / f"{recipe.instrument}-{part_digest(paths, digest.encode())}.parquet"
+    kept = Path(folder) / f"{part_digest(paths, digest)}.parquet"
     computed = not is_whole(kept, len(paths))
     if computed:
-        write_part(label_part(paths, recipe.instrument, *load(recipe, digest)), kept)
+        write_part(label_part(paths, load(recipe, digest), recipe.rv), kept)
     process = psutil.Process()
     seconds = time.process_time() - began
     return Done(kept.name, len(paths), computed, seconds, process.pid, process.memory_info().rss)

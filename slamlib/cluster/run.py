@@ -25,7 +25,7 @@ except ImportError:
 from slamlib.cluster.merge import merge
 from slamlib.cluster.parts import split, work
 from slamlib.cluster.recipe import Recipe
-from slamlib.paper.catalogue import PART
+from slamlib.paper.catalogue import MEASURED, PART
 from slamlib.threads import CORES_VARIABLE, n_cores, thread_environment
 
 # A part is tried again this often after an error, or after the death of its worker.
@@ -144,13 +144,10 @@ async def _knock(address):
 
 def label_cluster(
     paths,
-    instrument,
-    models,
-    grid,
+    labellers,
     output,
     folder=None,
-    regressors=("slam",),
-    rv="templates",
+    rv=MEASURED,
     address=None,
     n_workers=None,
     part=PART,
@@ -159,25 +156,20 @@ def label_cluster(
     """Label every spectrum on a cluster; the same labels as `slamlib.paper.catalogue.label_survey`.
 
     A part that is finished is kept in `folder`. Whatever stops the run, a second call goes on
-    where it stopped. Workers must see the spectra, models, grid and `folder` under the
-    same paths.
+    where it stopped. Workers must see the spectra, labellers and `folder` under the same
+    paths.
 
     Parameters
     ----------
     paths : iterable of str or Path
         The spectra; need not fit into memory.
-    instrument : Instrument or str
-    models : str or Path
-        Folder of the trained models, as notebook 02 leaves it.
-    grid : str or Path
-        File of the model grid.
+    labellers : dict of str to Path
+        As `label_survey` takes them.
     output : str or Path
         The catalogue, a Parquet file.
     folder : str or Path, optional
         Of the parts; beside `output`, with the suffix .parts, by default.
-    regressors : sequence of str
-        "slam" or "svr" or both; columns of the second have its name appended.
-    rv : "templates", None or float
+    rv : "measured", None or float
         As `Recipe` has it.
     address : str, optional
         Of a Dask scheduler, such as "tcp://10.0.0.1:8786"; without it, a LocalCluster.
@@ -203,13 +195,13 @@ def label_cluster(
     if output.suffix != ".parquet":
         raise InputError(f"{output}: a cluster writes Parquet; let the name end in .parquet")
     folder = (output.with_suffix(".parts") if folder is None else Path(folder)).resolve()
-    recipe = Recipe.of(instrument, models, grid, regressors, rv)
+    recipe = Recipe.of(labellers, rv)
     arguments = (recipe, recipe.digest())
     report, names = Report(output), {}
     total = len(paths) if hasattr(paths, "__len__") else None
     with (
         connected(address, n_workers) as client,
-        tqdm(total=total, desc=f"{recipe.instrument} labels", unit="spectrum", disable=not progress) as bar,
+        tqdm(total=total, desc="labels", unit="spectrum", disable=not progress) as bar,
     ):
         for index, done in _work_off(client, arguments, split(paths, part), str(folder)):
             names[index] = done.name

@@ -22,7 +22,7 @@ def _label(address, paths, instrument, models, progress):
     from slamlib.cluster.merge import read_catalogue
     from slamlib.cluster.run import label_cluster
 
-    trained = models.trained(instrument).files[0].parent
+    labellers = {"krr": models.path(instrument)}
     output = models.folder / "parts" / f"{instrument}.parquet"
-    label_cluster(paths, instrument, trained, models.grid_path, output, address=address, progress=progress)
+    label_cluster(paths, labellers, output, address=address, progress=progress)
     return read_catalogue(output)

@@ -13,7 +13,6 @@ from slamlib.errors import FileError, InputError, SlamlibError, printable
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
 from slamlib.paper.catalogue import label_survey
-from slamlib.paper.templates import velocity_templates
 from slamlib.survey.lamost import read
 from slamlib.threads import n_cores
 
@@ -84,9 +83,7 @@ def list_files(files):
 
 def label_here(paths, instrument, models, progress):
     """Label files of one instrument on this machine: a Table as `label_survey` gives it."""
-    slams, templates = {"slam": models.trained(instrument)}, velocity_templates(models.grid, instrument)
-    folder = models.folder / "parts"
-    return label_survey(paths, instrument, slams, templates, models.grid.contains, folder, progress)
+    return label_survey(paths, {"krr": models.path(instrument)}, models.folder / "parts", progress=progress)
 
 
 def label_files(paths, models, progress=True, survey=label_here):
@@ -121,7 +118,7 @@ def label_files(paths, models, progress=True, survey=label_here):
         raise InputError("; ".join(reasons(table)))
     told = Column([row["instrument"] for row in told], description="LRS or MRS; empty if unknown")
     table.add_column(told, name="instrument", index=1)
-    used = sorted({models.trained(name).files[0].parent.name for name in names})
+    used = sorted({models.path(name).parent.name for name in names})
     table.meta.update(slamlib=slamlib.__version__, models=", ".join(used))
     return table
 

@@ -1,14 +1,15 @@
 """Trained models for whoever labels: the best that are there, or trained at once."""
 
+import hashlib
 import sys
 from functools import cached_property
 from pathlib import Path
 
-from slamlib.errors import FileError
+from slamlib.errors import FileError, printable
+from slamlib.paper.labeller import Labeller
 from slamlib.paper.profiles import PAPER, QUICK
 from slamlib.paper.run import GRIDS, SOURCES, Run, find_root
-from slamlib.paper.train import train
-from slamlib.paper.trained import Trained
+from slamlib.paper.train import WAYS, labeller_path, train
 from slamlib.synth.grid import ModelGrid
 
 
@@ -31,7 +32,8 @@ class Models:
     grid : str
         "embedded", "tlusty" or the path of a grid, from the working directory.
     talk : bool
-        Say on standard error which models are used.
+        Say on standard error which models are used. A model that is there and cannot be used
+        is named with the reason in any case.
     progress : bool
         Show bars while training.
 
@@ -58,36 +60,57 @@ class Models:
         """The `ModelGrid`."""
         return ModelGrid.read(self.grid_path)
 
-    def trained(self, instrument):
-        """Return the `Trained` model of an instrument, by name."""
+    def labeller(self, instrument):
+        """Return the `Labeller` of an instrument, by name."""
+        return self._of_instrument(instrument)[0]
+
+    def path(self, instrument):
+        """Return the file of the labeller of an instrument, by name."""
+        return self._of_instrument(instrument)[1]
+
+    def _of_instrument(self, instrument):
         if instrument not in self._found:
             self._found[instrument] = self._read(instrument) or self._train(instrument)
         return self._found[instrument]
 
     def _read(self, instrument):
         runs = [self._of(profile.name, source) for profile in (PAPER, QUICK) for source in SOURCES]
-        for folder in (*(self.root / "data" / "products" / run.key for run in runs), self.folder):
-            files = [folder / f"{what}_{instrument}.npz" for what in ("slam", "systematics")]
-            # Systematics older than their model are of the model before it.
-            if all(path.is_file() for path in files) and _date(files[0]) <= _date(files[1]):
-                self._say(f"{instrument}: models of {folder.relative_to(self.root)}")
-                return Trained.read(folder, instrument)
+        folders = (*(self.root / "data" / "products" / run.key for run in runs), self.folder)
+        for path in (labeller_path(folder, instrument) for folder in folders):
+            if not path.is_file():
+                continue
+            try:
+                labeller = Labeller.read(path, instrument, **WAYS["krr"])
+                if labeller.about["grid"] != self._grid_sha256:
+                    raise FileError(
+                        f"{path} was trained on another grid than {self.grid_path}; train it again"
+                    )
+            except FileError as error:
+                _tell(f"{instrument}: a model is not used: {error}")
+                continue
+            self._say(f"{instrument}: models of {path.parent.relative_to(self.root)}")
+            return labeller, path
         return None
+
+    @cached_property
+    def _grid_sha256(self):
+        return hashlib.sha256(self.grid_path.read_bytes()).hexdigest()
 
     def _train(self, instrument):
         self._say(
             f"{instrument}: no trained model yet; training one, once, which takes about a minute "
             "(`make paper` trains on more spectra)"
         )
-        return train(self._run, self.grid, instrument, self.folder, progress=self.progress)
+        labeller = train(self._run, self.grid, instrument, self.folder, progress=self.progress)
+        return labeller, labeller_path(self.folder, instrument)
 
     def _of(self, profile, source):
         return Run.at(self.root, profile, source, self._name)
 
     def _say(self, text):
         if self.talk:
-            print(text, file=sys.stderr)
+            _tell(text)
 
 
-def _date(path):
-    return path.stat().st_mtime_ns
+def _tell(text):
+    print(printable(text), file=sys.stderr)

@@ -53,7 +53,7 @@ def page(rows, models):
 def _draw(panel, row, path, models):
     instrument = get_instrument(row["instrument"])
     flux, ivar, _ = prepare_with_velocity(read(path), instrument, row["rv"])
-    model = models.trained(instrument.name).slam.predict([[row[name] for name in NAMES]])[0]
+    model = models.labeller(instrument.name).predict([[row[name] for name in NAMES]])[0]
     spectrum = {"wave": instrument.wave, "flux": flux, "ivar": ivar, "model": model}
     axes = panel.subplots(2, len(instrument.arms), squeeze=False, gridspec_kw=_RATIOS)
     for main, strip, (first, last, _) in zip(*axes, instrument.arms, strict=True):

@@ -52,8 +52,8 @@ class Explorer:
     def __init__(self, run):
         self.library, self.star, self._quiet = Library(run), None, False
         self._noise = {
-            name: run.rng(f"explorer {name}").normal(size=trained.slam.flux_mean_.size)
-            for name, trained in self.library.trained.items()
+            name: run.rng(f"explorer {name}").normal(size=labeller.instrument.wave.size)
+            for name, labeller in self.library.labellers.items()
         }
         self._choice = run.rng("explorer stars").integers(2**32)
         self._make_controls()
@@ -82,7 +82,7 @@ class Explorer:
         return Controls(self.instrument.value, tuple(labels), self.snr.value, velocity, self.slope.value)
 
     def _make_controls(self):
-        slams = {name: trained.slam for name, trained in self.library.trained.items()}
+        slams = {name: labeller.slam for name, labeller in self.library.labellers.items()}
         bounds = np.stack([default_bounds(slam) for slam in slams.values()])
         steps = np.array([_SLIDER_STEPS[name] for name in NAMES])
         low, high = (
@@ -185,7 +185,7 @@ class Explorer:
         controls = self.controls()
         name = controls.instrument
         view = look(
-            controls, self.library.trained[name].slam, self.library.grid, self._noise[name], self.star
+            controls, self.library.labellers[name].slam, self.library.grid, self._noise[name], self.star
         )
         self.spectrum.value = spectrum(view, controls, self.window.value, self.star)
         self.diagram.value = self._hr.draw(controls.labels)

@@ -10,8 +10,7 @@ from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.files import read_ecsv
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
-from slamlib.paper.templates import velocity_templates
-from slamlib.paper.trained import Trained
+from slamlib.paper.train import labeller_path, read_labeller
 from slamlib.slam.inference import DOUBTS
 from slamlib.survey.lamost import read
 from slamlib.survey.prepare import prepare_with_velocity
@@ -63,7 +62,7 @@ class Library:
     Attributes
     ----------
     grid : ModelGrid
-    trained : dict of Trained
+    labellers : dict of Labeller
     catalogues : dict of Table
         By instrument, as notebook 06 leaves them.
 
@@ -79,7 +78,7 @@ class Library:
         missing = [
             path
             for name in INSTRUMENTS
-            for path in (run.products / f"slam_{name}.npz", run.products / f"labels_{name}.ecsv")
+            for path in (labeller_path(run.products, name), run.products / f"labels_{name}.ecsv")
             if not path.is_file()
         ]
         if missing:
@@ -87,7 +86,7 @@ class Library:
                 f"nothing to explore yet: no {missing[0]}; run "
                 f"`make notebooks PROFILE={run.profile} SOURCE={run.source} GRID={run.grid}` first"
             )
-        self.trained = {name: Trained.read(run.products, name) for name in INSTRUMENTS}
+        self.labellers = {name: read_labeller(run, name) for name in INSTRUMENTS}
         self.catalogues = {name: read_ecsv(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}
 
     @cached_property
@@ -102,16 +101,6 @@ class Library:
         folder = self.run.products / "survey" if self.run.simulated else self.run.root / "data/raw"
         columns = (index["instrument"], index["file"])
         return {(name, Path(file).name): folder / file for name, file in zip(*columns, strict=True)}
-
-    def templates(self, instrument):
-        """Velocity templates of an instrument, made when first asked for."""
-        if instrument not in self._templates:
-            self._templates[instrument] = velocity_templates(self.grid, instrument)
-        return self._templates[instrument]
-
-    @cached_property
-    def _templates(self):
-        return {}
 
     def star(self, instrument, obsid):
         """Return a star of the catalogue, with the catalogue's labels and velocity.
@@ -154,9 +143,9 @@ class Library:
             spectrum = read(path)
             instrument = spectrum.header["instrument"]
             simulated = spectrum.header["simulated"]
-            flux, ivar, velocity = prepare_with_velocity(spectrum, instrument, self.templates(instrument))
-            trained, inside = self.trained[instrument], self.grid.contains
-            fit = trained.label(instrument, flux, ivar, [simulated], inside)[0]
+            labeller = self.labellers[instrument]
+            flux, ivar, velocity = prepare_with_velocity(spectrum, instrument, labeller.templates)
+            fit = labeller.label(flux, ivar, [simulated])[0]
         except SlamlibError as error:
             raise type(error)(str(error).replace(str(path), name)) from None
         if not np.isfinite(fit["teff"]):

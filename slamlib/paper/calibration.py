@@ -171,7 +171,7 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
         for pull, widths in zip(pulls, inflation, strict=True)
     ]
     known = Systematics.measure(snr, residuals, rank)
-    return replace(known, inflation=inflation, offset=np.array(offset), blur=blur)
+    return replace(known, inflation=inflation, offset=np.array(offset), blur=blur, model=slam.digest())
 
 
 def _blur(instrument, fits):

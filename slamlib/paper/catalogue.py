@@ -1,6 +1,7 @@
 """From a list of LAMOST files to a catalogue of labels, in parts that survive an interruption."""
 
 import hashlib
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -9,10 +10,11 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table, hstack, vstack
 from tqdm import tqdm
 
-from slamlib.errors import InputError
-from slamlib.files import code_digest, read_ecsv, write_ecsv
-from slamlib.instruments import get_instrument
+from slamlib.errors import FileError, InputError
+from slamlib.files import read_ecsv, write_ecsv
+from slamlib.imports import code_digest
 from slamlib.labels import NAMES
+from slamlib.paper.labeller import Labeller
 from slamlib.survey.prepare import read_many
 from slamlib.threads import blas_threads, n_cores
 
@@ -20,23 +22,25 @@ from slamlib.threads import blas_threads, n_cores
 PART = 500
 
 
-def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
+# Velocities measured with the templates of the labeller.
+MEASURED = "measured"
+
+
+def label_survey(paths, labellers, folder, rv=MEASURED, progress=True):
     """Label every spectrum; a file that cannot be used keeps its row, with the reason.
 
     Parameters
     ----------
     paths : sequence of Path
-    instrument : Instrument or str
-    slams : dict of Trained
-        The labels of the first bear plain names, those of another have its name appended, as
-        in ``teff_svr``.
-    rv : None, float, mapping or VelocityTemplates
-        As `slamlib.survey.prepare.read_many` takes it.
-    inside : callable
-        ``inside(labels3) -> bool``: inside the model grid.
+    labellers : dict of str to Path
+        Files of labellers of one instrument. The labels of the first bear plain names, those of
+        another have its key appended, as in ``teff_svr``.
     folder : Path
-        Where finished parts are kept; a second call takes up what the first has done,
-        unless the files (by name, size and date), the models, `rv` or slamlib changed.
+        Where finished parts are kept; a second call takes up what the first has done, unless
+        the content of a file, a labeller, `rv` or code that labels depend on changed.
+    rv : "measured", None, float or mapping
+        Velocities by cross-correlation with the templates of the first labeller, or as
+        `slamlib.survey.prepare.read_many` takes them.
     progress : bool
 
     Returns
@@ -45,16 +49,16 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
         What the files say (file, simulated, obsid, ra, dec, mjd, snr, rv, ...), the labels,
         their errors, flag, status and reason; rows in the order of `paths`.
     """
-    instrument = get_instrument(instrument).name
-    recipe = (code_digest() + joblib.hash((rv, list(slams)))).encode()
-    recipe += b"".join(path.read_bytes() for trained in slams.values() for path in trained.files)
+    recipe = recipe_digest(labellers, rv)
+    read = {name: Labeller.read(path) for name, path in labellers.items()}
+    instrument = next(iter(read.values())).instrument.name
     parts = []
     with tqdm(total=len(paths), desc=f"{instrument} labels", unit="spectrum", disable=not progress) as bar:
         for start in range(0, len(paths), PART):
             some = paths[start : start + PART]
             kept = folder / f"{instrument}-{part_digest(some, recipe)}.ecsv"
             if not kept.exists():
-                table = label_part(some, instrument, slams, rv, inside)
+                table = label_part(some, read, rv)
                 write_ecsv(table, kept)
             # Read back even when just made, so that a resumed run gives the same bytes.
             parts.append(read_ecsv(kept))
@@ -64,28 +68,48 @@ def label_survey(paths, instrument, slams, rv, inside, folder, progress=True):
     return vstack(parts, metadata_conflicts="silent")
 
 
+def recipe_digest(labellers, rv):
+    """Return a hash of what labels depend on beside the spectra; parameters as of `label_survey`.
+
+    Raises
+    ------
+    FileError
+        If a labeller cannot be read.
+    """
+    total = hashlib.sha256((code_digest(__name__) + joblib.hash((rv, list(labellers)))).encode())
+    for path in labellers.values():
+        try:
+            total.update(Path(path).read_bytes())
+        except OSError as error:
+            raise FileError(f"cannot read the labeller {path} ({error.strerror}); train it first") from None
+    return total.hexdigest()
+
+
 def part_digest(paths, recipe):
-    """Return the name of the labels of some files: other files, dates or `recipe` (bytes), another name."""
-    stats = [(path.name, *_size_and_date(path)) for path in paths]
-    return hashlib.sha256(recipe + repr(stats).encode()).hexdigest()[:16]
+    """Return the name of the labels of some files: other names, content or `recipe`, another name."""
+    total = hashlib.sha256(recipe.encode())
+    for path in paths:
+        try:
+            content = hashlib.sha256(path.read_bytes()).digest()
+        except OSError:
+            content = b"none"
+        total.update(repr((path.name, content)).encode())
+    return total.hexdigest()[:16]
 
 
-def _size_and_date(path):
-    if not path.exists():
-        return -1, 0
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
+def label_part(paths, labellers, rv=MEASURED):
+    """Label some files, all at once; as `label_survey`, which does it part by part.
 
-
-def label_part(paths, instrument, slams, rv, inside):
-    """Label some files, all at once; parameters and table as of `label_survey`, which does it part by part.
+    Here `labellers` is a dict of `Labeller`.
 
     Independent of every other part: what labels a survey elsewhere calls this too.
     """
+    first = next(iter(labellers.values()))
+    rv = first.templates if rv == MEASURED else rv
     with blas_threads(1):
-        flux, ivar, table = read_many(paths, instrument, rv=rv, n_jobs=n_cores(), progress=False)
-    for i, (name, trained) in enumerate(slams.items()):
-        labels = trained.label(instrument, flux, ivar, table["simulated"], inside)
+        flux, ivar, table = read_many(paths, first.instrument, rv=rv, n_jobs=n_cores(), progress=False)
+    for i, (name, labeller) in enumerate(labellers.items()):
+        labels = labeller.label(flux, ivar, table["simulated"])
         if i:
             labels = labels[[*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"]]
             for column in labels.colnames:

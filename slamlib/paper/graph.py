@@ -70,9 +70,7 @@ GRAPH = (
     Notebook(
         "02_train_slam",
         ("01_training_set",),
-        products=tuple(
-            f"{what}_{name}.npz" for what in ("slam", "svr", "systematics") for name in INSTRUMENTS
-        ),
+        products=tuple(f"{way}_{name}.npz" for way in ("krr", "svr", "paper") for name in INSTRUMENTS),
     ),
     Notebook("03_cross_validation", ("01_training_set",), products=("cv.ecsv",), figures=("fig03",)),
     Notebook(

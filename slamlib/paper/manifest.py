@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_info
 import slamlib
 from slamlib.errors import FileError
 from slamlib.files import atomic
+from slamlib.imports import digest_of
 from slamlib.paper.graph import GRAPH, closure, find
 from slamlib.paper.imports import code_of
 from slamlib.threads import n_cores
@@ -186,13 +187,12 @@ def read(run, graph=GRAPH):
 
 def code(files, run):
     """Return version, git commit (None outside git) and hash of some files of slamlib."""
-    lines = [f"{_sha256(path)}  {path.relative_to(run.root).as_posix()}\n" for path in files]
     changes = _git(run, "status", "--porcelain", "--untracked-files=no")
     return {
         "slamlib": slamlib.__version__,
         "commit": _git(run, "rev-parse", "HEAD"),
         "uncommitted": None if changes is None else bool(changes),
-        "sha256": _hex("".join(lines)),
+        "sha256": digest_of(files, run.root),
     }
 
 

@@ -27,7 +27,7 @@ STEPS = (
 )
 
 
-def ladder(observatory, exact, trained, n, snr, seed):
+def ladder(observatory, exact, labeller, n, snr, seed):
     """Label simulated stars with one mismatch more at each step.
 
     Parameters
@@ -35,7 +35,7 @@ def ladder(observatory, exact, trained, n, snr, seed):
     observatory : Observatory
     exact : Slam
         Trained on model spectra divided by their true continuum, as in the paper.
-    trained : Trained
+    labeller : Labeller
         Trained on spectra of matched continuum, with systematics.
     n : int
         Stars.
@@ -58,8 +58,8 @@ def ladder(observatory, exact, trained, n, snr, seed):
     spectra = _without_continuum(observatory, rows, stars, seed)
     fits = [infer(exact, *spectrum, reject=REJECT) for spectrum in spectra]
     fits.append(infer(exact, stars.flux, stars.ivar, reject=REJECT))
-    fits.append(infer(trained.slam, stars.flux, stars.ivar, reject=REJECT))
-    fits.append(trained.infer(stars.flux, stars.ivar))
+    fits.append(infer(labeller.slam, stars.flux, stars.ivar, reject=REJECT))
+    fits.append(labeller.fit(stars.flux, stars.ivar))
     parts = []
     for step, fit in zip(STEPS, fits, strict=True):
         found = np.isin(fit.status, ("ok", "multimodal"))

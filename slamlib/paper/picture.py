@@ -24,7 +24,7 @@ from slamlib.paper.style import (
     new_figure,
     note_simulated,
 )
-from slamlib.paper.trained import Trained
+from slamlib.paper.train import read_labeller
 from slamlib.survey.prepare import read_many
 
 # Around the lines that tell temperature: He I 4388 and 4471, Mg II 4481, He II 4542, Si III 4553.
@@ -93,9 +93,9 @@ def overview_of(run):
     """
     if not run.simulated:
         raise InputError("the picture needs true labels, which only simulated stars have")
-    trained = Trained.read(run.products, "LRS")
+    labeller = read_labeller(run, "LRS")
     labels = [[teff, 4.0, 0.0, 20.0] for teff in _TEMPERATURES]
-    models = dict(zip(_TEMPERATURES, trained.slam.predict(labels), strict=True))
+    models = dict(zip(_TEMPERATURES, labeller.predict(labels), strict=True))
     truth = read_ecsv(run.products / "survey/truth.ecsv")
     found = {}
     for name in INSTRUMENT_STYLE:
@@ -109,7 +109,7 @@ def overview_of(run):
             chosen = sharp[np.argmin(np.abs(sharp["snr"] - 60))]
     file = run.products / "survey" / chosen["file"]
     flux, ivar, _ = read_many([file], "LRS", rv=float(chosen["rv"]), progress=False)
-    model = trained.slam.predict([[chosen[label] for label in NAMES]])[0]
+    model = labeller.predict([[chosen[label] for label in NAMES]])[0]
     return fig_overview(models, (flux[0], ivar[0], model), found)
 
 

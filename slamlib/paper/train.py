@@ -1,12 +1,14 @@
-"""The model that labels stars, trained: what notebook 02 does, and who labels before it ran."""
+"""A labeller, trained: what notebook 02 does, and who labels before it ran."""
+
+from dataclasses import replace
 
 import numpy as np
 
 from slamlib.files import read_ecsv
 from slamlib.instruments import get_instrument
 from slamlib.paper.calibration import Observatory, measure_systematics
+from slamlib.paper.labeller import Labeller
 from slamlib.paper.templates import velocity_templates
-from slamlib.paper.trained import Trained
 from slamlib.slam.model import Slam
 from slamlib.survey.matching import match_continuum
 from slamlib.survey.mock import SpectrumLibrary
@@ -16,6 +18,13 @@ from slamlib.synth.training import draw_labels, synthesise
 # SNR of the spectra that the spline of the continuum is fitted to: high enough to leave the
 # training flux quiet, low enough for the clipping to act as on data.
 CONTINUUM_SNR = 200
+# How stars are labelled: ours, with systematics; the paper's regression with our continuum; and the
+# paper's way from end to end. The last two take pixels for independent and start once.
+WAYS = {
+    "krr": {"regressor": "krr", "continuum": "matched"},
+    "svr": {"regressor": "svr", "continuum": "matched"},
+    "paper": {"regressor": "svr", "continuum": "true"},
+}
 
 
 def matched_spectra(models, instrument, labels, rng, progress=False):
@@ -39,27 +48,40 @@ def matched_spectra(models, instrument, labels, rng, progress=False):
     return match_continuum(spectra, instrument, CONTINUUM_SNR, rng, progress=progress)
 
 
-def fit_slam(run, regressor, labels, flux):
-    """Train a `Slam` on spectra (n, n_pix) of labels (n, 4), in its low-rank form."""
-    slam = Slam(regressor, n_folds=run.sizes.n_folds, seed=run.seed)
-    return slam.fit(labels, flux).compress()
+def fit_labeller(run, way, models, instrument, labels, flux):
+    """Train a `Labeller` in one of the `WAYS`, without systematics, on spectra (n, n_pix)."""
+    instrument, about = get_instrument(instrument), WAYS[way]
+    slam = Slam(about["regressor"], n_folds=run.sizes.n_folds, seed=run.seed)
+    slam = slam.fit(labels, flux, wave=instrument.wave).compress()
+    return Labeller.of(instrument, slam, velocity_templates(models, instrument), models, about["continuum"])
 
 
-def measure(run, models, instrument, slam, progress=True):
-    """`Systematics` of a trained model against simulated stars, at the run's sizes."""
-    name = get_instrument(instrument).name
+def calibrate(run, models, labeller, progress=True):
+    """Return the labeller with its `Systematics`, measured on simulated stars at the run's sizes."""
+    name = labeller.instrument.name
     extension = ModelGrid.read(run.root / "data/embedded/tlusty_extension_grid.fits")
     isochrones = read_ecsv(run.root / "data/embedded/parsec_isochrones.ecsv")
     library = SpectrumLibrary((models, extension))
-    observatory = Observatory(models, library, isochrones, name, velocity_templates(models, name))
+    observatory = Observatory(models, library, isochrones, name, labeller.templates)
     sizes = run.sizes
-    return measure_systematics(
-        slam, observatory, sizes.n_calibration, run.seed, sizes.calibration_snrs, progress=progress
+    systematics = measure_systematics(
+        labeller.slam, observatory, sizes.n_calibration, run.seed, sizes.calibration_snrs, progress=progress
     )
+    return replace(labeller, systematics=systematics)
+
+
+def labeller_path(folder, instrument, way="krr"):
+    """Return the file of a labeller in a folder of products."""
+    return folder / f"{way}_{instrument}.npz"
+
+
+def read_labeller(run, instrument, way="krr"):
+    """Read a labeller that notebook 02 left, one of the `WAYS`."""
+    return Labeller.read(labeller_path(run.products, instrument, way), instrument, **WAYS[way])
 
 
 def train(run, models, instrument, folder, progress=True):
-    """Train the model that labels stars and measure its systematics, as notebooks 01 and 02 do.
+    """Train the labeller of the catalogue, as notebooks 01 and 02 do.
 
     Parameters
     ----------
@@ -67,18 +89,18 @@ def train(run, models, instrument, folder, progress=True):
     models : ModelGrid
     instrument : Instrument or str
     folder : Path
-        Where ``slam_NAME.npz`` and ``systematics_NAME.npz`` are written.
+        Where ``krr_NAME.npz`` is written.
     progress : bool
 
     Returns
     -------
-    Trained
+    Labeller
     """
     name = get_instrument(instrument).name
     drawn = np.random.default_rng(run.training_seed(name))
     labels = draw_labels(models, run.sizes.n_drawn(name), drawn)[: run.sizes.n_labels[name]]
     flux = matched_spectra(models, name, labels, run.rng(f"continuum {name}"), progress)
-    slam = fit_slam(run, "krr", labels, flux)
-    slam.save(folder / f"slam_{name}.npz")
-    measure(run, models, name, slam, progress).save(folder / f"systematics_{name}.npz")
-    return Trained.read(folder, name)
+    path = labeller_path(folder, name)
+    calibrate(run, models, fit_labeller(run, "krr", models, name, labels, flux), progress).save(path)
+    # As from the file, so that the first call gives what all later ones do.
+    return Labeller.read(path)

@@ -39,12 +39,12 @@ def observed_samples(observatory, snrs, n, seed, progress=True):
     return samples, lost
 
 
-def calibration(trained, instrument, samples):
+def calibration(labeller, instrument, samples):
     """Measure pulls, coverage and efficiency of the labels of simulated stars.
 
     Parameters
     ----------
-    trained : Trained
+    labeller : Labeller
     instrument : str
     samples : dict of Observed
         Keyed by SNR.
@@ -59,9 +59,9 @@ def calibration(trained, instrument, samples):
     """
     rows = []
     for snr, stars in samples.items():
-        found = trained.infer(stars.flux, stars.ivar)
-        bound = cramer_rao(trained.slam, stars.labels, stars.ivar)
-        pulls = pulls_of(found, stars, bound, trained.systematics.blur)
+        found = labeller.fit(stars.flux, stars.ivar)
+        bound = cramer_rao(labeller.slam, stars.labels, stars.ivar)
+        pulls = pulls_of(found, stars, bound, labeller.systematics.blur)
         for i, label in enumerate(NAMES):
             kept = np.isfinite(pulls[:, i])
             pull, error = pulls[kept, i], (found.labels - stars.labels)[kept, i]
@@ -85,12 +85,12 @@ def calibration(trained, instrument, samples):
     return Table(rows)
 
 
-def failures(trained, instrument, samples, lost, many=5):
+def failures(labeller, instrument, samples, lost, many=5):
     """How often a fit ends in the wrong minimum, and a velocity astray.
 
     Parameters
     ----------
-    trained, instrument, samples
+    labeller, instrument, samples
         As `calibration` takes them.
     lost : dict of int
         Stars without a velocity at each SNR.
@@ -108,7 +108,7 @@ def failures(trained, instrument, samples, lost, many=5):
     rows = []
     for snr, stars in samples.items():
         fits = [
-            infer(trained.slam, stars.flux, stars.ivar, trained.systematics, reject=None, starts=starts)
+            infer(labeller.slam, stars.flux, stars.ivar, labeller.systematics, reject=None, starts=starts)
             for starts in (1, 2, many)
         ]
         degrees = fits[0].n_pix - len(NAMES)
@@ -150,7 +150,7 @@ def velocity_effect(slam, grid, instrument, labels, velocity, systematics=None):
     return np.median(np.abs(found[1] - found[0]), axis=0)
 
 
-def ranks(trained, samples, rng, n_draws=2000):
+def ranks(labeller, samples, rng, n_draws=2000):
     """Rank of the truth among draws from the posterior, for every star and label: (m, 4) in 0..1.
 
     Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788): uniform if posteriors
@@ -160,7 +160,7 @@ def ranks(trained, samples, rng, n_draws=2000):
 
     Parameters
     ----------
-    trained : Trained
+    labeller : Labeller
     samples : Observed
     rng : numpy.random.Generator
     n_draws : int
@@ -171,15 +171,15 @@ def ranks(trained, samples, rng, n_draws=2000):
     widths : ndarray, (m, 4)
         Standard deviation of the posterior over the error of the fit.
     """
-    known = trained.systematics
+    known = labeller.systematics
     blank = {name: np.zeros_like(getattr(known, name)) for name in ("offset", "blur")}
     raw = replace(known, inflation=np.ones_like(known.inflation), **blank)
-    found, quoted = (infer(trained.slam, samples.flux, samples.ivar, part) for part in (raw, known))
+    found, quoted = (infer(labeller.slam, samples.flux, samples.ivar, part) for part in (raw, known))
     result = np.full((2, *samples.labels.shape), np.nan)
     for star in tqdm(range(len(samples.labels)), desc="posteriors", unit="star"):
         if found.status[star] not in ("ok", "multimodal"):
             continue
-        posterior = LogPosterior(trained.slam, samples.flux[star], samples.ivar[star], systematics=known)
+        posterior = LogPosterior(labeller.slam, samples.flux[star], samples.ivar[star], systematics=known)
         around = multivariate_t(found.labels[star], found.covariance[star], df=5, allow_singular=True)
         draws = around.rvs(n_draws, random_state=rng)
         log_weight = posterior(draws) - around.logpdf(draws)

@@ -32,7 +32,7 @@ def default_bounds(slam):
     return bounds
 
 
-def infer(slam, flux, ivar, systematics=None, **options):
+def infer(slam, flux, ivar, systematics=None, wave=None, **options):
     """Find the labels that minimise chi-square, by Levenberg-Marquardt over a batch of stars.
 
     The covariance of the pixels is that of the observation and, if `systematics` is given,
@@ -48,6 +48,8 @@ def infer(slam, flux, ivar, systematics=None, **options):
         Normalised spectra at rest on the instrument's pixels and their inverse variance;
         ivar = 0 means ignore, whatever the flux.
     systematics : Systematics, optional
+    wave : array_like, (n_pix,), optional
+        Wavelengths of the pixels [A], checked against the model's.
     **options
         As `infer_joint` takes them.
 
@@ -58,8 +60,11 @@ def infer(slam, flux, ivar, systematics=None, **options):
     Raises
     ------
     InputError
-        If shapes do not fit the model, or flux is not finite or not normalised where ivar > 0.
+        If shapes or wavelengths do not fit the model, systematics are of another model, or flux is
+        not finite or not normalised where ivar > 0.
     """
+    if wave is not None:
+        slam.check_wave(wave)
     return infer_joint([(slam, flux, ivar, systematics)], **options)
 
 
@@ -108,7 +113,7 @@ def infer_joint(
     spectra = [checked(*part[:3]) for part in observations]
     for slam, known in zip(slams, systematics, strict=True):
         if known is not None:
-            known.check(slam.flux_mean_.size)
+            known.check(slam)
     slam = slams[0]
     bounds = default_bounds(slam) if bounds is None else np.asarray(bounds, dtype=float)
     start_labels = slam.training_labels_[:_TEMPLATES]

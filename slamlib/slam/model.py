@@ -8,12 +8,12 @@ from scipy.linalg import eigh, solve_triangular
 
 from slamlib.errors import InputError
 from slamlib.labels import as_labels
-from slamlib.npz import check_shapes
+from slamlib.npz import check_shapes, digest_of, reading_npz, write_npz
 from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
 from slamlib.slam.rows import times
 from slamlib.slam.search import choose, fit_pixels
-from slamlib.slam.store import reading_model, save_model
 
+FORMAT = 3
 # The low-rank form: what it costs in labels is a hundredth of their errors (`make bench`).
 RANK, COMPONENTS = 1500, 300
 # Training spectra that the principal components are those of.
@@ -118,6 +118,8 @@ class Slam:
         in standardised flux), or the ridge; and the stretch of each label.
     expansions_ : list of Expansion
     intercept_ : ndarray of float32, (n_pix,)
+    wave_ : ndarray, (n_pix,) or (0,)
+        Wavelength of each pixel [A]; empty if `fit` was not told.
     """
 
     label_mean_: np.ndarray
@@ -153,7 +155,7 @@ class Slam:
         names = ("regressor", "C", "gamma", "epsilon", "ridge", "search", "n_folds", "n_search", "seed")
         return {name: getattr(self, name) for name in names}
 
-    def fit(self, labels, flux, hyper=None):
+    def fit(self, labels, flux, hyper=None, wave=()):
         """Learn the flux of every pixel.
 
         Parameters
@@ -164,6 +166,8 @@ class Slam:
             Normalised, noise-free model spectra.
         hyper : dict, optional
             `hyper_` of another fit: skips the search.
+        wave : array_like, (n_pix,), optional
+            Wavelength of each pixel [A], so that spectra of other pixels can be refused.
 
         Returns
         -------
@@ -175,6 +179,9 @@ class Slam:
             If a parameter is unknown, shapes disagree, or a value is not finite.
         """
         labels, flux = self._learn_scales(labels, flux)
+        self.wave_ = np.asarray(wave, dtype=float)
+        if self.wave_.size not in (0, flux.shape[1]):
+            raise InputError(f"{self.wave_.size} wavelengths for flux of {flux.shape[1]} pixels")
         targets = (flux - self.flux_mean_) / self.flux_scale_
         fit = fit_pixels(self.standardise(labels), targets, hyper, **self.get_params())
         self.training_labels_ = labels
@@ -263,40 +270,73 @@ class Slam:
         compressed.compression_error_ = float(np.sqrt(squares / self.flux_mean_.size))
         return compressed
 
-    def save(self, path):
-        """Write the fitted model to a versioned npz file, whole or not at all."""
+    def to_arrays(self):
+        """Return all that was learned as named arrays, for a file."""
         self._require_fit()
         arrays = {f"hyper_{name}": values for name, values in self.hyper_.items()}
         for i, part in enumerate(self.expansions_):
             arrays |= {f"part{i}_{k}": v for k, v in vars(part).items() if v is not None}
-        save_model(path, self.get_params(), arrays | {name: getattr(self, name) for name in _LEARNED})
+        return arrays | {name: getattr(self, name) for name in (*_LEARNED, "wave_")}
+
+    @classmethod
+    def from_arrays(cls, params, arrays):
+        """Return the model that `get_params` and `to_arrays` described; InputError if they do not fit."""
+        slam = cls(**params)
+        check_shapes(arrays, **_LEARNED)
+        for name in (*_LEARNED, "wave_"):
+            setattr(slam, name, arrays[name])
+        slam.hyper_ = {k.removeprefix("hyper_"): v for k, v in arrays.items() if k.startswith("hyper_")}
+        slam.expansions_ = []
+        for part in sorted({k.split("_")[0] for k in arrays if k.startswith("part")}):
+            values = {k.removeprefix(f"{part}_"): v for k, v in arrays.items() if k.startswith(f"{part}_")}
+            wide = "components" in values
+            shapes = {"gamma": "", "pixels": "g", "centres": "c4", "weights": "cr", "components": "rg"}
+            if not wide:
+                # Every training spectrum is a centre, and weights are those of pixels.
+                shapes |= {"training_labels_": "c4", "weights": "cg"}
+                del shapes["components"]
+            check_shapes(arrays | values, **shapes)
+            slam.expansions_.append(Expansion(**values | {"gamma": float(values["gamma"])}))
+        pixels = np.sort(np.concatenate([part.pixels for part in slam.expansions_]))
+        if not np.array_equal(pixels, np.arange(slam.flux_mean_.size)):
+            raise InputError("its parts are not one for each pixel")
+        if slam.wave_.size not in (0, pixels.size):
+            raise InputError(f"{slam.wave_.size} wavelengths for {pixels.size} pixels")
+        return slam
+
+    def save(self, path):
+        """Write the fitted model to a versioned npz file, whole or not at all."""
+        write_npz(path, FORMAT, self.get_params(), self.to_arrays())
 
     @classmethod
     def read(cls, path):
         """Read what `save` wrote; FileError if it is missing, of another version or something else."""
-        with reading_model(path) as (params, arrays):
-            slam = cls(**params)
-            check_shapes(arrays, **_LEARNED)
-            for name in _LEARNED:
-                setattr(slam, name, arrays[name])
-            slam.hyper_ = {k.removeprefix("hyper_"): v for k, v in arrays.items() if k.startswith("hyper_")}
-            slam.expansions_ = []
-            for part in sorted({k.split("_")[0] for k in arrays if k.startswith("part")}):
-                values = {
-                    k.removeprefix(f"{part}_"): v for k, v in arrays.items() if k.startswith(f"{part}_")
-                }
-                wide = "components" in values
-                shapes = {"gamma": "", "pixels": "g", "centres": "c4", "weights": "cr", "components": "rg"}
-                if not wide:
-                    # Every training spectrum is a centre, and weights are those of pixels.
-                    shapes |= {"training_labels_": "c4", "weights": "cg"}
-                    del shapes["components"]
-                check_shapes(arrays | values, **shapes)
-                slam.expansions_.append(Expansion(**values | {"gamma": float(values["gamma"])}))
-            pixels = np.sort(np.concatenate([part.pixels for part in slam.expansions_]))
-            if not np.array_equal(pixels, np.arange(slam.flux_mean_.size)):
-                raise InputError("its parts are not one for each pixel")
-        return slam
+        with reading_npz(path, FORMAT, "SLAM model", "train it again") as (params, arrays):
+            return cls.from_arrays(params, arrays)
+
+    def check_wave(self, wave):
+        """Refuse spectra on other pixels than those of the training spectra.
+
+        Raises
+        ------
+        InputError
+            If a wavelength is off by more than a hundredth of a pixel.
+        """
+        wave = np.asarray(wave, dtype=float)
+        if not self.wave_.size:
+            return
+        if wave.shape != self.wave_.shape:
+            raise InputError(f"spectra of {wave.size} pixels for a model of {self.wave_.size}; rebin them")
+        off = np.abs(wave - self.wave_)
+        if off.max() > 0.01 * np.diff(self.wave_).min():
+            raise InputError(
+                f"the spectra's pixels are up to {off.max():.3g} A from those the model was trained on "
+                f"({self.wave_[0]:.6g} to {self.wave_[-1]:.6g} A); rebin them onto slam.wave_"
+            )
+
+    def digest(self):
+        """Return a hash of all that was learned, by which systematics know their model."""
+        return digest_of(self.get_params(), self.to_arrays())
 
     def _require_fit(self):
         if not hasattr(self, "expansions_"):

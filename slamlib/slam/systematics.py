@@ -14,7 +14,6 @@ from slamlib.errors import InputError
 from slamlib.npz import check_shapes
 from slamlib.slam.rotation import VSINI
 from slamlib.slam.rows import times
-from slamlib.slam.store import reading_model, save_model
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class Systematics:
     blur : ndarray, (2,)
         What else than rotation adds to the square of v sin i, and how much that scatters
         [km^2 / s^2] (`slamlib.slam.rotation`).
+    model : str
+        Digest of the `Slam` that they were measured with; empty if they serve any.
     """
 
     snr: np.ndarray
@@ -45,6 +46,7 @@ class Systematics:
     inflation: np.ndarray
     offset: np.ndarray
     blur: np.ndarray
+    model: str = ""
 
     @classmethod
     def measure(cls, snr, residuals, rank=20):
@@ -119,24 +121,24 @@ class Systematics:
         pivot, shift = np.where(at_bound, bounds[0], mean), np.where(at_bound, 0, offset * error)
         return np.clip(pivot + (draws - pivot) * inflation - shift, *bounds)
 
-    def save(self, path):
-        """Write to a versioned npz file, whole or not at all."""
-        save_model(path, {}, dict(vars(self)))
+    def to_arrays(self):
+        """Return all that was measured as named arrays, for a file."""
+        return {name: values for name, values in vars(self).items() if name != "model"}
 
     @classmethod
-    def read(cls, path):
-        """Read what `save` wrote; FileError if it is missing or something else."""
+    def from_arrays(cls, arrays, model):
+        """Return what `to_arrays` described; InputError if the arrays do not fit."""
         shapes = {"snr": "k", "mean": "kp", "components": "krp", "variance": "kp"}
-        with reading_model(path) as (_, arrays):
-            check_shapes(arrays, **shapes, inflation="k4", offset="k4", blur="2")
-            return cls(**arrays)
+        check_shapes(arrays, **shapes, inflation="k4", offset="k4", blur="2")
+        return cls(**arrays, model=model)
 
-    def check(self, n_pix):
-        """Refuse a model of other pixels."""
-        if self.mean.shape[1] != n_pix:
+    def check(self, slam):
+        """Refuse a model that these systematics were not measured with, or of other pixels."""
+        n_pix = slam.flux_mean_.size
+        if self.mean.shape[1] != n_pix or self.model not in ("", slam.digest()):
             raise InputError(
-                f"systematics of {self.mean.shape[1]} pixels cannot serve a model of {n_pix}; "
-                "measure them with that model"
+                f"systematics of {self.mean.shape[1]} pixels, measured with another model, cannot serve "
+                f"this one of {n_pix}; measure them with this model"
             )
 
 

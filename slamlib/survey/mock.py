@@ -15,7 +15,8 @@ from scipy.interpolate import RBFInterpolator
 from tqdm import tqdm
 
 from slamlib.errors import InputError
-from slamlib.files import atomic, code_digest, write_ecsv
+from slamlib.files import atomic, write_ecsv
+from slamlib.imports import code_digest
 from slamlib.instruments import get_instrument
 from slamlib.labels import LABELS
 from slamlib.survey.atmosphere import emission, observed_counts
@@ -199,7 +200,7 @@ def write_survey(truth, library, grid, folder, seed, progress=True):
 def _forget_other_surveys(truth, folder, seed):
     """Delete the spectra in `folder` unless they come from this truth, seed and code."""
     drawn = repr([truth[name].tolist() for name in truth.colnames]).encode()
-    recipe = f"{code_digest()} {seed} {hashlib.sha256(drawn).hexdigest()}"
+    recipe = f"{code_digest(__name__)} {seed} {hashlib.sha256(drawn).hexdigest()}"
     kept = folder / ".recipe"
     if not kept.exists() or kept.read_text() != recipe:
         for path in folder.glob("*-SIM_*.fits.gz"):

@@ -108,6 +108,7 @@ class VelocityTemplates:
             )
         if not np.isfinite(flux).all():
             raise InputError("a template holds flux that is not finite; remove that template")
+        self.wave, self.flux, self.max_velocity, self.step = wave, flux, max_velocity, step
         self._n_lags = int(max_velocity / step)
         if self._n_lags < 2:
             raise InputError(f"a search of +-{max_velocity} km/s in steps of {step} km/s has too few steps")

@@ -7,7 +7,7 @@ import pytest
 from compendia import compendium_in
 
 from slamlib.command import models as found
-from slamlib.instruments import INSTRUMENTS, MRS
+from slamlib.instruments import INSTRUMENTS, LRS, MRS
 from slamlib.paper import catalogue
 from slamlib.slam.systematics import Systematics
 from slamlib.survey.mock import draw_survey, write_survey
@@ -16,14 +16,14 @@ N_STARS = {"LRS": 5, "MRS": 2}
 
 
 @pytest.fixture(scope="module")
-def trained(matched_slam, matched_krr, tmp_path_factory):
-    """A folder of small models with systematics."""
+def trained(matched_slam, matched_krr, labeller, tmp_path_factory):
+    """A folder of small labellers with systematics."""
     folder = tmp_path_factory.mktemp("models")
     rng = np.random.default_rng(5)
-    for name, slam in (("LRS", matched_slam), ("MRS", matched_krr(MRS, 150))):
-        slam.save(folder / f"slam_{name}.npz")
+    for instrument, slam in ((LRS, matched_slam), (MRS, matched_krr(MRS, 150))):
         residuals = [rng.normal(0, 0.003, (12, slam.flux_mean_.size)).astype(np.float32)]
-        Systematics.measure([80.0], residuals, 3).save(folder / f"systematics_{name}.npz")
+        known = Systematics.measure([80.0], residuals, 3)
+        labeller(slam, instrument, known).save(folder / f"krr_{instrument.name}.npz")
     return folder
 
 

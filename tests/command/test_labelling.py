@@ -20,22 +20,20 @@ from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
 from slamlib.paper import profiles
 from slamlib.paper.catalogue import label_survey
-from slamlib.paper.templates import velocity_templates
-from slamlib.paper.trained import Trained
+from slamlib.paper.labeller import Labeller
 
 # --- labels
 
 
-def test_labels_are_those_of_the_catalogue_in_the_order_of_the_files(mixed, here, grid, tmp_path):
+def test_labels_are_those_of_the_catalogue_in_the_order_of_the_files(mixed, here, tmp_path):
     table = slamlib.label(mixed, progress=False)
     assert list(table["file"]) == [path.name for path in mixed]
     assert list(table["instrument"]) == ["", "MRS", "LRS", "", "LRS", "MRS"]
     for name in INSTRUMENTS:
         rows = table["instrument"] == name
         paths = [path for path, row in zip(mixed, rows, strict=True) if row]
-        slams = {"slam": Trained.read(here / "data/products/quick-mock-embedded", name)}
-        templates = velocity_templates(grid, name)
-        expected = label_survey(paths, name, slams, templates, grid.contains, tmp_path, progress=False)
+        saved = here / f"data/products/quick-mock-embedded/krr_{name}.npz"
+        expected = label_survey(paths, {"krr": saved}, tmp_path, progress=False)
         assert set(table.colnames) == {*expected.colnames, "instrument"}
         for column in expected.colnames:
             np.testing.assert_array_equal(table[column][rows], expected[column], err_msg=column)
@@ -87,20 +85,44 @@ def test_the_best_models_that_are_there_are_used(there, chosen, trained, tmp_pat
     monkeypatch.chdir(compendium_in(tmp_path / "root"))
     for key in there:
         shutil.copytree(trained, tmp_path / f"root/data/products/{key}-embedded")
-    assert Models().trained("LRS").files[0].parent.name == f"{chosen}-embedded"
+    assert Models().path("LRS").parent.name == f"{chosen}-embedded"
 
 
-def test_systematics_of_a_former_model_are_not_used_with_a_new_one(trained, tmp_path, monkeypatch):
-    """Notebook 02 writes the model first: an interrupted run leaves the old systematics beside it."""
+@pytest.fixture
+def two_sizes(trained, tmp_path, monkeypatch):
+    """The LRS model of paper size in a compendium that has one of quick size too."""
     monkeypatch.chdir(compendium_in(tmp_path / "root"))
-    for key in ("paper", "quick"):
-        shutil.copytree(trained, tmp_path / f"root/data/products/{key}-mock-embedded")
-    model = tmp_path / "root/data/products/paper-mock-embedded/slam_MRS.npz"
-    later = (model.parent / "systematics_MRS.npz").stat().st_mtime_ns + 1_000_000
-    os.utime(model, ns=(later, later))
-    models = Models()
-    assert models.trained("MRS").files[0].parent.name == "quick-mock-embedded"
-    assert models.trained("LRS").files[0].parent.name == "paper-mock-embedded"
+    folders = [tmp_path / f"root/data/products/{key}-mock-embedded" for key in ("paper", "quick")]
+    for folder in folders:
+        shutil.copytree(trained, folder)
+    return folders[0] / "krr_LRS.npz"
+
+
+def test_copied_models_are_used_whatever_their_dates(two_sizes, capsys):
+    for i, path in enumerate(sorted(two_sizes.parent.iterdir())):
+        os.utime(path, ns=(10**18 * i, 10**18 * i))
+    assert Models().path("LRS") == two_sizes
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"regressor": "svr"}, "says regressor: svr, not krr"),
+        ({"continuum": "true"}, "says continuum: true, not matched"),
+        ({"grid": "another"}, "was trained on another grid than"),
+    ],
+)
+def test_a_model_that_is_not_used_is_named_with_the_reason(change, reason, two_sizes, capsys):
+    labeller = Labeller.read(two_sizes)
+    replace(labeller, about=labeller.about | change).save(two_sizes)
+    assert Models(talk=False).path("LRS").parent.name == "quick-mock-embedded"
+    told = capsys.readouterr().err
+    assert f"LRS: a model is not used: {two_sizes} {reason}" in told
+    assert told.count("\n") == 1
+    two_sizes.write_bytes(two_sizes.read_bytes()[:-500])
+    assert Models().path("LRS").parent.name == "quick-mock-embedded"
+    assert f"{two_sizes} is not a readable labeller" in capsys.readouterr().err
 
 
 def test_models_are_trained_once_where_there_are_none(survey, tmp_path, monkeypatch, capsys):
@@ -114,7 +136,7 @@ def test_models_are_trained_once_where_there_are_none(survey, tmp_path, monkeypa
     assert main(["label", str(survey["LRS"][0])]) == 0
     assert "no trained model yet" in capsys.readouterr().err
     folder = tmp_path / "root/data/products/label-quick-mock-embedded"
-    assert sorted(path.name for path in folder.glob("*.npz")) == ["slam_LRS.npz", "systematics_LRS.npz"]
+    assert sorted(path.name for path in folder.glob("*.npz")) == ["krr_LRS.npz"]
     monkeypatch.setattr(found, "train", None)
     assert main(["label", str(survey["LRS"][0])]) == 0
     assert "LRS: models of data/products/label-quick-mock-embedded" in capsys.readouterr().err

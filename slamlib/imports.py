@@ -1,0 +1,80 @@
+"""Which files of a package some code reaches through its imports, and their hash.
+
+Kept work is taken up again only if the code it depends on is the same; what it does not depend
+on may change.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+
+def reached(trees, package):
+    """Return the files of a package that some code imports, directly or through others.
+
+    Parameters
+    ----------
+    trees : iterable of ast.AST
+        Parsed code.
+    package : Path
+        The folder of the package.
+
+    Returns
+    -------
+    set of Path
+    """
+    todo = [name for tree in trees for name in _imported(tree, parents=())]
+    seen: set = set()
+    while todo:
+        for path in _files(todo.pop(), package) - seen:
+            seen.add(path)
+            parents = path.relative_to(package.parent).parent.parts
+            todo.extend(_imported(ast.parse(path.read_text(encoding="utf-8")), parents))
+    return seen
+
+
+@cache
+def code_digest(module, package=Path(__file__).parent):
+    """Return a hash of a module and of all of its package that it imports.
+
+    Parameters
+    ----------
+    module : str
+        Its ``__name__``.
+    package : Path
+        Where slamlib lies.
+    """
+    return digest_of(reached([ast.parse(f"import {module}")], package), package)
+
+
+def digest_of(files, folder):
+    """Return a hash of the names, below a folder, and the contents of some files."""
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
+        for path in sorted(files)
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _imported(tree, parents):
+    """Yield the dotted names of everything imported; `from a import b` yields a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = parents[: len(parents) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _files(name, package):
+    """Return the package's files behind a dotted name: its module and every __init__ above."""
+    first, *rest = name.split(".")
+    if first != package.name:
+        return set()
+    found, folder = {package / "__init__.py"}, package
+    for part in rest:
+        found |= {folder / f"{part}.py", folder / part / "__init__.py"}
+        folder = folder / part
+    return {path for path in found if path.is_file()}

@@ -1,0 +1,196 @@
+"""Everything that turns a spectrum into labels, in one object and one file."""
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+from astropy.table import Column
+
+import slamlib
+from slamlib.errors import FileError, InputError
+from slamlib.instruments import Instrument
+from slamlib.labels import LABELS, NAMES, VSINI
+from slamlib.npz import check_shapes, reading_npz, write_npz
+from slamlib.paper.calibration import REJECT
+from slamlib.slam.blocks import BLOCK, block_errors
+from slamlib.slam.infer import infer
+from slamlib.slam.model import Slam
+from slamlib.slam.systematics import Systematics
+from slamlib.survey.velocity import VelocityTemplates
+from slamlib.synth.edge import GridEdge
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """A trained model, and all that its labels need: nothing has to stand beside it.
+
+    Attributes
+    ----------
+    instrument : Instrument
+        Whose pixels the model has.
+    slam : Slam
+    templates : VelocityTemplates
+    edge : GridEdge
+        Of the model grid: labels inside it are flagged "I".
+    systematics : Systematics or None
+        None: the paper's way, independent pixels and one start.
+    about : dict
+        What it was made of: regressor, continuum ("matched" or "true"), n_train, labels (ranges),
+        grid (sha256 of its file), slamlib (version).
+    """
+
+    instrument: Instrument
+    slam: Slam
+    templates: VelocityTemplates
+    edge: GridEdge
+    systematics: Systematics | None = None
+    about: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, instrument, slam, templates, grid, continuum, systematics=None):
+        """Put a labeller together, with what it is made of.
+
+        Parameters
+        ----------
+        instrument, slam, templates, systematics
+            As the attributes.
+        grid : ModelGrid
+            Where the training spectra come from.
+        continuum : {"matched", "true"}
+            What the training spectra were divided by.
+        """
+        ranges = np.stack([slam.training_labels_.min(axis=0), slam.training_labels_.max(axis=0)], axis=1)
+        about = {
+            "regressor": slam.regressor,
+            "continuum": continuum,
+            "n_train": len(slam.training_labels_),
+            "labels": dict(zip(NAMES, ranges.tolist(), strict=True)),
+            "grid": grid.sha256,
+            "slamlib": slamlib.__version__,
+        }
+        return cls(instrument, slam, templates, grid.edge, systematics, about)
+
+    def predict(self, labels):
+        """Normalised flux at labels (m, 4), on the pixels of the instrument: float32, (m, n_pix)."""
+        return self.slam.predict(labels)
+
+    def fit(self, flux, ivar, wave=None, **options):
+        """Find the labels of prepared spectra: `slamlib.slam.infer.infer` with all that this model knows.
+
+        Parameters
+        ----------
+        flux, ivar : ndarray, (m, n_pix) or (n_pix,)
+            Normalised and at rest, on the pixels of the instrument.
+        wave : ndarray, (n_pix,), optional
+            Wavelengths of the pixels, to be checked.
+        **options
+            As `infer_joint` takes them.
+
+        Returns
+        -------
+        Inference
+        """
+        known = {"starts": 1} if self.systematics is None else {"reject": REJECT}
+        options = known | {"inside": self.edge.contains} | options
+        return infer(self.slam, flux, ivar, self.systematics, wave, **options)
+
+    def label(self, flux, ivar, simulated):
+        """Labels of prepared spectra as a catalogue gives them, with the errors to quote.
+
+        Parameters
+        ----------
+        flux, ivar : ndarray, (m, n_pix) or (n_pix,)
+        simulated : array_like of bool, (m,)
+            The others are real stars: where the models are wrong from line to line, more than
+            the noise is uncertain, so that their errors are at least those by blocks.
+
+        Returns
+        -------
+        Table
+            That of `Inference.table`, and, unless this is the paper's way, the errors by blocks
+            ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.slam.blocks`); that of a
+            v sin i too slow to be measured is NaN.
+        """
+        found = self.fit(flux, ivar)
+        table = found.table()
+        if self.systematics is None:
+            return table
+        wave = self.instrument.wave
+        errors = block_errors(self.slam, wave, flux, ivar, found.labels, self.systematics, REJECT)
+        errors[np.isfinite(found.vsini_limit), LABELS.index(VSINI)] = np.nan
+        for label, error in zip(LABELS, errors.T, strict=True):
+            about = f"error of {label.name} from the disagreement of blocks of {BLOCK:.0f} A"
+            table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
+            quoted = table[f"e_{label.name}"]
+            quoted[:] = np.where(simulated, quoted, np.fmax(quoted, error))
+        return table
+
+    def save(self, path):
+        """Write to one npz file, whole or not at all."""
+        params = {
+            "instrument": asdict(self.instrument),
+            "slam": self.slam.get_params(),
+            "templates": {"max_velocity": self.templates.max_velocity, "step": self.templates.step},
+            "systematics_of": self.systematics.model if self.systematics else None,
+            "about": self.about,
+        }
+        parts = {
+            "slam": self.slam.to_arrays(),
+            "systematics": self.systematics.to_arrays() if self.systematics else {},
+            "templates": {"wave": self.templates.wave, "flux": self.templates.flux.astype(np.float32)},
+            "edge": asdict(self.edge),
+        }
+        arrays = {f"{part}.{name}": array for part, some in parts.items() for name, array in some.items()}
+        write_npz(path, FORMAT, params, arrays)
+
+    @classmethod
+    def read(cls, path, instrument=None, **about):
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+        instrument : str, optional
+        **about
+            What the file must say of itself, such as ``regressor="krr"``.
+
+        Raises
+        ------
+        FileError
+            If the file is missing, of another version, damaged, or not what was asked for.
+        """
+        with reading_npz(path, FORMAT, "labeller", "train again") as (params, arrays):
+            parts: dict = {"slam": {}, "systematics": {}, "templates": {}, "edge": {}}
+            for name, array in arrays.items():
+                part, _, name = name.partition(".")
+                parts[part][name] = array
+            check_shapes(parts["templates"], wave="p", flux="tp")
+            check_shapes(parts["edge"], plane="n2", mh_values="m")
+            systematics = None
+            if parts["systematics"]:
+                systematics = Systematics.from_arrays(parts["systematics"], params["systematics_of"])
+            told = params["instrument"]
+            ranges = {key: tuple(map(tuple, told[key])) for key in ("arms", "excluded")}
+            read = cls(
+                Instrument(**told | ranges),
+                Slam.from_arrays(params["slam"], parts["slam"]),
+                VelocityTemplates(**parts["templates"], **params["templates"]),
+                GridEdge(**parts["edge"]),
+                systematics,
+                params["about"],
+            )
+            read._check()
+        said = read.about | {"instrument": read.instrument.name}
+        for key, asked in {"instrument": instrument, **about}.items():
+            if asked not in (None, said.get(key)):
+                raise FileError(f"{path} says {key}: {said.get(key)}, not {asked}; name another file")
+        return read
+
+    def _check(self):
+        """Refuse parts that do not belong together."""
+        self.slam.check_wave(self.instrument.wave)
+        if self.systematics is not None:
+            self.systematics.check(self.slam)
+        if self.slam.flux_mean_.size != self.instrument.wave.size:
+            raise InputError(f"a model of {self.slam.flux_mean_.size} pixels for {self.instrument.name}")
