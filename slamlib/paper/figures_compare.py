@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, LOGG, TEFF, VSINI
-from slamlib.paper.hrs import comparable, floats, hrs_errors, unit_of
+from slamlib.paper.hrs import floats, hrs_errors, trusted, unit_of
 from slamlib.paper.hrs_stars import ORIGINS, REAL, SIMULATED, SPUN
 from slamlib.paper.style import (
     BLACK,
@@ -86,7 +86,7 @@ def fig08_hrs(table):
                 row = shown & (instrument == name) & (origin == kind)
                 style = look | _ORIGIN_STYLE[kind] | {"label": f"HRS-{name}, {kind}"}
                 _draw(main, strip, hrs[:, row], slam[:, row], style | {"uplims": limited[row]})
-        crossed = shown & ~limited & ~comparable(table, label.name)
+        crossed = shown & ~trusted(table)
         cross = {"marker": "x", "color": BLACK, "markersize": 3.5, "zorder": 5, "elinewidth": 0}
         cross["label"] = "outside the grid, or not ok"
         _draw(main, strip, hrs[:, crossed], slam[:, crossed], cross)

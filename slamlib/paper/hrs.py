@@ -123,8 +123,13 @@ def _of_files(files, instrument, pixels, fit):
     return Table(columns | {name: fit[name] for name in (*KNOWN, "vsini_limit", "status")})
 
 
+def trusted(table):
+    """Tell which rows have labels to trust: inside the grid, with status ok."""
+    return (np.asarray(table["flag"]) == "I") & (np.asarray(table["status"]) == "ok")
+
+
 def comparable(table, label):
-    """Tell which rows count in the scatter of a label: inside the grid, status ok, known, and no limit.
+    """Tell which rows count in the scatter of a label: `trusted`, known, and no upper limit.
 
     Parameters
     ----------
@@ -139,7 +144,7 @@ def comparable(table, label):
     known = np.isfinite(floats(table, label)) & np.isfinite(floats(table, f"{label}_hrs"))
     if label == VSINI.name:
         known &= ~np.isfinite(floats(table, "vsini_limit"))
-    return known & (np.asarray(table["flag"]) == "I") & (np.asarray(table["status"]) == "ok")
+    return known & trusted(table)
 
 
 def floats(table, name):
@@ -162,8 +167,8 @@ def hrs_errors(table, published=None):
     Table
         One row an instrument, kind of spectra and label: unit, n (stars that count, see
         `comparable`), scatter, bias, error (median of those quoted), n_limits and limits_hold
-        (upper limits of v sin i, and how many are not below the known value), paper. Of fewer
-        than three stars there is no scatter.
+        (upper limits of v sin i of trusted stars, and how many are not below the known value),
+        paper. Of fewer than three stars there is no scatter.
     """
     rows = []
     for name in INSTRUMENTS:
@@ -180,7 +185,7 @@ def hrs_errors(table, published=None):
                     quoted = np.median(error)
                 limit = floats(some, "vsini_limit") if label is VSINI else np.full(len(some), np.nan)
                 known = floats(some, f"{label.name}_hrs")
-                limited = np.isfinite(limit) & np.isfinite(known)
+                limited = np.isfinite(limit) & np.isfinite(known) & trusted(some)
                 rows.append(
                     {"instrument": name, "origin": origin, "label": label.name, "unit": unit_of(label)}
                     | {"n": len(counts), "scatter": scatter, "bias": bias, "error": quoted}
