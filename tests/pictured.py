@@ -73,7 +73,8 @@ def catalogue(n, seed):
 def hrs_table(origin="simulated"):
     rng = np.random.default_rng(5)
     columns = {"star": [f"HD{i}" for i in range(12)] * 2, "instrument": ["LRS"] * 12 + ["MRS"] * 12}
-    columns |= {"origin": [origin, *["simulated"] * 23], "flag": ["", *["I"] * 23]}
+    columns |= {"origin": np.array([origin, *["simulated"] * 23], "U20"), "flag": ["O", *["I"] * 23]}
+    columns["status"] = np.full(24, "ok", "U20")
     for name, centre, spread, error in (
         ("teff", 22000, 4000, 500),
         ("logg", 4, 0.2, 0.1),

@@ -44,6 +44,7 @@ def ours():
         {
             "star": ["a", "b", "a"],
             "instrument": ["LRS", "LRS", "MRS"],
+            **{"flag": ["I"] * 3, "status": ["ok"] * 3, "vsini_limit": [np.nan] * 3},
             **{name: [3.0, 1.0, 7.0] for name in ("teff", "logg", "vsini")},
             **{f"{name}_hrs": [0.0, 0.0, 5.0] for name in ("teff", "logg", "vsini")},
         }
@@ -89,6 +90,7 @@ def test_every_claim_can_be_given_a_number(claims):
     labelled = catalogue([1], [20e3], [4.0], ["I"])
     common = Table({"snr_lrs": [150.0], "snr_mrs": [150.0]})
     hrs = Table({"star": ["a", "a"], "instrument": ["LRS", "MRS"]})
+    hrs["flag"], hrs["status"], hrs["vsini_limit"] = "I", "ok", np.nan
     for name in NAMES:
         hrs[name] = hrs[f"{name}_hrs"] = 1.0
     full = our_numbers(cv, labelled, labelled, common, hrs, {"lrs": 1, "mrs": 1})

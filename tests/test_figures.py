@@ -27,6 +27,7 @@ from slamlib.instruments import LRS, MRS
 from slamlib.labels import LABELS, NAMES
 from slamlib.paper import figures
 from slamlib.paper.figures_spectra import LINES, spread_apart
+from slamlib.paper.hrs_stars import SPUN
 from slamlib.paper.style import BLACK, BLUE, RED, SIMULATED_NOTE
 from slamlib.synth.grid import ModelGrid
 
@@ -213,21 +214,40 @@ def test_hr_diagram_counts_every_star_and_has_hot_left_and_giants_above():
 
 
 def test_hrs_comparison_has_the_papers_symbols_open_when_simulated():
-    figure = figures.fig08_hrs(hrs_table("real"))
+    table = hrs_table("real")
+    table["origin"][6:12] = SPUN
+    figure = figures.fig08_hrs(table)
     lines = {bar.get_label(): bar.lines[0] for bar in figure.axes[0].containers}
     expected = {"LRS": (RED, "None", "o"), "MRS": (BLUE, "None", "s")}
     for name, style in expected.items():
-        line = lines[f"HRS-{name}, simulated spectra"]
+        line = lines[f"HRS-{name}, simulated"]
         assert style_of(line) == style and line.get_markerfacecolor() == "white"
-    assert lines["HRS-LRS, real spectra"].get_markerfacecolor() == RED
-    assert len(lines["outside the grid"].get_xdata()) == 1
+    assert lines[f"HRS-LRS, {SPUN}"].get_markerfacecolor() == "white"
+    assert lines["HRS-LRS, real"].get_markerfacecolor() == RED
+    assert len(lines["outside the grid, or not ok"].get_xdata()) == 1
 
 
-def test_hrs_comparison_prints_the_rms_and_skips_failed_stars():
+def hrs_numbers(figure, column):
+    """What is written below a panel: its title, and {(instrument, kind): text}."""
+    axes = figure.axes[6 + column]
+    cells = {tuple(np.round(t.get_position(), 2)): t.get_text() for t in axes.texts}
+    rows = {y: text for (x, y), text in cells.items() if x == 0 and y < 0.8}
+    columns = {x: text.removeprefix("HRS-") for (x, y), text in cells.items() if y == 0.8}
+    numbers = {(columns[x], rows[y]): text for (x, y), text in cells.items() if x > 0 and y < 0.8}
+    return cells[0, 1], numbers
+
+
+def test_hrs_comparison_gives_the_rms_of_the_stars_that_count_and_its_unit():
     table = hrs_table()
-    table["logg"][0] = np.nan
-    rms = np.sqrt(np.nanmean((table["logg"] - table["logg_hrs"])[:12] ** 2))
-    assert any(rf"LRS: $\sigma$ = {rms:.2f} (n = 11)" in text for text in texts(figures.fig08_hrs(table)))
+    table["logg"][1] = np.nan
+    table["status"][2] = "multimodal"
+    rms = np.sqrt(np.nanmean((table["logg"] - table["logg_hrs"])[3:12] ** 2))
+    title, numbers = hrs_numbers(figures.fig08_hrs(table), 1)
+    assert title == r"$\sigma$ [dex] (n)"
+    assert numbers["LRS", "simulated"] == f"{rms:.3f} (9)"
+    title, numbers = hrs_numbers(figures.fig08_hrs(table), 0)
+    assert title == r"$\sigma$ [K] (n)"
+    assert numbers["MRS", "simulated"].endswith(" (12)")
 
 
 def test_lrs_against_mrs_prints_bias_and_scatter_of_mrs_minus_lrs():
@@ -283,24 +303,19 @@ def test_a_missing_column_is_named():
             draw()
 
 
-def test_one_star_has_no_scatter():
-    hrs = hrs_table()
-    lrs = np.flatnonzero(hrs["instrument"] == "LRS")
-    hrs["vsini_limit"][lrs[1:]] = 90.0
-    text = " ".join(t.get_text() for t in figures.fig08_hrs(hrs).axes[2].texts)
-    assert "LRS: n = 1, too few for a scatter" in text
-    assert r"LRS: $\sigma$" not in text
-
-
 def test_upper_limits_hang_arrows_and_do_not_enter_the_scatter():
     hrs = hrs_table()
-    hrs["vsini"][:2] = 1e4
-    hrs["vsini_limit"][:2] = hrs["vsini_hrs"][0] + 1, hrs["vsini_hrs"][1] - 1
-    panel = figures.fig08_hrs(hrs).axes[2]
-    text = " ".join(t.get_text() for t in panel.texts)
-    assert "LRS: 1 of 2 limits hold" in text
-    assert "(n = 10)" in text
-    assert panel.get_ylim()[1] < 1000
+    hrs["vsini"][1:3] = 1e4
+    # The first lies outside the grid: its limit is drawn, but does not count.
+    hrs["vsini_limit"][:3] = 300.0, hrs["vsini_hrs"][1] + 1, hrs["vsini_hrs"][2] - 1
+    figure = figures.fig08_hrs(hrs)
+    title, numbers = hrs_numbers(figure, 2)
+    assert title == r"$\sigma$ [km/s] (n; limits that hold / all)"
+    assert numbers["LRS", "simulated"].endswith(" (9; 1/2)")
+    assert numbers["MRS", "simulated"].endswith(" (12; 0/0)")
+    assert figure.axes[2].get_ylim()[1] < 1000
+    hrs["vsini_limit"][1:11] = 90.0
+    assert hrs_numbers(figures.fig08_hrs(hrs), 2)[1]["LRS", "simulated"].startswith("– (1; ")
 
 
 def test_data_that_cannot_be_drawn_are_refused_with_the_reason():

@@ -17,6 +17,7 @@ from matplotlib.image import imread
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
 from slamlib.paper.graph import GRAPH, find
+from slamlib.paper.hrs_stars import SIMULATED, SPUN
 from slamlib.paper.run import Run
 
 ROOT = Path(__file__).parents[1]
@@ -277,13 +278,28 @@ def test_the_two_instruments_agree_on_their_common_stars(run, label):
 
 
 @BY_INSTRUMENT
-def test_the_28_stars_known_from_high_resolution_are_labelled(run, instrument):
+@pytest.mark.parametrize("origin", [SIMULATED, SPUN])
+def test_the_28_stars_known_from_high_resolution_are_labelled(run, instrument, origin):
     hrs = read(run.products / "hrs.ecsv")
-    stars = hrs[hrs["instrument"] == instrument]
+    stars = hrs[(hrs["instrument"] == instrument) & (hrs["origin"] == origin)]
     assert len(set(stars["star"])) == len(stars) == 28
-    simulated = stars[stars["origin"] == "simulated"]
-    assert np.median(np.abs(simulated["teff"] - simulated["teff_hrs"])) < 500
-    assert np.median(np.abs(simulated["logg"] - simulated["logg_hrs"])) < 0.1
+    assert np.median(np.abs(stars["teff"] - stars["teff_hrs"])) < 500
+    assert np.median(np.abs(stars["logg"] - stars["logg_hrs"])) < 0.1
+    assert (stars["vsini_hrs"] > 45).any() == (origin == SPUN)
+    # Noise is as the inverse variance says.
+    assert np.median(stars["chi2"]) == pytest.approx(1, abs=0.15)
+
+
+@BY_INSTRUMENT
+def test_the_scatter_of_hrs_errors_is_of_measured_values(run, instrument):
+    errors = read(run.tables / "hrs_errors.ecsv")
+    errors = errors[(errors["instrument"] == instrument) & (errors["label"] == "vsini")]
+    slow, spun = (errors[errors["origin"] == origin] for origin in (SIMULATED, SPUN))
+    assert slow["n"][0] + slow["n_limits"][0] <= 28
+    assert slow["n_limits"][0] > slow["n"][0]
+    assert spun["n"][0] > 20
+    assert spun["scatter"][0] < spun["paper"][0]
+    assert spun["unit"][0] == "km/s"
 
 
 def test_the_posterior_agrees_with_the_best_fit(run):

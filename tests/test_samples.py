@@ -9,14 +9,15 @@ from slamlib.instruments import INSTRUMENTS, LRS, MRS
 from slamlib.labels import NAMES
 from slamlib.paper.templates import velocity_templates
 from slamlib.slam.infer import infer
-from slamlib.survey.hires import read_hires, to_lamost
-from slamlib.survey.prepare import prepare_with_velocity, read_many
+from slamlib.survey.degrade import prepare_hires, without_telluric
+from slamlib.survey.hires import read_hires
+from slamlib.survey.prepare import read_many
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra beside the repository")
 
-# gamma Peg: Teff [K], log g (Nieva & Przybilla 2012); R and SNR of the ELODIE spectrum.
-GAMMA_PEG, ELODIE = (22_000, 3.95), (42_000, 150)
+# gamma Peg: Teff [K], log g (Nieva & Przybilla 2012).
+GAMMA_PEG = (22_000, 3.95)
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +88,10 @@ def test_a_stars_are_told_to_be_cooler_than_the_grid(labelled):
 @pytest.fixture(scope="module", params=INSTRUMENTS)
 def gamma_peg(request, slams, grid):
     """The real spectrum of HD 886, degraded to an instrument and sent down the survey's path."""
-    name, (resolution, snr) = request.param, ELODIE
-    wave, flux = read_hires(SAMPLES / "hires" / "HD886_elodie.fits")
-    spectrum = to_lamost(wave, flux, resolution, name, snr, {"file": "HD886"})
-    flux, ivar, velocity = prepare_with_velocity(spectrum, name, velocity_templates(grid, name))
+    name, star = request.param, read_hires(SAMPLES / "hires" / "HD886_elodie.fits")
+    flux = without_telluric(star.wave, star.flux)
+    templates = velocity_templates(grid, name)
+    flux, ivar, velocity = prepare_hires(star.wave, flux, star.resolution, name, 150, templates)
     fit = infer(slams[name], flux, ivar, inside=grid.contains)
     residual = rms(slams[name], flux[None], ivar[None], fit.labels)[0]
     print(f"\nHD 886 {name}: {fit.labels[0].round(3)} +- {fit.errors[0].round(3)}", end=" ")

@@ -4,6 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from slamlib.labels import NAMES
+from slamlib.paper.hrs import comparable
 from slamlib.slam.validate import scatter_and_bias
 
 # Ours may differ from the paper's by this factor and still count as the same finding.
@@ -42,7 +43,8 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
     common : Table
         Pairs of both, with snr_lrs and snr_mrs.
     hrs : Table
-        The stars known from high-resolution spectra, one row a star and instrument.
+        The stars known from high-resolution spectra, one row a star and instrument; those
+        `comparable` count.
     showcase : dict
         Obsid of the star that stands for 703901108, for "lrs" and "mrs".
 
@@ -63,8 +65,8 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
     for row in cv[(cv["snr"] == 100) & (cv["regressor"] == "svr")]:
         ours[f"sigma_{row['label']}_{row['instrument'].lower()}_snr100"] = row["scatter"]
     for instrument in ("LRS", "MRS"):
-        stars = hrs[hrs["instrument"] == instrument]
         for label in ("teff", "logg", "vsini"):
+            stars = hrs[(hrs["instrument"] == instrument) & comparable(hrs, label)]
             scatter, _ = scatter_and_bias(_column(stars[label]), _column(stars[f"{label}_hrs"]))
             ours[f"sigma_{label}_{instrument.lower()}_hrs"] = scatter[0]
     for name, table in (("lrs", labels_lrs), ("mrs", labels_mrs)):

@@ -1,11 +1,15 @@
 """Figures that compare labels: SLAM with high-resolution spectra (8), LRS with MRS (9)."""
 
+import math
+
 import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, LOGG, TEFF, VSINI
+from slamlib.paper.hrs import floats, hrs_errors, trusted, unit_of
+from slamlib.paper.hrs_stars import ORIGINS, REAL, SIMULATED, SPUN
 from slamlib.paper.style import (
     BLACK,
     BLUE,
@@ -21,10 +25,15 @@ from slamlib.paper.style import (
 
 # The paper's symbols of Fig. 8.
 _HRS_STYLE = {"LRS": {"color": RED, "marker": "o"}, "MRS": {"color": BLUE, "marker": "s"}}
+_ORIGIN_STYLE = {
+    SIMULATED: {"markersize": 4.5, "markerfacecolor": "white", "zorder": 3},
+    SPUN: {"markersize": 2.5, "markerfacecolor": "white", "markeredgewidth": 0.6, "alpha": 0.7, "zorder": 2},
+    REAL: {"markersize": 6.5, "markeredgecolor": BLACK, "zorder": 4},
+}
+# Decimals of a scatter.
+_DECIMALS = {"teff": 0, "logg": 3, "vsini": 1}
 # Length of the arrow of an upper limit [km/s].
 _ARROW = 8.0
-# Fewer stars have no scatter worth printing.
-_LEAST_STARS = 3
 
 
 @apj_style()
@@ -34,79 +43,82 @@ def fig08_hrs(table):
     Parameters
     ----------
     table : Table
-        One row a star and instrument: columns star, instrument, origin ("simulated" or "real"
-        spectrum), flag ("I" inside the grid), and for x = teff, logg, vsini the columns x, e_x
-        (SLAM), x_hrs, e_x_hrs; vsini_limit [km/s] where v sin i is only that. Rows without
-        finite labels are left out.
+        One row a star and instrument, as `slamlib.paper.hrs.label_stars` gives it: columns star,
+        instrument, origin, flag, status, and for x = teff, logg, vsini the columns x, e_x (SLAM),
+        x_hrs, e_x_hrs; vsini_limit [km/s] where v sin i is only that. Rows without finite labels
+        from both are left out.
 
     Returns
     -------
     matplotlib.figure.Figure
         A panel for each label, the differences below it. HRS-LRS red circles, HRS-MRS blue
-        squares; open if the spectrum is simulated, filled with a black edge if it is real,
-        crossed if the labels lie outside the grid; an arrow hangs from an upper limit. The
-        numbers are the scatter, the rms of SLAM - HRS (paper eq. 1), over n stars, and how
-        many upper limits lie above the value of HRS.
+        squares; open if the spectrum is simulated, small if the star was spun as well, filled
+        with a black edge if it is real, crossed if the labels are outside the grid or not ok; an
+        arrow hangs from an upper limit. The numbers are those of `hrs_errors`: the scatter, the
+        rms of SLAM - HRS (paper eq. 1), over the n stars that are neither crossed nor limits,
+        and how many upper limits are not below the value of HRS.
 
     Raises
     ------
     InputError
-        If a column is missing, an origin is neither simulated nor real, or no star has finite
-        values of a label.
+        If a column is missing, an origin is unknown, or no star has finite values of a label.
     """
     trio = (TEFF, LOGG, VSINI)
     needed = [f"{prefix}{label.name}{end}" for label in trio for end in ("", "_hrs") for prefix in ("", "e_")]
-    require_columns(table, ("star", "instrument", "origin", "flag", "vsini_limit", *needed), "the HRS table")
-    instrument, origin, flag = (
-        np.asarray(table[name], dtype=str) for name in ("instrument", "origin", "flag")
-    )
-    if set(origin) - {"simulated", "real"}:
-        raise InputError(
-            f"origin must be simulated or real; the HRS table has {', '.join(sorted(set(origin)))}"
-        )
-    figure = new_figure(PAGE, 3.7)
-    panels = figure.subplots(2, 3, height_ratios=(2.6, 1), sharex="col", gridspec_kw={"hspace": 0})
-    for label, (main, strip) in zip(trio, panels.T, strict=True):
+    columns = ("star", "instrument", "origin", "flag", "status", "vsini_limit", *needed)
+    require_columns(table, columns, "the HRS table")
+    instrument, origin = (np.asarray(table[name], dtype=str) for name in ("instrument", "origin"))
+    if unknown := set(origin) - set(ORIGINS):
+        raise InputError(f"origin must be one of {ORIGINS}; the HRS table has {', '.join(sorted(unknown))}")
+    errors = hrs_errors(table)
+    figure = new_figure(PAGE, 4.1)
+    panels = figure.subplots(3, 3, height_ratios=(2.6, 1, 0.75), gridspec_kw={"hspace": 0})
+    for label, (main, strip, numbers) in zip(trio, panels.T, strict=True):
         hrs, slam = _pair(table, label, "_hrs", "")
-        limit = _floats(table, "vsini_limit") if label is VSINI else np.full(len(table), np.nan)
+        limit = floats(table, "vsini_limit") if label is VSINI else np.full(len(table), np.nan)
         limited = np.isfinite(limit)
         slam[:, limited] = limit[limited], np.full(limited.sum(), _ARROW)
         shown = np.isfinite(hrs[0]) & np.isfinite(slam[0])
         if not shown.any():
             raise InputError(f"no star of the HRS table has finite {label.name} from both SLAM and HRS")
-        scatters = []
-        for name, look in _HRS_STYLE.items():
-            for kind in ("simulated", "real"):
+        for kind in ORIGINS:
+            for name, look in _HRS_STYLE.items():
                 row = shown & (instrument == name) & (origin == kind)
-                style = look | _origin_style(kind, look["color"]) | {"label": f"HRS-{name}, {kind} spectra"}
+                style = look | _ORIGIN_STYLE[kind] | {"label": f"HRS-{name}, {kind}"}
                 _draw(main, strip, hrs[:, row], slam[:, row], style | {"uplims": limited[row]})
-            row = shown & (instrument == name)
-            measured = row & ~limited
-            if measured.sum() >= _LEAST_STARS:
-                _, rms = _bias_and_scatter(slam[0, measured] - hrs[0, measured])
-                scatters.append(rf"{name}: $\sigma$ = {rms:.{label.decimals}f} (n = {measured.sum()})")
-            elif measured.any():
-                scatters.append(f"{name}: n = {measured.sum()}, too few for a scatter")
-            if (row & limited).any():
-                above = (hrs[0] <= limit)[row & limited]
-                scatters.append(f"{name}: {above.sum()} of {above.size} limits hold")
-        outside = shown & (flag != "I")
-        cross = {
-            "marker": "x",
-            "color": BLACK,
-            "markersize": 3.5,
-            "label": "outside the grid",
-            "zorder": 5,
-            "elinewidth": 0,
-        }
-        _draw(main, strip, hrs[:, outside], slam[:, outside], cross)
-        _finish(main, strip, label, ("HRS", "SLAM"), headroom=0.12 * len(scatters))
-        main.text(0.04, 0.96, "\n".join(scatters), va="top", fontsize=SMALL, transform=main.transAxes)
-    figure.align_ylabels(panels)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=3)
-    if "simulated" in origin:
+        crossed = shown & ~trusted(table)
+        cross = {"marker": "x", "color": BLACK, "markersize": 3.5, "zorder": 5, "elinewidth": 0}
+        cross["label"] = "outside the grid, or not ok"
+        _draw(main, strip, hrs[:, crossed], slam[:, crossed], cross)
+        _finish(main, strip, label, ("HRS", "SLAM"), headroom=0)
+        _write_scatters(numbers, label, errors[errors["label"] == label.name])
+    figure.align_ylabels(panels[:2])
+    drawn = {}
+    for axes in panels[0]:
+        drawn |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(drawn.values(), drawn, loc="outside upper left", ncols=math.ceil(len(drawn) / 2))
+    if set(origin) - {REAL}:
         note_simulated(panels[0, 2])
     return figure
+
+
+def _write_scatters(axes, label, errors):
+    """Write the scatter and the number of stars of each instrument and kind of spectra below a panel."""
+    axes.axis("off")
+    limits = errors["n_limits"].any()
+    write = {"transform": axes.transAxes, "fontsize": SMALL, "va": "top"}
+    title = rf"$\sigma$ [{unit_of(label)}] (n" + ("; limits that hold / all)" if limits else ")")
+    columns = {"LRS": 0.39, "MRS": 0.7}
+    for name, x in columns.items():
+        axes.text(x, 0.8, f"HRS-{name}", color=_HRS_STYLE[name]["color"], **write)
+    axes.text(0, 1.0, title, **write)
+    kinds = list(dict.fromkeys(errors["origin"]))
+    for row in errors:
+        y = 0.6 - 0.2 * kinds.index(row["origin"])
+        scatter = f"{row['scatter']:.{_DECIMALS[label.name]}f}" if np.isfinite(row["scatter"]) else "–"
+        held = f"; {row['limits_hold']}/{row['n_limits']}" if limits else ""
+        axes.text(0, y, row["origin"], **write)
+        axes.text(columns[row["instrument"]], y, f"{scatter} ({row['n']}{held})", **write)
 
 
 @apj_style()
@@ -136,7 +148,7 @@ def fig09_lrs_vs_mrs(common, simulated):
         f"{prefix}{label.name}{end}" for label in LABELS for end in ("_lrs", "_mrs") for prefix in ("", "e_")
     ]
     require_columns(common, ("snr_lrs", *ends), "the table of common stars")
-    snr = _floats(common, "snr_lrs")
+    snr = floats(common, "snr_lrs")
     if not np.isfinite(snr).any():
         raise InputError("snr_lrs of the common stars is nowhere finite; it colours the points")
     snr_range = Normalize(np.nanmin(snr), np.nanmax(snr))
@@ -165,14 +177,10 @@ def fig09_lrs_vs_mrs(common, simulated):
     return figure
 
 
-def _floats(table, name):
-    return np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
-
-
 def _pair(table, label, first, second):
     """Values and errors of one label from two sources, each (2, n)."""
     return tuple(
-        np.stack([_floats(table, f"{prefix}{label.name}{end}") for prefix in ("", "e_")])
+        np.stack([floats(table, f"{prefix}{label.name}{end}") for prefix in ("", "e_")])
         for end in (first, second)
     )
 
@@ -180,12 +188,6 @@ def _pair(table, label, first, second):
 def _bias_and_scatter(difference):
     """Mean and rms (paper eqs 2 and 1)."""
     return np.mean(difference), np.sqrt(np.mean(difference**2))
-
-
-def _origin_style(kind, color):
-    if kind == "simulated":
-        return {"markersize": 4.5, "markeredgecolor": color, "markerfacecolor": "white", "zorder": 3}
-    return {"markersize": 6.5, "markeredgecolor": BLACK, "markerfacecolor": color, "zorder": 4}
 
 
 def _draw(main, strip, x, y, style):

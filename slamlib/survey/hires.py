@@ -1,31 +1,57 @@
-"""High-resolution spectra of any spectrograph: read them, degrade them."""
+"""High-resolution spectra of any spectrograph, read from FITS or text."""
 
 import math
 import warnings
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
-from astropy import units as u
 from astropy.io import fits
-from scipy.ndimage import gaussian_filter1d
 
-from slamlib.errors import FileError, InputError
-from slamlib.instruments import get_instrument
+from slamlib.errors import FileError
+from slamlib.survey.dispersion import check_optical, in_angstrom, wavelengths
 from slamlib.survey.lamost import open_fits, read_bytes
-from slamlib.survey.spectrum import Spectrum, air_from_vacuum, to_instrument
+from slamlib.survey.spectrum import air_from_vacuum
 
-_FWHM = 2 * math.sqrt(2 * math.log(2))
+# Where headers give the resolving power: ESO (Science Data Products Standard), the Virtual
+# Observatory (Spectrum Data Model), BeSS (Be stars); the last two are used here and there.
+_RESOLVING_POWER = ("SPEC_RES", "SPEC_RP", "SPE_RPOW", "BSS_ITRP", "SPECRES", "RESOLUTN")
+# A smaller number under these names is a width in some unit, or no high resolution.
+_LEAST_RESOLUTION, _MOST_RESOLUTION = 1e3, 1e6
+ASSUMED_AIR = "wavelengths taken to be in air: the file does not tell"
+
+
+@dataclass(frozen=True)
+class HighResolution:
+    """A one-dimensional spectrum at high resolution.
+
+    Attributes
+    ----------
+    wave : ndarray, (n,)
+        Wavelengths in air [A], increasing.
+    flux : ndarray, (n,)
+        In the units of the file; nan where there is none.
+    resolution : float
+        Resolving power lambda / FWHM by the header; nan if it gives none.
+    assumed : str
+        What the file does not tell and was assumed; empty if nothing was.
+    """
+
+    wave: np.ndarray
+    flux: np.ndarray
+    resolution: float = math.nan
+    assumed: str = ""
 
 
 def read_hires(path):
     """Read a one-dimensional spectrum: FITS with a wavelength axis or ESO's table, or text.
 
-    FITS: the primary array with CRVAL1 and CDELT1 or CD1_1 (and CRPIX1, 1 by default),
-    linear, or log10 when DC-FLAG = 1. CTYPE1 = WAVE means vacuum, AWAV or anything else
-    air. CUNIT1 may be any unit of length, '0.1 nm' too; Angstrom by default. Or a binary
-    table of one row with vectors WAVE and FLUX, as ESO's archive gives spectra (Science Data
-    Products Standard, section SPECTRUM): in air where the UCD of WAVE has ``obs.atmos``,
-    otherwise in vacuum. Text: air wavelength [A] and flux, separated by blanks or a comma,
-    # before comments. Gzipped or not.
+    FITS: an image of one spectrum, its wavelengths as `slamlib.survey.dispersion.wavelengths`
+    reads them. Or a table of vectors WAVE and FLUX, as ESO's archive gives spectra (Science
+    Data Products Standard, section SPECTRUM), whose UCD of WAVE is ``em.wl`` in vacuum and
+    ``em.wl;obs.atmos`` in air. Where neither CTYPE1 nor UCD tells air from vacuum, VACUUM (T or
+    F) or AIRORVAC does; without them it is taken for air. Text: air wavelength [A] and flux,
+    separated by blanks or a comma, # before comments. Gzipped or not.
 
     Parameters
     ----------
@@ -33,101 +59,37 @@ def read_hires(path):
 
     Returns
     -------
-    wave : ndarray, (n,)
-        Wavelengths in air [A], increasing.
-    flux : ndarray, (n,)
-        In the units of the file; nan where the file has none.
+    HighResolution
+        A flux of exactly 0 counts as missing: pipelines fill gaps with it, and no count with
+        background subtracted is 0.
 
     Raises
     ------
     FileError
-        If the file is missing, damaged, or holds no such spectrum.
+        If the file is missing, damaged, or holds no optical spectrum.
     """
     content = read_bytes(path)
+    resolution, in_air = math.nan, True
     if content[:9] == b"SIMPLE  =":
         with open_fits(path, content) as hdus:
             tables = [hdu for hdu in hdus[1:] if {"WAVE", "FLUX"} <= _columns(hdu)]
-            wave, flux = _from_eso(tables[0]) if tables else _from_image(hdus[0])
+            wave, flux, in_air = _from_eso(tables[0]) if tables else _from_image(hdus[0])
+            headers = [hdus[0].header, *(table.header for table in tables[:1])]
+            resolution = _resolution(headers, np.mean(wave))
+            if in_air is None:
+                in_air = _medium(headers)
     else:
         wave, flux = _from_text(path, content)
     if wave[0] > wave[-1]:
         wave, flux = wave[::-1], flux[::-1]
     if not (np.diff(wave) > 0).all():
         raise FileError(f"{path}: the wavelengths are not in order; sort them and drop repeated lines")
-    if not np.isfinite(flux).any():
-        raise FileError(f"{path}: no pixel has a finite flux; leave this file out")
-    return wave, flux
-
-
-def degrade(wave, flux, resolution_from, resolution_to):
-    """Lower the resolving power of a spectrum by a Gaussian of constant width in velocity.
-
-    Parameters
-    ----------
-    wave : array_like, (n,)
-        Increasing [A].
-    flux : array_like, (n,)
-        A nan spreads to what the Gaussian reaches, 4 sigma.
-    resolution_from, resolution_to : float
-        Resolving power lambda / FWHM before and after.
-
-    Returns
-    -------
-    wave, flux : ndarray, (m,)
-        On a logarithmic grid as fine as the finest native pixel.
-
-    Raises
-    ------
-    InputError
-        If the resolution is not to be lowered.
-
-    Notes
-    -----
-    Gaussians convolve to a Gaussian, so FWHM = c (R_to^-2 - R_from^-2)^(1/2) in velocity.
-    """
-    if not 0 < resolution_to < resolution_from:
-        raise InputError(
-            f"cannot degrade R = {resolution_from} to R = {resolution_to}; the second must be the lower one"
-        )
-    wave, flux = np.asarray(wave, dtype=float), np.asarray(flux, dtype=float)
-    log_wave = np.log(wave)
-    step = np.diff(log_wave).min()
-    n = int((log_wave[-1] - log_wave[0]) / step) + 1
-    grid = np.exp(log_wave[0] + step * np.arange(n))
-    sigma = math.sqrt(resolution_to**-2 - resolution_from**-2) / _FWHM
-    return grid, gaussian_filter1d(np.interp(grid, wave, flux), sigma / step, mode="nearest")
-
-
-def to_lamost(wave, flux, resolution, instrument, snr, header=None):
-    """Turn a high-resolution spectrum into one as LAMOST would have taken it, without its noise.
-
-    Parameters
-    ----------
-    wave, flux : ndarray, (n,)
-        In air [A]; nan where there is no flux.
-    resolution : float
-        Resolving power of the spectrum.
-    instrument : Instrument or str
-    snr : float
-        Signal-to-noise ratio per pixel that the inverse variance claims.
-    header : dict, optional
-        Header of the result.
-
-    Returns
-    -------
-    Spectrum
-        On the instrument's pixels and a margin; pixels not covered are masked.
-    """
-    instrument = get_instrument(instrument)
-    wide = instrument.widened()
-    known = np.isfinite(flux)
-    filled = np.interp(wave, wave[known], flux[known])
-    fine, smooth = degrade(wave, filled, resolution, instrument.resolution)
-    covered = np.interp(fine, wave, known.astype(float)) == 1
-    flux, ivar = to_instrument(fine, smooth, covered.astype(float), wide)
-    missing = ivar == 0
-    ivar = np.where(missing, 0, (snr / np.maximum(flux, 1e-3 * np.median(flux))) ** 2)
-    return Spectrum(wide.wave, flux, ivar, missing, dict(header or {}))
+    flux = np.where((flux == 0) | ~np.isfinite(flux), np.nan, flux)
+    if np.isnan(flux).all():
+        raise FileError(f"{path}: no pixel has a flux that is finite and not 0; leave this file out")
+    if in_air is False:
+        wave = air_from_vacuum(wave)
+    return HighResolution(wave, flux, resolution, ASSUMED_AIR if in_air is None else "")
 
 
 def _columns(hdu):
@@ -141,31 +103,45 @@ def _from_eso(hdu):
     if wave.size != flux.size:
         raise FileError(f"WAVE has {wave.size} pixels and FLUX {flux.size}; fetch it again")
     number = names.index("WAVE") + 1
-    wave = wave * _to_angstrom(hdu.header.get(f"TUNIT{number}", ""))
-    # The UCD tells, not the name: em.wl is vacuum, em.wl;obs.atmos air.
-    return (wave if "obs.atmos" in hdu.header.get(f"TUCD{number}", "") else air_from_vacuum(wave)), flux
+    wave = wave * in_angstrom(hdu.header.get(f"TUNIT{number}", ""))
+    check_optical(wave)
+    # The UCD tells, not the name.
+    ucd = str(hdu.header.get(f"TUCD{number}", "")).lower()
+    return wave, flux, "obs.atmos" in ucd if "em.wl" in ucd else None
 
 
 def _from_image(hdu):
-    header = hdu.header
-    if header.get("NAXIS") != 1 or "CRVAL1" not in header or not {"CDELT1", "CD1_1"} & set(header):
+    flux = np.squeeze(np.asarray(hdu.data, dtype=float)) if hdu.header.get("NAXIS") else np.zeros(0)
+    if flux.ndim != 1 or flux.size < 2:
         raise FileError(
-            "not a one-dimensional spectrum: the primary HDU needs one axis, CRVAL1 and CDELT1 (or CD1_1), "
-            "or a table columns WAVE and FLUX"
+            "not a one-dimensional spectrum: the primary HDU needs one axis, or a table columns WAVE and "
+            "FLUX; merge the orders of an echelle spectrum first"
         )
-    flux = np.asarray(hdu.data, dtype=float)
-    increment = float(header["CD1_1"] if "CD1_1" in header else header["CDELT1"])
-    pixel = np.arange(flux.size) + 1 - float(header.get("CRPIX1", 1))
-    wave = float(header["CRVAL1"]) + increment * pixel
-    if header.get("DC-FLAG", 0) == 1:
-        wave = 10.0**wave
-    wave = wave * _to_angstrom(header.get("CUNIT1", ""))
-    # AWAV is air, WAVE vacuum (FITS paper III, Greisen et al. 2006).
-    return (air_from_vacuum(wave) if header.get("CTYPE1", "").strip() == "WAVE" else wave), flux
+    wave, in_air = wavelengths(hdu.header, flux.size)
+    return wave, flux, in_air
 
 
-def _to_angstrom(unit):
-    return u.Unit(unit.strip() or "Angstrom").to(u.AA)
+def _medium(headers):
+    """Tell air (True) from vacuum (False); None where keywords tell neither."""
+    for header in headers:
+        vacuum = {"T": True, "F": False, "True": True, "False": False}.get(str(header.get("VACUUM", "")))
+        medium = str(header.get("AIRORVAC", "")).lower()[:3]
+        if vacuum is not None or medium in ("air", "vac"):
+            return medium == "air" if vacuum is None else not vacuum
+    return None
+
+
+def _resolution(headers, wave):
+    """Find the resolving power, or the FWHM [A] that the archives of ELODIE and SOPHIE give instead."""
+    for header in headers:
+        powers = [header.get(key) for key in _RESOLVING_POWER]
+        with suppress(TypeError, ValueError, ZeroDivisionError):
+            powers.append(wave / float(header.get("H_WRESOL", math.nan)))
+        for power in powers:
+            with suppress(TypeError, ValueError):
+                if _LEAST_RESOLUTION <= float(power) <= _MOST_RESOLUTION:
+                    return float(power)
+    return math.nan
 
 
 def _from_text(path, content):
@@ -181,4 +157,8 @@ def _from_text(path, content):
         ) from error
     if wave.size < 2 or not np.isfinite(wave).all():
         raise FileError(f"{path}: a spectrum needs at least two finite wavelengths; check the file")
+    try:
+        check_optical(wave)
+    except FileError as error:
+        raise FileError(f"{path}: {error}") from None
     return wave, flux

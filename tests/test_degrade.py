@@ -1,0 +1,243 @@
+"""Degrading: a line gets the width and keeps the strength that a Gaussian gives it, on any pixels."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slamlib.errors import InputError
+from slamlib.instruments import INSTRUMENTS, LRS, MRS
+from slamlib.paper.templates import velocity_templates
+from slamlib.survey.degrade import TELLURIC, degrade, prepare_hires, to_lamost, without_telluric
+from slamlib.survey.hires import read_hires
+from slamlib.survey.spectrum import to_instrument
+from slamlib.synth.broaden import broaden, instrument_sigma
+
+SAMPLE = Path(__file__).parents[2] / "shared" / "samples" / "hires" / "HD886_elodie.fits"
+FWHM = 2.354820045
+
+
+def line(wave, centre, resolution, depth=0.5):
+    """A Gaussian absorption line of the width that a resolving power gives."""
+    return 1 - depth * np.exp(-0.5 * (np.log(wave / centre) * resolution * FWHM) ** 2)
+
+
+def regular(step):
+    return np.arange(4750.0, 4980.0, step)
+
+
+def jittered(step):
+    wave = regular(step)
+    return wave + np.random.default_rng(1).uniform(-0.3, 0.3, wave.size) * step
+
+
+def merged_orders(step):
+    """Where two orders overlap, pixels 1e-4 A apart, and others in no order."""
+    wave = regular(step)
+    return np.unique(np.concatenate([wave, wave[::3] + 1e-4, np.arange(4850.02, 4900, 0.7 * step)]))
+
+
+@pytest.mark.parametrize("sampling", [regular, jittered, merged_orders])
+@pytest.mark.parametrize(
+    ("resolution", "step", "to"),
+    [
+        (42_000, 0.05, 1800),
+        (42_000, 0.05, 7500),
+        (20_000, 0.1, 7500),
+        (115_000, 0.01, 7500),
+        (12_000, 0.1, 7500),
+    ],
+)
+def test_a_line_gets_its_new_width_and_keeps_its_strength_on_any_pixels(sampling, resolution, step, to):
+    """Against the analytic convolution, for a star that rotates as fast as the spectrum resolves."""
+    wave, line_width = sampling(step), resolution / np.sqrt(2)
+    new, flux = degrade(wave, line(wave, 4861, line_width), resolution, to)
+    seen = np.isfinite(flux)
+    final = (to**-2 + line_width**-2 - resolution**-2) ** -0.5
+    expected = line(new, 4861, final, 0.5 * final / line_width)
+    depth = 0.5 * final / line_width
+    np.testing.assert_allclose(flux[seen], expected[seen], atol=0.02 * depth)
+    strength = np.sum((1 - flux[seen]) * np.gradient(new)[seen])
+    assert strength == pytest.approx(0.5 * np.sqrt(2 * np.pi) * 4861 / line_width / FWHM, rel=0.01)
+
+
+def test_regular_pixels_are_degraded_to_a_thousandth():
+    wave = regular(0.05)
+    new, flux = degrade(wave, line(wave, 4861, 42_000), 42_000, 7500)
+    seen = np.isfinite(flux)
+    expected = line(new, 4861, 7500, 0.5 * 7500 / 42_000)
+    np.testing.assert_allclose(flux[seen], expected[seen], atol=1e-3 * 0.5 * 7500 / 42_000)
+
+
+@pytest.mark.parametrize("apart", [1e-4, 1e-6, 1e-9])
+def test_the_step_is_that_of_the_resolution_not_of_the_closest_pixels(apart):
+    wave = np.union1d(np.arange(3800.0, 7100.0, 0.05), [5000 + apart])
+    new, flux = degrade(wave, np.ones(wave.size), 42_000, 7500)
+    assert new.size < 60_000
+    np.testing.assert_allclose(flux[np.isfinite(flux)], 1, rtol=1e-12)
+
+
+def test_a_kernel_of_no_width_costs_no_memory():
+    wave = np.arange(4800.0, 4810.0, 1e-3)
+    new, flux = degrade(wave, np.ones(wave.size), 7500.5, 7500)
+    assert new.size < 5000
+    np.testing.assert_allclose(flux[np.isfinite(flux)], 1, rtol=1e-12)
+
+
+def test_pixels_too_coarse_for_the_kernel_are_refused():
+    with pytest.raises(InputError, match=r"pixels of 0\.3 A are too coarse to degrade R = 8000 to R = 7500"):
+        degrade(regular(0.3), np.ones(regular(0.3).size), 8000, 7500)
+
+
+def test_missing_flux_takes_no_more_with_it_than_the_kernel_reaches():
+    wave = regular(0.05)
+    flux = np.ones(wave.size)
+    flux[1000:1010] = np.nan
+    flux[2000] = np.nan
+    new, out = degrade(wave, flux, 42_000, 7500)
+    sigma = 4800 / 7500 / FWHM
+    lost = new[np.isnan(out)]
+    ends = (lost < wave[0] + 2 * sigma) | (lost > wave[-1] - 2 * sigma)
+    assert lost[~ends].size > 0
+    assert (np.abs(lost[~ends] - wave[1005]) < 0.25 + 1.5 * sigma).all()
+    np.testing.assert_allclose(out[np.isfinite(out)], 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_a_gaussian_line_gets_the_width_lamost_would_give_it(name):
+    """The widths of line, spectrographs and pixel add in squares; the strength stays."""
+    instrument, centre = INSTRUMENTS[name], 5200.0
+    narrow = centre / 42000 / 2.354820045
+    wave = np.arange(4900.0, 6900.0, 0.02)
+    flux = 1 - 0.5 * np.exp(-0.5 * ((wave - centre) / narrow) ** 2)
+    seen = to_lamost(wave, flux, 42000, instrument, 100)
+    depth = np.where(np.abs(seen.wave - centre) < 10, 1 - seen.flux, 0)
+    step = instrument.arms[0][2]
+    assert depth.sum() * step == pytest.approx(0.5 * narrow * np.sqrt(2 * np.pi), rel=2e-3)
+    variance = np.sum(depth * (seen.wave - centre) ** 2) / depth.sum()
+    assert np.sum(depth * seen.wave) / depth.sum() == pytest.approx(centre, abs=0.01)
+    expected = (centre / instrument.resolution / 2.354820045) ** 2 + step**2 / 12
+    assert np.sqrt(variance) == pytest.approx(np.sqrt(expected), rel=5e-3)
+
+
+def test_pixels_that_the_spectrum_does_not_cover_are_masked():
+    wave = np.arange(4200.0, 6500.0, 0.05)
+    header = {"file": "star"}
+    seen = to_lamost(wave, np.ones(wave.size), 42000, LRS, 100, header)
+    np.testing.assert_array_equal(seen.wave, LRS.widened().wave)
+    outside = (seen.wave < 4201) | (seen.wave > 6499)
+    inside = (seen.wave > 4202) & (seen.wave < 6498)
+    assert seen.mask[outside].all()
+    assert not seen.mask[inside].any()
+    np.testing.assert_array_equal(seen.ivar == 0, seen.mask)
+    np.testing.assert_allclose(seen.ivar[inside], 100**2, rtol=1e-6)
+    assert seen.header == header
+    assert seen.header is not header
+
+
+def test_pixels_without_flux_are_masked_and_spoil_no_other():
+    wave = np.arange(3800.0, 7100.0, 0.05)
+    flux = np.ones(wave.size)
+    gap = (wave > 5000) & (wave < 5010)
+    flux[gap] = np.nan
+    flux[np.abs(wave - 4500.02) < 0.3] = np.nan
+    before = flux.copy()
+    seen = to_lamost(wave, flux, 42000, LRS, 100)
+    np.testing.assert_array_equal(flux, before)
+    assert np.isfinite(seen.flux).all()
+    assert seen.mask[(seen.wave > 5000) & (seen.wave < 5010)].all()
+    assert seen.mask[np.abs(seen.wave - 4500.02).argmin()]
+    lost = seen.wave[seen.mask]
+    assert ((np.abs(lost - 5005) < 7.5) | (np.abs(lost - 4500) < 2)).all()
+    np.testing.assert_allclose(seen.flux[~seen.mask], 1, rtol=1e-9)
+
+
+def test_the_flux_unit_changes_nothing_but_the_unit():
+    wave = np.arange(3800.0, 7100.0, 0.1)
+    flux = 1 - 0.5 * np.exp(-0.5 * ((wave - 4861) / 5) ** 2)
+    one, other = (to_lamost(wave, scale * flux, 42000, LRS, 80) for scale in (1, 1e-12))
+    np.testing.assert_allclose(other.flux, 1e-12 * one.flux, rtol=1e-9)
+    np.testing.assert_allclose(other.ivar * other.flux**2, one.ivar * one.flux**2, rtol=1e-9)
+    np.testing.assert_allclose((one.ivar * one.flux**2)[~one.mask], 80**2, rtol=1e-9)
+
+
+def test_sharpening_is_refused():
+    with pytest.raises(InputError, match="cannot degrade"):
+        degrade(np.arange(4000.0, 4100), np.ones(100), 1800, 7500)
+
+
+def test_the_noise_is_what_the_inverse_variance_says():
+    wave = np.arange(3800.0, 7100.0, 0.05)
+    flux = 1e-12 * (2 + np.sin(wave / 300))
+    clean, noisy = (
+        to_lamost(wave, flux, 42_000, LRS, 50, {}, rng) for rng in (None, np.random.default_rng(1))
+    )
+    pulls = ((noisy.flux - clean.flux) * np.sqrt(clean.ivar))[~clean.mask]
+    assert pulls.std() == pytest.approx(1, abs=0.04)
+    np.testing.assert_array_equal(noisy.ivar, clean.ivar)
+
+
+def test_a_spectrum_of_another_range_is_refused():
+    with pytest.raises(InputError, match="no flux where LRS observes"):
+        to_lamost(np.arange(8000.0, 8100.0, 0.05), np.ones(2000), 42_000, LRS, 100)
+
+
+@pytest.fixture(scope="module")
+def star(grid):
+    """A simulated B star, R = 45,000, without noise."""
+    flux = broaden(grid.spectra([[20_000, 4.0, 0.0]]), grid.dv, 40.0, instrument_sigma(45_000))[0]
+    return grid.wave, flux
+
+
+def test_zeros_do_not_move_the_velocity(star, grid):
+    """50 A of them, taken for flux, move it by hundreds of km/s."""
+    wave, flux = star
+    templates = velocity_templates(grid, LRS)
+    gap = np.where((wave > 4450) & (wave < 4500), np.nan, flux)
+    for given in (flux, gap):
+        _, _, velocity = prepare_hires(wave, given, 45_000, LRS, 150, templates)
+        assert abs(velocity["rv"]) < 1
+
+
+@pytest.mark.parametrize(("first", "last", "kept"), [(4900, 5400, 0), (6250, 6850, 1)])
+def test_a_spectrum_without_one_arm_keeps_the_other(star, grid, first, last, kept):
+    wave, flux = star
+    templates = velocity_templates(grid, MRS)
+    whole, _, _ = prepare_hires(wave, flux, 45_000, MRS, 150, templates)
+    part = (wave > first) & (wave < last)
+    found, ivar, velocity = prepare_hires(wave[part], flux[part], 45_000, MRS, 150, templates)
+    arm = MRS.arm_slices[kept]
+    assert (ivar[arm] > 0).mean() > 0.8
+    assert not np.delete(ivar, np.arange(ivar.size)[arm]).any()
+    assert abs(velocity["rv"]) < 1
+    seen = ivar > 0
+    np.testing.assert_allclose(found[seen], whole[seen], atol=0.01)
+
+
+def test_a_spectrum_of_less_than_half_an_arm_is_refused(star, grid):
+    wave, flux = star
+    part = (wave > 4900) & (wave < 5400)
+    with pytest.raises(InputError, match="less than half of each arm of LRS has flux"):
+        prepare_hires(wave[part], flux[part], 45_000, LRS, 150, velocity_templates(grid, LRS))
+
+
+def test_the_bands_of_the_atmosphere_are_masked_and_no_line_of_hot_stars_with_them():
+    wave = np.arange(6200.0, 7000.0, 0.5)
+    kept = wave[np.isfinite(without_telluric(wave, np.ones(wave.size)))]
+    for band in ((6277, 6318), (6867, 6944)):
+        assert not ((kept > band[0]) & (kept < band[1])).any()
+    for centre in (6347.1, 6371.4, 6402.2, 6527.1, 6562.8, 6678.2, 6683.2):
+        assert ((kept > centre - 5) & (kept < centre + 5)).sum() > 18
+    assert sum(last - first for first, last in TELLURIC) < 200
+
+
+@pytest.mark.skipif(not SAMPLE.exists(), reason="no sample spectrum")
+def test_the_elodie_spectrum_has_h_beta_where_gamma_peg_has_it():
+    spectrum = read_hires(SAMPLE)
+    wave, flux = degrade(spectrum.wave, spectrum.flux, 42000, 1800)
+    near = (wave > 4840) & (wave < 4882)
+    # gamma Peg recedes at 4 km/s, the Earth from it at 22 km/s: 0.3 A.
+    assert wave[near][np.argmin(flux[near])] == pytest.approx(4861.33, abs=0.4)
+    _, ivar = to_instrument(wave, flux, np.ones(wave.size), LRS)
+    assert not ivar[(LRS.wave < 3999) | (LRS.wave > 6801)].any()
+    assert (ivar > 0).mean() > 0.7
