@@ -3,12 +3,14 @@
 # PROFILE=quick|paper   size of everything
 # SOURCE=mock|lamost    simulated stars, or real spectra in data/raw/
 # GRID=embedded|tlusty|PATH  model grid; tlusty is what `make data` builds
+# RV=measured|catalogue  radial velocities: by cross-correlation, or from a catalogue, as in the paper
 # For instance: make fig-3 PROFILE=quick
 
 PROFILE = paper
 SOURCE = mock
 GRID = embedded
 SEED = 257
+RV = measured
 PORT = 8866
 PYTHON = python3
 
@@ -16,8 +18,11 @@ READY = .venv/.ready
 PY = .venv/bin/python
 PIPELINE = $(PY) -m slamlib.paper.pipeline
 # Single quotes, so that the shell leaves odd values to slamlib, which says what is wrong with them.
-OPTIONS = --profile '$(PROFILE)' --source '$(SOURCE)' --grid '$(GRID)' --seed '$(SEED)'
+OPTIONS = --profile '$(PROFILE)' --source '$(SOURCE)' --grid '$(GRID)' --seed '$(SEED)' --rv '$(RV)'
 CODE = slamlib tests notebooks benchmarks
+NOTEBOOKS = notebooks/*.ipynb notebooks/teaching/*.ipynb
+# JupyterLab writes the version of Python into every notebook that it opens; that is no change.
+STRIP = $(PY) -m nbstripout --extra-keys metadata.language_info
 
 # Only the virtual environment's own packages count.
 unexport PYTHONPATH PYTHONHOME
@@ -72,7 +77,7 @@ test-served: $(READY) ## the paper on real file formats, fetched from a server o
 lint: $(READY) ## style of code and notebooks, types of slamlib
 	@$(PY) -m ruff check --quiet $(CODE)
 	@$(PY) -m mypy --no-error-summary
-	@$(PY) -m nbstripout --verify --dry-run notebooks/*.ipynb notebooks/teaching/*.ipynb || { echo "run: $(PY) -m nbstripout notebooks/*.ipynb notebooks/teaching/*.ipynb"; exit 1; }
+	@$(STRIP) --verify --dry-run $(NOTEBOOKS) || { echo "run: $(STRIP) $(NOTEBOOKS)"; exit 1; }
 	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
 
 verify: $(READY) ## make again what changed; is each output as recorded?
@@ -109,7 +114,7 @@ bench-cluster: $(READY) ## 100,000 simulated stars on a cluster of this machine,
 	@$(PY) -m benchmarks.cluster --profile '$(PROFILE)' $(CLUSTER)
 
 lab: $(READY) ## open the notebooks in JupyterLab
-	@$(PY) -m jupyterlab notebooks/00_overview.ipynb
+	@$(PY) -m jupyterlab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks/00_overview.ipynb
 
 # The explorer shows the models and the catalogue that table 1 is made of.
 explore: $(READY) ## sliders, spectra and the HR diagram as a web page; PORT=8866
@@ -136,7 +141,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@if [ -e .git ] && command -v git >/dev/null; then \
-	    git config filter.nbstripout.clean "$(PY) -m nbstripout" && \
+	    git config filter.nbstripout.clean "$(STRIP)" && \
 	    git config filter.nbstripout.smudge cat && \
 	    git config diff.ipynb.textconv "$(PY) -m nbstripout -t" || true; fi
 	@touch $@

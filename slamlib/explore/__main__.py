@@ -31,7 +31,7 @@ def page(run):
     rest is for those who read notebooks.
     """
     notebook = load_notebook_node(str(run.root / "notebooks" / "explore.ipynb"))
-    parameters = {"profile": run.profile, "source": run.source, "grid": run.grid, "seed": run.seed}
+    parameters = run.parameters
     notebook = parameterize_notebook(notebook, parameters)
     title = notebook.cells[0].source.splitlines()[0]
     shown = [c for c in notebook.cells if c.cell_type == "code" or "page" in c.metadata.tags]
@@ -106,11 +106,12 @@ def main(arguments=None):
     parser.add_argument("--source", default="mock")
     parser.add_argument("--grid", default="embedded")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    parser.add_argument("--rv", default="measured")
     parser.add_argument("--port", type=int, default=8866)
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
     options = parser.parse_args(arguments)
     try:
-        run = Run(options.profile, options.source, options.grid, options.seed)
+        run = Run(options.profile, options.source, options.grid, options.seed, options.rv)
         serve(run, options.port, browser=not options.no_browser)
     except SlamlibError as error:
         print(error, file=sys.stderr)

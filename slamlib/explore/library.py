@@ -83,8 +83,7 @@ class Library:
         ]
         if missing:
             raise FileError(
-                f"nothing to explore yet: no {missing[0]}; run "
-                f"`make notebooks PROFILE={run.profile} SOURCE={run.source} GRID={run.grid}` first"
+                f"nothing to explore yet: no {missing[0]}; run `make notebooks {run.variables}` first"
             )
         self.labellers = {name: read_labeller(run, name) for name in INSTRUMENTS}
         self.catalogues = {name: read_ecsv(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}

@@ -1,6 +1,7 @@
 """From a list of LAMOST files to a catalogue of labels, in parts that survive an interruption."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import joblib
@@ -16,6 +17,7 @@ from slamlib.imports import code_digest
 from slamlib.labels import NAMES
 from slamlib.paper.labeller import Labeller
 from slamlib.survey.prepare import read_many
+from slamlib.survey.velocity import KnownVelocities
 from slamlib.threads import blas_threads, n_cores
 
 # Files a part: a few seconds of work, which is what an interruption costs at most.
@@ -38,9 +40,9 @@ def label_survey(paths, labellers, folder, rv=MEASURED, progress=True):
     folder : Path
         Where finished parts are kept; a second call takes up what the first has done, unless
         the content of a file, a labeller, `rv` or code that labels depend on changed.
-    rv : "measured", None, float or mapping
-        Velocities by cross-correlation with the templates of the first labeller, or as
-        `slamlib.survey.prepare.read_many` takes them.
+    rv : "measured", None, float or mapping of int to float
+        Velocities by cross-correlation with the templates of the first labeller; from the headers;
+        one for all; or by obsid, and by cross-correlation where that has none [km/s].
     progress : bool
 
     Returns
@@ -105,7 +107,10 @@ def label_part(paths, labellers, rv=MEASURED):
     Independent of every other part: what labels a survey elsewhere calls this too.
     """
     first = next(iter(labellers.values()))
-    rv = first.templates if rv == MEASURED else rv
+    if rv == MEASURED:
+        rv = first.templates
+    elif isinstance(rv, Mapping):
+        rv = KnownVelocities(rv, first.templates)
     with blas_threads(1):
         flux, ivar, table = read_many(paths, first.instrument, rv=rv, n_jobs=n_cores(), progress=False)
     for i, (name, labeller) in enumerate(labellers.items()):

@@ -37,6 +37,15 @@ def code_of(notebook, package):
     return sorted(reached(sources, package))
 
 
+def content_of(notebook):
+    """Return the text of all cells of a notebook: what it does and what it shows, without metadata.
+
+    JupyterLab rewrites the metadata of a notebook that is only opened.
+    """
+    cells = nbformat.read(notebook, as_version=4).cells
+    return "".join(f"{'-' * 20} {cell.cell_type}\n{cell.source}\n" for cell in cells)
+
+
 def _without_magics(source):
     lines = (line if not line.lstrip().startswith(("%", "!")) else "" for line in source.splitlines())
     return "\n".join(lines)

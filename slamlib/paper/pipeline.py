@@ -7,7 +7,7 @@
     python -m slamlib.paper.pipeline verify          is every output what was remembered?
     python -m slamlib.paper.pipeline trace FILE      where a figure or table comes from
 
-Each takes --profile, --source, --grid and --seed; the Makefile is the usual caller.
+Each takes --profile, --source, --grid, --seed and --rv; the Makefile is the usual caller.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from slamlib.files import atomic
 from slamlib.paper import crate, manifest, verify
 from slamlib.paper.execute import NotebookError, execute
 from slamlib.paper.graph import GRAPH, closure, find, targets
-from slamlib.paper.imports import code_of
+from slamlib.paper.imports import code_of, content_of
 from slamlib.paper.manifest import stamp_of
 from slamlib.paper.run import DEFAULT_SEED, Run
 
@@ -31,7 +31,7 @@ from slamlib.paper.run import DEFAULT_SEED, Run
 def plan(run, target, graph=GRAPH):
     """Write the rules that make follows for this run and return their path.
 
-    A notebook is stale when it, a notebook it needs, the embedded data (save the tables of
+    A notebook is stale when the text of its cells, a notebook it needs, the embedded data (save the tables of
     addresses), the grid, what else it reads or the slamlib code it imports is newer than its
     stamp, or when a file it promised is gone. A folder is newer when files came or went.
 
@@ -70,8 +70,12 @@ def plan(run, target, graph=GRAPH):
         if not all(file.is_file() for file in notebook.outputs(run)):
             stamp.unlink(missing_ok=True)
         needs = [stamp_of(name, run) for name in notebook.needs]
+        content = run.build / "content" / f"{notebook.name}.txt"
+        if not content.is_file() or content.read_text(encoding="utf-8") != content_of(path):
+            with atomic(content) as temporary:
+                temporary.write_text(content_of(path), encoding="utf-8")
         code = code_of(path, run.root / "slamlib")
-        inputs = dict.fromkeys([path, *needs, *code, *data, *notebook.inputs(run)])
+        inputs = dict.fromkeys([content, *needs, *code, *data, *notebook.inputs(run)])
         lines += [
             f"{_make_name(stamp, run)}: {' '.join(_make_name(file, run) for file in inputs)}",
             f"\t@{_command(run, 'run', notebook.name)}",
@@ -104,16 +108,15 @@ def run_notebook(run, name, graph=GRAPH):
     """
     notebook = find(name, graph)
     place = f"[{graph.index(notebook) + 1}/{len(graph)}] {name}"
-    parameters = {"profile": run.profile, "source": run.source, "grid": run.grid, "seed": run.seed}
     print(f"{place} ({run.key}) ...", flush=True)
-    record, before = manifest.begin(notebook, parameters, run, graph), _states(notebook.outputs(run))
+    record, before = manifest.begin(notebook, run.parameters, run, graph), _states(notebook.outputs(run))
     # The stamp is created before the run and moved into place after it, so it bears the
     # date of the beginning: an edit made meanwhile makes the notebook stale again.
     with atomic(stamp_of(name, run)) as stamp:
         stamp.touch()
         try:
             source = run.root / "notebooks" / f"{name}.ipynb"
-            execute(source, parameters, run.build / "notebooks" / f"{name}.ipynb", cwd=run.root)
+            execute(source, run.parameters, run.build / "notebooks" / f"{name}.ipynb", cwd=run.root)
         finally:
             _sweep(run)
         after = _states(notebook.outputs(run))
@@ -181,9 +184,10 @@ def main(arguments=None):
     parser.add_argument("--source", default="mock")
     parser.add_argument("--grid", default="embedded")
     parser.add_argument("--seed", type=_whole, default=DEFAULT_SEED)
+    parser.add_argument("--rv", default="measured")
     options = parser.parse_args(arguments)
     try:
-        run = Run(options.profile, options.source, options.grid, options.seed)
+        run = Run(options.profile, options.source, options.grid, options.seed, options.rv)
         if options.action == "plan":
             rules = plan(run, options.name or "all")
             _announce(run, options.name or "all")
@@ -234,7 +238,7 @@ def _announce(run, target):
 
 
 def _command(run, action, *names):
-    options = ["--profile", run.profile, "--source", run.source, "--grid", run.grid, "--seed", str(run.seed)]
+    options = [text for name, value in run.parameters.items() for text in (f"--{name}", str(value))]
     command = [sys.executable, "-m", "slamlib.paper.pipeline", action, *names, *options]
     return shlex.join(command).replace("$", "$$")
 

@@ -1,7 +1,8 @@
 """One run of the paper: its size, its origin of spectra, its grid, its seed, and its folders."""
 
 import hashlib
-from dataclasses import dataclass
+import shlex
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +19,7 @@ GRIDS = {
     "tlusty": (Path("data/raw/tlusty_grid.fits"), "`make data` fetches the official spectra and builds it"),
 }
 DEFAULT_SEED = 257
+VELOCITIES = ("measured", "catalogue")
 
 
 def find_root(start=None):
@@ -42,7 +44,7 @@ def find_root(start=None):
 
 @dataclass(frozen=True)
 class Run:
-    """The four parameters every notebook takes, and what follows from them.
+    """The parameters every notebook takes, and what follows from them.
 
     Attributes
     ----------
@@ -55,6 +57,9 @@ class Run:
         another model grid of the same layout; a relative path counts from the root.
     seed : int
         Seed of every random draw.
+    rv : str
+        "measured" (radial velocities by cross-correlation) or "catalogue" (of Zhang et al. 2021, as
+        in the paper; measured where it has none).
 
     Raises
     ------
@@ -72,11 +77,13 @@ class Run:
     source: str = "mock"
     grid: str = "embedded"
     seed: int = DEFAULT_SEED
+    rv: str = "measured"
 
     def __post_init__(self):
         """Check every parameter, so that a mistake is told before anything runs."""
         _choose("profile", self.profile, PROFILES)
         _choose("source", self.source, SOURCES)
+        _choose("rv", self.rv, VELOCITIES)
         if not isinstance(self.grid, str) or not self.grid.strip():
             raise InputError(
                 f"grid={self.grid!r} is none of {', '.join(GRIDS)}, nor the path of a model grid"
@@ -123,7 +130,8 @@ class Run:
             # Two grids may share a file name: six digits of the path's hash tell them apart.
             grid = f"{self.grid_path.stem}-{_digest(str(self.grid_path))[:3].hex()}".replace(" ", "_")
         seed = "" if self.seed == DEFAULT_SEED else f"-seed{self.seed}"
-        return f"{self.profile}-{self.source}-{grid}{seed}"
+        rv = "" if self.rv == VELOCITIES[0] else f"-rv-{self.rv}"
+        return f"{self.profile}-{self.source}-{grid}{seed}{rv}"
 
     @property
     def build(self):
@@ -144,6 +152,16 @@ class Run:
     def tables(self):
         """Folder of the tables; made when asked for."""
         return _made(self.build / "tables")
+
+    @property
+    def parameters(self):
+        """What the notebooks' parameters cell is given."""
+        return asdict(self)
+
+    @property
+    def variables(self):
+        """The same as the variables of make, such as ``PROFILE=quick SEED=257``, for advice."""
+        return shlex.join(f"{name.upper()}={value}" for name, value in self.parameters.items())
 
     @property
     def sizes(self):

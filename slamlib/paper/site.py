@@ -186,9 +186,10 @@ def main(arguments=None):
     parser.add_argument("--source", default="mock")
     parser.add_argument("--grid", default="embedded")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    parser.add_argument("--rv", default="measured")
     options = parser.parse_args(arguments)
     try:
-        run = Run(options.profile, options.source, options.grid, options.seed)
+        run = Run(options.profile, options.source, options.grid, options.seed, options.rv)
         first = build(run, run.root / "build" / "site")
     except SlamlibError as error:
         print(error, file=sys.stderr)

@@ -16,7 +16,7 @@ from slamlib.instruments import get_instrument
 from slamlib.survey.continuum import pseudo_continuum
 from slamlib.survey.lamost import read
 from slamlib.survey.spectrum import to_instrument
-from slamlib.survey.velocity import VelocityTemplates, shift_to_rest
+from slamlib.survey.velocity import KnownVelocities, VelocityTemplates, shift_to_rest
 
 # The continuum is fitted this far beyond an arm [A], so that 600 km/s shift no pixel out
 # of it and the ends of the spline lie outside.
@@ -116,7 +116,7 @@ def prepare_with_velocity(spectrum, instrument, rv=None):
     ----------
     spectrum : Spectrum
     instrument : Instrument or str
-    rv : float, mapping, VelocityTemplates or None
+    rv : float, mapping, VelocityTemplates, KnownVelocities or None
         As `read_many` takes it; by default the velocity of ``spectrum.header``.
 
     Returns
@@ -173,9 +173,10 @@ def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):
     ----------
     paths : sequence of str or Path
     instrument : Instrument or str
-    rv : float, mapping, VelocityTemplates or None
+    rv : float, mapping, VelocityTemplates, KnownVelocities or None
         Where the velocities come from: None, the header; a number [km/s], for all; a
-        mapping of obsid to km/s, such as a catalogue's; templates, by cross-correlation.
+        mapping of obsid to km/s; templates, by cross-correlation; `KnownVelocities`, a
+        catalogue's where it has the star, else by cross-correlation.
         The header's velocity is the LAMOST pipeline's, whose templates suit OB stars badly.
     n_jobs : int
         Number of processes.
@@ -210,6 +211,9 @@ def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):
 
 
 def _velocity(spectrum, flux, ivar, instrument, rv):
+    if isinstance(rv, KnownVelocities):
+        known = rv.catalogue.get(spectrum.header.get("obsid", 0), math.nan)
+        rv = float(known) if math.isfinite(known) else rv.templates
     if isinstance(rv, VelocityTemplates):
         # Interstellar bands and the gap do not move with the star.
         for first, last in instrument.excluded:
@@ -233,10 +237,10 @@ def _velocity(spectrum, flux, ivar, instrument, rv):
 
 def _check_rv(rv):
     """Refuse at once what would otherwise cost every row."""
-    if rv is None or isinstance(rv, (Mapping, VelocityTemplates)):
+    if rv is None or isinstance(rv, (Mapping, VelocityTemplates, KnownVelocities)):
         return
     if not (isinstance(rv, Real) and math.isfinite(rv)):
-        raise InputError(f"rv = {rv!r}; give None, km/s, a mapping of obsid to km/s, or VelocityTemplates")
+        raise InputError(f"rv = {rv!r}; give None, km/s, a mapping of obsid to km/s, or velocity templates")
 
 
 def _read_chunk(paths, instrument, rv):

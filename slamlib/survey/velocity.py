@@ -1,5 +1,6 @@
 """Radial velocity by cross-correlation with template spectra; shift to the rest frame."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,20 @@ class Velocity(NamedTuple):
     e_rv: float
     template: int
     peak: float
+
+
+class KnownVelocities(NamedTuple):
+    """Velocities of a catalogue; of stars that it lacks they are measured.
+
+    Attributes
+    ----------
+    catalogue : mapping of int to float
+        Heliocentric [km/s], by obsid.
+    templates : VelocityTemplates
+    """
+
+    catalogue: Mapping
+    templates: "VelocityTemplates"
 
 
 def shift_to_rest(wave, rv):
