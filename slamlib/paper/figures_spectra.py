@@ -169,7 +169,8 @@ def draw_fit(main, strip, spectrum, instrument, window, n_columns):
     sigma = np.where(good, 1 / np.sqrt(np.where(good, ivar, 1)), np.nan)
     main.plot(wave, np.where(seen, flux, np.nan), color=BLACK, linewidth=0.6, label="observed")
     main.plot(wave, model, color=RED, linewidth=0.9, linestyle=(0, (4, 1)), label="SLAM model")
-    low, high = min(model.min(), 0.92) - 0.08, max(model.max(), 1.04) + 0.04
+    deepest, highest = np.percentile(flux[seen], (0.5, 99.5)) if seen.any() else (1, 1)
+    low, high = min(model.min(), deepest, 0.92) - 0.08, max(model.max(), highest, 1.04) + 0.04
     _name_lines(main, wave, model, window, low, high, n_columns)
     residual = flux - model
     strip.plot(wave, np.where(seen, residual, np.nan), color=BLACK, linewidth=0.4)
@@ -262,5 +263,5 @@ def _same_length(arrays, names):
 def _quantity(label, fit):
     if label is VSINI and np.isfinite(fit["vsini_limit"]):
         return f"{label.symbol} $< {fit['vsini_limit']:.{label.decimals}f}$ {label.unit_text} (95%)"
-    value, error = (f"{fit[prefix + label.name]:.{label.decimals}f}" for prefix in ("", "e_"))
+    value, error = (f"{fit[prefix + label.name]:z.{label.decimals}f}" for prefix in ("", "e_"))
     return rf"{label.symbol} $= {value} \pm {error}$ {label.unit_text}"

@@ -30,6 +30,15 @@ _LINES = {
 _LINE_COLORS = {"H": BLACK, "He I": BLUE, "He II": RED, "C, N, O, Mg, Si": GREY}
 
 
+# What the levels of the calibration's panels mean: how wide an interval, and what share of stars.
+_COVERAGE = {"cover68": 0.6827, "cover95": 0.95}
+# Standard errors of statistics of n normal values, times sqrt(n) over what they estimate: half
+# the range of 16 to 84%, the mean and the median absolute deviation.
+_ERRORS = {"pull_width": 0.96, "pull_mean": 1.0, "crb_ratio": 1.17}
+# Apart by this factor of SNR, so that error bars of two instruments do not cover each other.
+_APART = {"LRS": 0.97, "MRS": 1.03}
+
+
 @apj_style()
 def fig_calibration(table):
     """Draw pulls, coverage and efficiency against SNR.
@@ -43,42 +52,54 @@ def fig_calibration(table):
     -------
     matplotlib.figure.Figure
         A column for each label; rows: width and mean of the pulls, coverage of the 68% and
-        95% intervals, scatter over the Cramer-Rao bound.
+        95% intervals, scatter over the Cramer-Rao bound. Error bars are one standard error of
+        n stars: of normal pulls, and for coverage of the share that is due.
     """
-    require_columns(table, ("instrument", "snr", "label", "pull_width", "cover68"), "the calibration")
+    names = (*_ERRORS, *_COVERAGE)
+    require_columns(table, ("instrument", "snr", "label", "n", *names), "the calibration")
     figure = new_figure(PAGE, 4.4)
     panels = figure.subplots(3, 4, sharex=True, sharey="row", gridspec_kw={"hspace": 0.02, "wspace": 0.02})
+    ticks = sorted(set(table["snr"]))
     for column, label in zip(panels.T, LABELS, strict=True):
         for name, look in INSTRUMENT_STYLE.items():
             rows = table[(table["instrument"] == name) & (table["label"] == label.name)]
-            snr = np.asarray(rows["snr"], dtype=float)
-            column[0].plot(snr, rows["pull_width"], **look)
+            snr = _APART[name] * np.asarray(rows["snr"], dtype=float)
             hollow = look | {"markerfacecolor": "none", "ls": ":"}
-            column[0].plot(snr, rows["pull_mean"], **hollow)
-            column[1].plot(snr, rows["cover95"], **hollow)
-            column[1].plot(snr, rows["cover68"], **look)
-            column[2].plot(snr, rows["crb_ratio"], **look)
-        for level, allowed in ((0.0, 0.1), (1.0, 0.1)):
-            column[0].axhspan(level - allowed, level + allowed, color=GREY, alpha=0.35, linewidth=0)
-        for level in (0.6827, 0.95):
+            styles = {"pull_mean": hollow, "cover95": hollow}
+            for axes, shown in zip(column, (names[:2], names[3:], names[2:3]), strict=True):
+                for quantity in shown:
+                    error = _standard_error(rows, quantity)
+                    axes.errorbar(snr, rows[quantity], error, elinewidth=0.7, **styles.get(quantity, look))
+        for level in (0, 1):
+            column[0].axhline(level, color=BLACK, linewidth=0.6)
+            column[0].axhspan(level - 0.1, level + 0.1, color=GREY, alpha=0.35, linewidth=0)
+        for level in _COVERAGE.values():
             column[1].axhline(level, color=BLACK, linewidth=0.6)
         column[2].axhline(1, color=BLACK, linewidth=0.6)
         column[2].set(xscale="log", xlabel="SNR per pixel")
-        column[2].set_xticks(
-            sorted(set(table["snr"])), labels=[f"{snr:g}" for snr in sorted(set(table["snr"]))]
-        )
+        column[2].set_xticks(ticks, labels=[f"{snr:g}" for snr in ticks])
         column[2].tick_params(axis="x", which="minor", labelbottom=False)
-        column[0].set_title(label.axis, loc="left", fontsize=8)
+        column[0].set_title(label.symbol, loc="left", fontsize=8)
     for panel, title in zip(panels[:, 0], ("pull", "coverage", "scatter / CR bound"), strict=True):
         panel.set_ylabel(title)
     panels[0, 0].set_ylim(-0.6, 1.6)
-    panels[1, 0].set_ylim(0.2, 1.02)
+    panels[1, 0].set_ylim(0.2, 1.05)
     both = [Line2D([], [], ls="-", **look, label=name) for name, look in INSTRUMENT_STYLE.items()]
     both.append(Line2D([], [], ls="-", color=GREY, marker="o", label="width, 68%, ratio"))
     both.append(Line2D([], [], ls=":", color=GREY, marker="o", markerfacecolor="none", label="mean, 95%"))
     figure.legend(handles=both, loc="outside upper center", ncols=4)
-    note_simulated(panels[0, 0])
+    note_simulated(panels[0, -1])
     return figure
+
+
+def _standard_error(rows, quantity):
+    """One standard error of a column of the calibration, from the number of stars."""
+    n = np.maximum(np.asarray(rows["n"], dtype=float), 1)
+    if quantity in _COVERAGE:
+        due = _COVERAGE[quantity]
+        return np.sqrt(due * (1 - due) / n)
+    scale = rows["pull_width"] if quantity == "pull_mean" else rows[quantity]
+    return _ERRORS[quantity] * np.asarray(scale, dtype=float) / np.sqrt(n)
 
 
 @apj_style()
@@ -109,6 +130,17 @@ def fig_ranks(ranks):
     return figure
 
 
+# The steps of the ladder, for those who have not read `slamlib.paper.mismatch`.
+_STEPS = {
+    "+ interpolation": "+ other interpolation",
+    "+ profile": "+ other line profile",
+    "+ velocity": "+ measured velocity",
+    "+ continuum": "+ fitted continuum",
+    "matched continuum": "same continuum in models",
+    "+ systematics": "+ errors pixels share",
+}
+
+
 @apj_style()
 def fig_mismatches(table):
     """Draw how the errors of labels grow with every mismatch, and shrink again.
@@ -122,9 +154,10 @@ def fig_mismatches(table):
     -------
     matplotlib.figure.Figure
         A panel for each label: scatter filled, size of the median error open, against the step.
+        A line parts the steps that add a mismatch from those that undo it.
     """
     require_columns(table, ("instrument", "step", "label", "scatter", "median"), "the ladder of mismatches")
-    figure = new_figure(PAGE, 4.6)
+    figure = new_figure(PAGE, 4.8)
     panels = figure.subplots(2, 2, sharex=True)
     for panel, label in zip(panels.flat, LABELS, strict=True):
         for name, look in INSTRUMENT_STYLE.items():
@@ -132,12 +165,15 @@ def fig_mismatches(table):
             place = np.arange(len(rows))
             panel.plot(place, rows["scatter"], **look, label=f"{name} scatter")
             hollow = look | {"markerfacecolor": "none"}
-            panel.plot(place, np.abs(rows["median"]), **hollow, ls=":", label=f"{name} |median|")
-        _log_axis(panel, label.axis)
-        panel.set_xticks(np.arange(len(rows)), labels=list(rows["step"]), rotation=35, ha="right")
+            panel.plot(place, np.abs(rows["median"]), **hollow, ls=":", label=f"{name} |median error|")
+        _log_axis(panel, f"Error of {label.axis}")
+        steps = [_STEPS.get(step, step) for step in rows["step"]]
+        panel.set_xticks(np.arange(len(steps)), labels=steps, rotation=35, ha="right")
         panel.tick_params(axis="x", which="minor", bottom=False, top=False)
-    panels[1, 1].legend(fontsize=7, ncols=2, loc="lower right")
-    note_simulated(panels[0, 0])
+        if _STEPS["matched continuum"] in steps:
+            panel.axvline(steps.index(_STEPS["matched continuum"]) - 0.5, color=GREY, linewidth=0.8)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    note_simulated(panels[0, 1])
     return figure
 
 
