@@ -1,5 +1,7 @@
 """Figures of trust: calibration of errors, and where the information on each label lies."""
 
+from itertools import chain
+
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -30,10 +32,11 @@ _LINES = {
 _LINE_COLORS = {"H": BLACK, "He I": BLUE, "He II": RED, "C, N, O, Mg, Si": GREY}
 
 
-# What the levels of the calibration's panels mean: how wide an interval, and what share of stars.
+# What each row of the calibration shows; the second is drawn hollow.
+_ROWS = (("pull_width", "pull_mean"), ("cover68", "cover95"), ("crb_ratio",))
 _COVERAGE = {"cover68": 0.6827, "cover95": 0.95}
-# Standard errors of statistics of n normal values, times sqrt(n) over what they estimate: half
-# the range of 16 to 84%, the mean and the median absolute deviation.
+# Standard error of a statistic of n normal values, times sqrt(n) and over their spread: half the
+# range of 16 to 84%, the mean, and the median absolute deviation.
 _ERRORS = {"pull_width": 0.96, "pull_mean": 1.0, "crb_ratio": 1.17}
 # Apart by this factor of SNR, so that error bars of two instruments do not cover each other.
 _APART = {"LRS": 0.97, "MRS": 1.03}
@@ -55,8 +58,7 @@ def fig_calibration(table):
         95% intervals, scatter over the Cramer-Rao bound. Error bars are one standard error of
         n stars: of normal pulls, and for coverage of the share that is due.
     """
-    names = (*_ERRORS, *_COVERAGE)
-    require_columns(table, ("instrument", "snr", "label", "n", *names), "the calibration")
+    require_columns(table, ("instrument", "snr", "label", "n", *chain(*_ROWS)), "the calibration")
     figure = new_figure(PAGE, 4.4)
     panels = figure.subplots(3, 4, sharex=True, sharey="row", gridspec_kw={"hspace": 0.02, "wspace": 0.02})
     ticks = sorted(set(table["snr"]))
@@ -64,15 +66,14 @@ def fig_calibration(table):
         for name, look in INSTRUMENT_STYLE.items():
             rows = table[(table["instrument"] == name) & (table["label"] == label.name)]
             snr = _APART[name] * np.asarray(rows["snr"], dtype=float)
-            hollow = look | {"markerfacecolor": "none", "ls": ":"}
-            styles = {"pull_mean": hollow, "cover95": hollow}
-            for axes, shown in zip(column, (names[:2], names[3:], names[2:3]), strict=True):
-                for quantity in shown:
+            looks = look, look | {"markerfacecolor": "none", "ls": ":"}
+            for axes, shown in zip(column, _ROWS, strict=True):
+                for quantity, style in zip(shown, looks, strict=False):
                     error = _standard_error(rows, quantity)
-                    axes.errorbar(snr, rows[quantity], error, elinewidth=0.7, **styles.get(quantity, look))
-        for level in (0, 1):
-            column[0].axhline(level, color=BLACK, linewidth=0.6)
-            column[0].axhspan(level - 0.1, level + 0.1, color=GREY, alpha=0.35, linewidth=0)
+                    axes.errorbar(snr, rows[quantity], error, elinewidth=0.7, **style)
+        for due in (0, 1):
+            column[0].axhline(due, color=BLACK, linewidth=0.6)
+            column[0].axhspan(due - 0.1, due + 0.1, color=GREY, alpha=0.35, linewidth=0)
         for level in _COVERAGE.values():
             column[1].axhline(level, color=BLACK, linewidth=0.6)
         column[2].axhline(1, color=BLACK, linewidth=0.6)
