@@ -2,6 +2,8 @@
 
 import numpy as np
 from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from slamlib.errors import InputError
@@ -21,6 +23,14 @@ from slamlib.paper.style import (
 
 # The paper's symbols of Fig. 8.
 _HRS_STYLE = {"LRS": {"color": RED, "marker": "o"}, "MRS": {"color": BLUE, "marker": "s"}}
+# Stars of Fig. 9 that do not count.
+_PALE: dict = {
+    "marker": "o",
+    "color": GREY,
+    "markersize": 2.5,
+    "markerfacecolor": "white",
+    "linestyle": "none",
+}
 # Length of the arrow of an upper limit [km/s].
 _ARROW = 8.0
 # Fewer stars have no scatter worth printing.
@@ -161,8 +171,7 @@ def fig09_lrs_vs_mrs(common, ranges, simulated):
         pale = row & ~counted
         bars = {"marker": "none", "color": GREY, "elinewidth": 0.5, "zorder": 1}
         _draw(main, strip, lrs[:, counted], mrs[:, counted], bars)
-        open_dots = {"marker": "o", "color": GREY, "markersize": 2.5, "elinewidth": 0.3, "zorder": 1}
-        _draw(main, strip, lrs[:, pale], mrs[:, pale], open_dots | {"markerfacecolor": "white"})
+        _draw(main, strip, lrs[:, pale], mrs[:, pale], _PALE | {"elinewidth": 0.3, "zorder": 1})
         difference = mrs[0, counted] - lrs[0, counted]
         dots = {"c": snr[counted], "cmap": "cividis", "norm": snr_range, "s": 9, "linewidth": 0, "zorder": 2}
         dots_drawn = main.scatter(lrs[0, counted], mrs[0, counted], **dots)
@@ -178,6 +187,11 @@ def fig09_lrs_vs_mrs(common, ranges, simulated):
         main.text(0.04, 0.96, text, va="top", fontsize=8, transform=main.transAxes)
     figure.align_ylabels(panels[:, 0])
     figure.align_ylabels(panels[:, 1])
+    handles = [
+        Patch(color=ground["color"], label="range of the grid"),
+        Line2D([], [], **_PALE, label=r"pale: outside the grid, or $v\,\sin i$ only a limit"),
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)
     figure.colorbar(dots_drawn, ax=panels, label="SNR of LRS", location="bottom", aspect=60, pad=0.02)
     if simulated:
         note_simulated(panels[0, 1])

@@ -136,7 +136,6 @@ def fig10_corner(samples, simulated, truth=None, gaussian=None):
         range=_wide_ranges(samples),
         quantiles=(0.16, 0.5, 0.84),
         labels=[label.axis for label in LABELS],
-        labelpad=-0.12,
         color=BLUE,
         # The contours are ours: corner's levels ignore that smoothing widens a narrow ridge.
         plot_datapoints=False,
@@ -155,6 +154,8 @@ def fig10_corner(samples, simulated, truth=None, gaussian=None):
         if row != column:
             axes.set_yticks(_inner_ticks(*axes.get_ylim()))
             _draw_credible_regions(axes, samples[:, column], samples[:, row])
+    for axes in panels[-1]:
+        axes.xaxis.set_label_coords(0.5, -0.2)
     pairs = zip(_CREDIBLE, _CREDIBLE_LINES, strict=True)
     handles = [
         Line2D([], [], color=BLUE, linestyle=line, label=f"{level:.0%} region") for level, line in pairs

@@ -78,6 +78,7 @@ def fig_calibration(table):
             column[1].axhline(level, color=BLACK, linewidth=0.6)
         column[2].axhline(1, color=BLACK, linewidth=0.6)
         column[2].set(xscale="log", xlabel="SNR per pixel")
+        column[2].margins(x=0.1)
         column[2].set_xticks(ticks, labels=[f"{snr:g}" for snr in ticks])
         column[2].tick_params(axis="x", which="minor", labelbottom=False)
         column[0].set_title(label.symbol, loc="left", fontsize=8)
