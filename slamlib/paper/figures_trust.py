@@ -29,7 +29,7 @@ _LINES = {
     "He II": (4541.6, 4685.7, 5411.5),
     "C, N, O, Mg, Si": (4267.1, 4481.2, 4552.6, 4649.1, 5001.4),
 }
-_LINE_COLORS = {"H": BLACK, "He I": BLUE, "He II": RED, "C, N, O, Mg, Si": GREY}
+_LINE_COLORS = {"H": BLACK, "He I": BLUE, "He II": RED, "C, N, O, Mg, Si": "0.5"}
 
 
 # What each row of the calibration shows; the second is drawn hollow.
@@ -117,15 +117,16 @@ def fig_ranks(ranks):
     panels = figure.subplots(1, 4, sharey=True)
     bins = 10
     for i, (panel, label) in enumerate(zip(panels, LABELS, strict=True)):
+        chance = 0.0
         for name, values in ranks.items():
             finite = values[np.isfinite(values[:, i]), i]
             share = np.histogram(finite, bins, (0, 1))[0] / max(finite.size, 1) * bins
             panel.stairs(
                 share, np.linspace(0, 1, bins + 1), color=INSTRUMENT_STYLE[name]["color"], label=name
             )
-            chance = 2 * np.sqrt(bins / max(finite.size, 1))
+            chance = max(chance, 2 * np.sqrt(bins / max(finite.size, 1)))
         panel.axhspan(1 - chance, 1 + chance, color=GREY, alpha=0.35, linewidth=0)
-        panel.set(xlabel=f"rank of true {label.name}", ylim=(0, 2.2))
+        panel.set(xlabel=f"rank of true {label.symbol}", ylim=(0, 2.2))
     panels[0].set_ylabel("density")
     panels[-1].legend(fontsize=7)
     note_simulated(panels[-1])
@@ -246,19 +247,22 @@ def fig_information(wave, derivative, labels, instrument):
     for panel, label, slope in zip(panels, LABELS, derivative, strict=True):
         share = np.where(instrument.good, slope.astype(float) ** 2, 0)
         share /= share.sum()
-        panel.plot(wave, 100 * share, color=BLACK, linewidth=0.6)
+        for arm in instrument.arm_slices:
+            panel.plot(wave[arm], 100 * share[arm], color=BLACK, linewidth=0.6)
         panel.set_ylabel("% per pixel")
         total = panel.twinx()
         total.plot(wave, np.cumsum(share), color=CYAN)
         total.set(ylim=(0, 1.02), ylabel="total")
-        panel.text(0.62, 0.55, label.axis, transform=panel.transAxes, fontsize=8)
+        panel.text(0.65, 0.55, label.symbol, transform=panel.transAxes, fontsize=8)
         for species, lines in _LINES.items():
             for line in lines:
-                if wave[0] < line < wave[-1]:
+                if any(first < line < last for first, last, _ in instrument.arms):
                     panel.axvline(line, color=_LINE_COLORS[species], linewidth=0.5, alpha=0.5)
     for k, (species, color) in enumerate(_LINE_COLORS.items()):
-        panels[0].text(0.45 + 0.12 * k, 1.03, species, color=color, transform=panels[0].transAxes, fontsize=8)
-    star = ", ".join(f"{label.name} = {value:g}" for label, value in zip(LABELS, labels, strict=True))
+        panels[0].text(0.62 + 0.08 * k, 1.03, species, color=color, transform=panels[0].transAxes, fontsize=8)
+    star = ", ".join(
+        f"{label.symbol} = {value:g} {label.unit_text}" for label, value in zip(LABELS, labels, strict=True)
+    )
     panels[0].set_title(f"{instrument.name}: {star}", loc="left", fontsize=8)
     panels[-1].set_xlabel(r"wavelength in air [$\rm\AA$]")
     return figure
