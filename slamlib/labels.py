@@ -19,10 +19,14 @@ class Label:
     decimals: int
 
     @property
+    def unit_text(self):
+        """Unit as a figure writes it."""
+        return {"K": "K", "km / s": r"km s$^{-1}$"}.get(str(self.unit), "dex")
+
+    @property
     def axis(self):
         """Axis label of a figure: symbol and unit."""
-        unit = {"K": "K", "km / s": r"km s$^{-1}$"}.get(str(self.unit), "dex")
-        return f"{self.symbol} [{unit}]"
+        return f"{self.symbol} [{self.unit_text}]"
 
 
 TEFF = Label("teff", u.K, r"$T_{\rm eff}$", "effective temperature", 0)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from matplotlib.text import Text
 
-from slamlib.instruments import LRS, MRS
 from slamlib.labels import NAMES
 from slamlib.paper import figures
 from slamlib.paper.figures_spectra import LINES
@@ -14,42 +14,44 @@ EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"
 BOX = np.array([[15000, 2.0], [30000, 3.0], [55000, 4.0], [55000, 4.75], [15000, 4.75]])
 
 
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
 def spectrum(instrument, snr, seed=3):
     """Gaussian absorption at the named lines: normalised flux with noise, ivar, model."""
     wave = instrument.wave
     model = np.ones(wave.size)
     for _, centres in LINES:
         for centre in centres:
-            model -= 0.2 * np.exp(-0.5 * ((wave - centre) / 4) ** 2)
+            model -= 0.2 * np.exp(-0.5 * ((wave - centre) / 2) ** 2)
     noise = np.random.default_rng(seed).normal(0, 1 / snr, wave.size)
     return np.where(instrument.good, model + noise, 1.0), snr**2 * instrument.good, model
 
 
-def examples():
-    rows = []
-    for instrument in (LRS, MRS):
-        normalised, ivar, _ = spectrum(instrument, 100)
-        continuum = 2e4 * (instrument.wave / 5000) ** -2
-        rows.append(
-            {
-                "instrument": instrument.name,
-                "wave": instrument.wave,
-                "flux": normalised * continuum,
-                "continuum": continuum,
-                "normalised": normalised,
-                "ivar": ivar,
-                "text": "star 1",
-            }
-        )
-    return rows
+def fitted(instrument, **changes):
+    """The spectrum and the observed one that `fig_fit` draws; `changes` replace arrays of the first."""
+    flux, ivar, model = spectrum(instrument, 80)
+    wave, continuum = instrument.wave, 2e4 * (instrument.wave / 5000) ** -2
+    none = np.zeros(wave.size, bool)
+    observed = {"wave": wave, "flux": flux * continuum, "ivar": ivar, "continuum": continuum}
+    return {"wave": wave, "flux": flux, "ivar": ivar, "model": model, "rejected": none} | changes, observed
+
+
+FIT = dict(zip(NAMES, (16841, 4.3, -0.18, 111), strict=True))
+FIT |= {"e_teff": 120, "e_logg": 0.02, "e_mh": 0.04, "e_vsini": 6, "vsini_limit": np.nan}
 
 
 def fit(instrument, simulated=True):
-    flux, ivar, model = spectrum(instrument, 80)
-    labels, errors = (16841, 4.3, -0.18, 111), (120, 0.02, 0.04, 6)
-    return figures.fig_fit(
-        instrument.wave, flux, ivar, model, instrument, labels, errors, "star 1", simulated
-    )
+    return figures.fig_fit(*fitted(instrument), instrument, FIT, "star 1", simulated)
+
+
+def sky():
+    rng = np.random.default_rng(4)
+    return {
+        name: Table({"ra": rng.uniform(0, 360, n), "dec": rng.uniform(-10, 60, n)})
+        for name, n in (("LRS", 300), ("MRS", 90))
+    }
 
 
 def cv_table(sizes):
@@ -86,9 +88,14 @@ def hrs_table(origin="simulated"):
     return Table(columns | {"vsini_limit": np.full(24, np.nan)})
 
 
+RANGES = np.array([[15000, 1.75, -1, 0], [55000, 4.75, 0.3, 300]])
+
+
 def common_table():
     rng = np.random.default_rng(6)
     table = Table({"snr_lrs": rng.uniform(100, 400, 50)})
+    for end in ("lrs", "mrs"):
+        table[f"flag_{end}"], table[f"vsini_limit_{end}"] = "I", np.nan
     for name, centre, spread in zip(NAMES, (22000, 4, -0.2, 120), (4000, 0.2, 0.2, 60), strict=True):
         truth = rng.normal(centre, spread, 50)
         for end in ("lrs", "mrs"):
@@ -110,11 +117,24 @@ def hr_diagram(simulated=True):
     return figures.fig07_hr_diagram(stars, isochrones, BOX, simulated)
 
 
-def training_set():
-    nodes = Table.read(EMBEDDED / "tlusty_nodes.ecsv")
+def grid_nodes():
+    """Two columns of B stars and one of O stars at two metallicities."""
+    columns = ((15000, (3, 3.5, 4), 2, "BSTAR2006"), (17000, (3, 3.5, 4), 2, "BSTAR2006"))
+    columns += ((32500, (3.25, 4, 4.75), 10, "TLUSTY"),)
+    rows = [
+        (teff, logg, mh, vturb, source)
+        for teff, gravities, vturb, source in columns
+        for logg in gravities
+        for mh in (-0.5, 0.0)
+    ]
+    return Table(rows=rows, names=("teff", "logg", "mh", "vturb", "source"))
+
+
+def training_set(nodes=None):
+    published = Table.read(EMBEDDED / "tlusty_nodes.ecsv")
     rng = np.random.default_rng(8)
     labels = {
         name: rng.uniform([15000, 3, -1, 0], [30000, 4.75, 0.3, 300], (n, 4))
         for name, n in (("LRS", 50), ("MRS", 200))
     }
-    return figures.fig02_training_set(nodes, labels, BOX)
+    return figures.fig02_training_set(grid_nodes() if nodes is None else nodes, published, labels, BOX)

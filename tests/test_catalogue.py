@@ -245,7 +245,7 @@ def test_recovery_is_that_computed_by_hand():
 
 def placed(obsid, ra, dec, teff=None):
     table = Table({"obsid": obsid, "ra": ra, "dec": dec, "snr": [99.0] * len(obsid)})
-    table["flag"] = ["I"] * len(obsid)
+    table["flag"], table["vsini_limit"] = ["I"] * len(obsid), np.nan
     for name in NAMES:
         table[name] = 1000.0 + np.array(obsid)
         table[f"e_{name}"] = 1.0

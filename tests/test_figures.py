@@ -5,20 +5,23 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from matplotlib.colors import to_hex
-from matplotlib.contour import QuadContourSet
 from matplotlib.text import Text
 from pictured import (
     BOX,
     EMBEDDED,
+    FIT,
+    RANGES,
     catalogue,
     common_table,
     cv_table,
-    examples,
     fit,
+    fitted,
+    grid_nodes,
     hr_diagram,
     hrs_table,
     posterior,
-    spectrum,
+    sky,
+    texts,
     training_set,
 )
 
@@ -26,15 +29,13 @@ from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
 from slamlib.labels import LABELS, NAMES
 from slamlib.paper import figures
-from slamlib.paper.figures_spectra import LINES, spread_apart
 from slamlib.paper.hrs_stars import SPUN
 from slamlib.paper.style import BLACK, BLUE, RED, SIMULATED_NOTE
-from slamlib.synth.grid import ModelGrid
 
 CV_SIZES = {"LRS": (1000,), "MRS": (5000,)}
 SAMPLE_SIZES = {"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)}
 EVERY_FIGURE = {
-    "fig01": lambda: figures.fig01_spectra(examples(), True),
+    "fig01": lambda: figures.fig01_sky(sky(), True),
     "fig02": training_set,
     "fig03": lambda: figures.fig03_cross_validation(cv_table(CV_SIZES)),
     "fig04": lambda: figures.fig04_sample_size(cv_table(SAMPLE_SIZES)),
@@ -42,16 +43,12 @@ EVERY_FIGURE = {
     "fig06": lambda: fit(MRS),
     "fig07": hr_diagram,
     "fig08": lambda: figures.fig08_hrs(hrs_table()),
-    "fig09": lambda: figures.fig09_lrs_vs_mrs(common_table(), True),
+    "fig09": lambda: figures.fig09_lrs_vs_mrs(common_table(), RANGES, True),
     "fig10": lambda: figures.fig10_corner(posterior()[0], True),
 }
 
 
 built = cache(lambda name: EVERY_FIGURE[name]())  # for tests that only look
-
-
-def texts(figure):
-    return [text.get_text() for text in figure.findobj(Text)]
 
 
 def drawn(axes):
@@ -103,11 +100,11 @@ def test_figures_of_real_stars_do_not_say_simulated():
     real = hrs_table()
     real["origin"] = "real"
     for figure in (
-        figures.fig01_spectra(examples(), False),
+        figures.fig01_sky(sky(), False),
         fit(LRS, False),
         hr_diagram(False),
         figures.fig08_hrs(real),
-        figures.fig09_lrs_vs_mrs(common_table(), False),
+        figures.fig09_lrs_vs_mrs(common_table(), RANGES, False),
         figures.fig10_corner(posterior()[0], False),
     ):
         assert not any("simulated" in text for text in texts(figure))
@@ -119,53 +116,11 @@ def test_one_simulated_star_among_real_ones_is_enough_for_the_note():
     assert SIMULATED_NOTE in texts(figures.fig08_hrs(table))
 
 
-def test_named_lines_are_absorption_lines_of_the_models():
-    grid = ModelGrid.read(EMBEDDED / "tlusty_ob_grid.fits")
-    # In vacuum they would be 1.1-1.9 A longer. Each is deep in a late B, an early B or an O star.
-    stars = grid.spectra([[15000, 3.5, 0], [22000, 4, 0], [35000, 4, 0]])
-    for name, waves in LINES:
-        for wave in waves:
-            near = np.abs(grid.wave - wave) < 1.0
-            deepest = grid.wave[near][np.argmin(stars[:, near], axis=1)]
-            deep = stars[:, near].min(axis=1) < 0.93
-            assert deep.any() and np.abs(deepest[deep] - wave).min() < 0.3, (name, wave)
-
-
-def test_crowded_names_are_moved_apart_and_the_others_stay():
-    places = spread_apart(np.array([4000.0, 4471, 4481, 4800]), 50, (3900, 5000))
-    assert np.diff(places).min() > 50 - 1e-9
-    assert places[[0, 3]] == pytest.approx([4000, 4800])
-    assert places[1:3].mean() == pytest.approx(4476)
-
-
-def test_spectra_figure_has_a_column_for_each_arm_and_hides_masked_pixels():
-    figure = built("fig01")
-    windows = [axes.get_xlim() for axes in figure.axes]
-    assert windows == [(3900, 7000)] * 2 + [(4950, 5350), (6300, 6800)] * 2
-    gap = (LRS.wave > 5800) & (LRS.wave < 6000)
-    flux = next(line.get_ydata() for line in figure.axes[1].lines if len(line.get_ydata()) == LRS.wave.size)
-    assert np.isnan(flux[gap]).all() and np.isfinite(flux[LRS.good]).all()
-
-
-@pytest.mark.parametrize(("instrument", "n_panels"), [(LRS, 6), (MRS, 4)])
-def test_fit_shows_residuals_under_each_window_and_labels_with_errors(instrument, n_panels):
-    figure = built({"LRS": "fig05", "MRS": "fig06"}[instrument.name])
-    assert len(figure.axes) == n_panels
-    title = figure.get_suptitle()
-    for text in (r"16841 \pm 120$ K", r"4.30 \pm 0.02", r"-0.18 \pm 0.04", r"111 \pm 6$ km s$^{-1}$"):
-        assert text in title
-    flux, ivar, model = spectrum(instrument, 80)
-    shown = np.concatenate(
-        [axes.lines[0].get_ydata() for axes in figure.axes if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]]
-    )
-    expected = (flux - model)[ivar > 0]
-    np.testing.assert_allclose(np.sort(shown[np.isfinite(shown)]), np.sort(expected), atol=1e-12)
-
-
 def test_cross_validation_has_scatter_solid_bias_dashed_and_a_panel_for_each_label():
     table = cv_table(CV_SIZES)
     figure = figures.fig03_cross_validation(table)
     assert [axes.get_ylabel() for axes in figure.axes] == [f"Error of {label.axis}" for label in LABELS]
+    assert [axes.texts[0].get_text() for axes in figure.axes] == ["(a)", "(b)", "(c)", "(d)"]
     for axes, label in zip(figure.axes, NAMES, strict=True):
         lines = drawn(axes)
         assert style_of(lines["LRS scatter (1,000 models)"]) == (RED, "-", "s")
@@ -185,6 +140,8 @@ def test_sample_sizes_have_the_papers_colours_by_rank():
         assert [style_of(line) for line in mrs.lines] == [(color, "-", "*") for color in (RED, BLUE, BLACK)]
         assert [line.get_label() for line in mrs.lines] == [f"{n:,}" for n in sizes["MRS"]]
         assert len(figure.axes) == 8
+        # Fig. 3 has the same colours for the instruments.
+        assert ["colour" in axes.get_legend().get_title().get_text() for axes in (lrs, mrs)] == [True, True]
 
 
 def test_two_curves_are_never_drawn_as_one():
@@ -196,21 +153,23 @@ def test_two_curves_are_never_drawn_as_one():
         figures.fig04_sample_size(mixed)
 
 
-def test_training_set_marks_ostar_by_crosses_and_bstar_by_circles():
-    lines = drawn(built("fig02").axes[0])
-    assert lines["OSTAR2002"].get_marker() == "x" and len(lines["OSTAR2002"].get_xdata()) == 69
-    assert lines["BSTAR2006"].get_marker() == "o" and len(lines["BSTAR2006"].get_xdata()) == 163
+def test_training_set_shows_the_grid_in_use_before_the_published_nodes():
+    figure = built("fig02")
+    lines = drawn(figure.axes[0])
+    assert lines["OSTAR2002, published (69)"].get_marker() == "x"
+    assert lines["BSTAR2006, published (163)"].get_marker() == "o"
+    used = lines[r"BSTAR2006 (6): 15-17 kK, steps of 2 kK and 0.5 dex, $\xi$ = 2 km s$^{-1}$"]
+    assert (used.get_marker(), used.get_color()) == ("o", BLACK)
+    # One column has no steps of temperature to tell.
+    assert any(name.startswith("TLUSTY (3): 32.5 kK, steps of") for name in lines)
+    assert "[M/H] of the nodes: $-0.5$, $0$" in texts(figure)
+    (region,) = figure.axes[0].patches
+    np.testing.assert_array_equal(region.get_xy()[:-1], BOX / (1e3, 1))
 
 
-def test_hr_diagram_counts_every_star_and_has_hot_left_and_giants_above():
-    figure = built("fig07")
-    lrs, mrs, bar = figure.axes
-    assert bar.get_xlabel() == "Stars per bin"
-    for axes, n, seed in ((lrs, 2000, 1), (mrs, 900, 2)):
-        assert axes.get_xlim()[0] > axes.get_xlim()[1] and axes.get_ylim()[0] > axes.get_ylim()[1]
-        assert axes.collections[0].get_array().sum() == n
-        inside = (catalogue(n, seed)["flag"] == "I").sum()
-        assert any(f"{n:,} stars" in text and f"{inside:,} in the grid" in text for text in texts(axes))
+def test_a_grid_that_does_not_say_where_it_comes_from_is_shown_without_it():
+    lines = drawn(training_set(grid_nodes()["teff", "logg", "mh"]).axes[0])
+    assert "model grid (9): 15-32.5 kK, steps of 2-15.5 kK and 0.5-0.75 dex" in lines
 
 
 def test_hrs_comparison_has_the_papers_symbols_open_when_simulated():
@@ -250,54 +209,26 @@ def test_hrs_comparison_gives_the_rms_of_the_stars_that_count_and_its_unit():
     assert numbers["MRS", "simulated"].endswith(" (12)")
 
 
-def test_lrs_against_mrs_prints_bias_and_scatter_of_mrs_minus_lrs():
-    table = common_table()
-    table["teff_mrs"] = table["teff_lrs"] + 100.0
-    shown = texts(figures.fig09_lrs_vs_mrs(table, True))
-    assert any("n = 50\nbias = $100$" in text and "= 100" in text for text in shown)
-
-
-def test_corner_contours_are_closed_and_enclose_68_95_and_99_per_cent():
-    samples, mean, covariance = posterior()
-    figure = figures.fig10_corner(samples, True, truth=mean, gaussian=(mean, covariance))
-    panels = np.reshape(figure.axes, (4, 4))
-    assert [axes.get_xlabel() for axes in panels[3]] == [label.axis for label in LABELS]
-    for row in range(4):
-        for column in range(row):
-            sets = [c for c in panels[row, column].collections if isinstance(c, QuadContourSet)]
-            (contours,) = [c for c in sets if not c.filled]
-            for level, path in zip((0.99, 0.95, 0.68), contours.get_paths(), strict=True):
-                polygon = max(path.to_polygons(closed_only=False), key=len)
-                np.testing.assert_array_equal(polygon[0], polygon[-1])
-                inside = path.contains_points(samples[:, [column, row]]).mean()
-                assert inside == pytest.approx(level, abs=0.005)
-
-
-def test_corner_titles_give_median_and_16_84_per_cent():
-    samples = posterior()[0]
-    figure = built("fig10")
-    low, middle, high = np.quantile(samples[:, 0], (0.16, 0.5, 0.84))
-    expected = rf"$T_{{\rm eff}}$ = ${middle:.0f}_{{-{middle - low:.0f}}}^{{+{high - middle:.0f}}}$"
-    assert expected in texts(figure)
-
-
 def test_a_missing_column_is_named():
     table = cv_table(CV_SIZES)
     table.remove_column("bias")
     isochrones = Table.read(EMBEDDED / "parsec_isochrones.ecsv")
     stars = {"LRS": catalogue(50, 1), "MRS": catalogue(50, 2)}
     stars["MRS"].remove_column("flag")
-    hrs, common, spectra = hrs_table(), common_table(), examples()
+    hrs, common, places = hrs_table(), common_table(), sky()
     hrs.remove_column("e_vsini_hrs")
     common.remove_column("mh_mrs")
-    del spectra[1]["ivar"]
+    places["MRS"].remove_column("dec")
+    shown, observed = fitted(LRS)
+    del observed["continuum"]
     for missing, draw in {
-        "logg": lambda: figures.fig02_training_set(Table({"grid": ["a"], "teff": [1]}), {}, BOX),
+        "logg": lambda: training_set(grid_nodes()["teff", "mh"]),
         "bias": lambda: figures.fig03_cross_validation(table),
         "flag": lambda: figures.fig07_hr_diagram(stars, isochrones, BOX, True),
         "e_vsini_hrs": lambda: figures.fig08_hrs(hrs),
-        "mh_mrs": lambda: figures.fig09_lrs_vs_mrs(common, True),
-        "ivar": lambda: figures.fig01_spectra(spectra, True),
+        "mh_mrs": lambda: figures.fig09_lrs_vs_mrs(common, RANGES, True),
+        "dec": lambda: figures.fig01_sky(places, True),
+        "continuum": lambda: figures.fig_fit(shown, observed, LRS, FIT, "star 1", True),
     }.items():
         with pytest.raises(InputError, match=f"lacks {missing};"):
             draw()
@@ -327,7 +258,7 @@ def test_data_that_cannot_be_drawn_are_refused_with_the_reason():
     failed["teff"] = np.nan
     strange["origin"][0] = "guessed"
     empty = cv_table(CV_SIZES)[:0]
-    flux, ivar, model = spectrum(LRS, 50)
+    short, far = (fitted(LRS, **change) for change in ({"flux": np.ones(9)}, {"wave": LRS.wave / 10}))
     isochrones = Table({name: [0.0] for name in ("mh", "log_age", "initial_mass", "log_teff", "logg")})
     stars = {"LRS": catalogue(50, 1), "MRS": catalogue(50, 2)}
     for message, draw in {
@@ -337,12 +268,8 @@ def test_data_that_cannot_be_drawn_are_refused_with_the_reason():
         "finite teff": lambda: figures.fig08_hrs(failed),
         "guessed": lambda: figures.fig08_hrs(strange),
         "has no rows": lambda: figures.fig03_cross_validation(empty),
-        "one length": lambda: figures.fig_fit(
-            LRS.wave, flux[:-1], ivar, model, LRS, [2e4, 4, 0, 9], [9] * 4, "", True
-        ),
-        "is its wavelength in Angstrom": lambda: figures.fig_fit(
-            LRS.wave / 10, flux, ivar, model, LRS, [2e4, 4, 0, 9], [9] * 4, "", True
-        ),
+        "one length": lambda: figures.fig_fit(*short, LRS, FIT, "star 1", True),
+        "is its wavelength in Angstrom": lambda: figures.fig_fit(*far, LRS, FIT, "star 1", True),
         "no log_age = 6.0": lambda: figures.fig07_hr_diagram(stars, isochrones, BOX, True),
     }.items():
         with pytest.raises(InputError, match=message):
@@ -353,7 +280,7 @@ def test_figures_leave_their_data_untouched():
     table, common = hrs_table(), common_table()
     copies = table.copy(), common.copy()
     figures.fig08_hrs(table)
-    figures.fig09_lrs_vs_mrs(common, True)
+    figures.fig09_lrs_vs_mrs(common, RANGES, True)
     for before, after in zip(copies, (table, common), strict=True):
         assert before.pformat() == after.pformat()
 

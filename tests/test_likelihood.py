@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
-from slamlib.slam.infer import checked
-from slamlib.slam.likelihood import Joint, Likelihood
+from slamlib.slam.infer import checked, infer
+from slamlib.slam.likelihood import Joint, Likelihood, rejected_pixels
 from slamlib.slam.model import Slam
 from slamlib.slam.systematics import Systematics
 from slamlib.slam.validate import noisy
@@ -269,6 +269,16 @@ def test_distances_to_templates_add_up(thin_slam, other_slam, parts, z):
     ]
     expected = parts[0].nearest(templates[0]) + parts[1].nearest(templates[1])
     np.testing.assert_allclose(Joint(parts).nearest(templates), expected, rtol=1e-6)
+
+
+def test_rejected_pixels_are_those_that_the_fit_did_not_count(thin_slam, known, spectra):
+    flux, ivar = (array.copy() for array in spectra)
+    spikes = np.flatnonzero(ivar[0] > 0)[[3, 40, 90]]
+    flux[0, spikes] += 0.8
+    found = infer(thin_slam, flux, ivar, known, reject=5.0)
+    rejected = rejected_pixels(thin_slam, flux[0], ivar[0], found.labels[0], known, 5.0)
+    assert rejected[spikes].all() and not rejected[ivar[0] == 0].any()
+    assert rejected.sum() == (ivar[0] > 0).sum() - found.n_pix[0]
 
 
 def test_a_cosmic_ray_in_either_instrument_is_rejected_there(thin_slam, other_slam, known, own, z):

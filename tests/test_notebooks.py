@@ -305,6 +305,9 @@ def test_the_scatter_of_hrs_errors_is_of_measured_values(run, instrument):
 def test_the_posterior_agrees_with_the_best_fit(run):
     with np.load(run.products / "posterior.npz") as saved:
         samples, best, covariance = saved["samples"], saved["labels"], saved["covariance"]
+        correlations = saved["correlation"], saved["fisher_correlation"]
+        # As the paper's: an MRS star.
+        assert saved["obsid"] in read(run.products / "labels_MRS.ecsv")["obsid"]
     assert samples.shape == (run.sizes.n_walkers * run.sizes.n_steps, 4)
     low, high = np.percentile(samples, [1, 99], axis=0)
     assert (low < best).all()
@@ -313,6 +316,8 @@ def test_the_posterior_agrees_with_the_best_fit(run):
     ratio = samples.std(axis=0)[:3] / np.sqrt(np.diag(covariance))[:3]
     assert (ratio > 0.6).all()
     assert (ratio < 1.7).all()
+    np.testing.assert_allclose(correlations[0], np.corrcoef(samples.T))
+    np.testing.assert_allclose(correlations[0][:3, :3], correlations[1][:3, :3], atol=0.2)
 
 
 def test_every_number_of_the_paper_stands_beside_ours_with_a_reason(run):

@@ -11,12 +11,15 @@ from slamlib.instruments import get_instrument
 from slamlib.labels import LABELS, NAMES
 from slamlib.paper.figures_spectra import draw_fit
 from slamlib.paper.style import PAGE, apj_style, new_figure, note_simulated
+from slamlib.slam.likelihood import rejected_pixels
 from slamlib.survey.lamost import read
 from slamlib.survey.prepare import prepare_with_velocity
 
 ROWS = 4
 _HEIGHT = 9.6
-_KEY = "Wavelength [$\\rm\\AA$]; spectrum black, SLAM model red and dashed, noise (one sigma) blue"
+_KEY = (
+    "Wavelength [$\\rm\\AA$]; spectrum black, SLAM model red and dashed, noise (one sigma) blue, rejected x"
+)
 _RATIOS = {"height_ratios": (3, 1), "hspace": 0}
 
 
@@ -53,8 +56,10 @@ def page(rows, models):
 def _draw(panel, row, path, models):
     instrument = get_instrument(row["instrument"])
     flux, ivar, _ = prepare_with_velocity(read(path), instrument, row["rv"])
-    model = models.labeller(instrument.name).predict([[row[name] for name in NAMES]])[0]
-    spectrum = {"wave": instrument.wave, "flux": flux, "ivar": ivar, "model": model}
+    labeller, labels = models.labeller(instrument.name), [row[name] for name in NAMES]
+    spectrum = {"wave": instrument.wave, "flux": flux, "ivar": ivar}
+    spectrum["model"] = labeller.predict([labels])[0]
+    spectrum["rejected"] = rejected_pixels(labeller.slam, flux, ivar, labels, labeller.systematics)
     axes = panel.subplots(2, len(instrument.arms), squeeze=False, gridspec_kw=_RATIOS)
     for main, strip, (first, last, _) in zip(*axes, instrument.arms, strict=True):
         draw_fit(main, strip, spectrum, instrument, (first, last), len(instrument.arms))

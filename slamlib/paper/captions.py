@@ -18,6 +18,8 @@ class Caption:
         What one would see, for those who cannot.
     paper : str
         What the paper's figure shows; empty for a figure that the paper does not have.
+    ours : str
+        What the reader of our figure must know, and where it departs from the paper's.
     claims : tuple of str
         Keys of `paper_claims.ecsv`, or patterns of them ("sigma_*_hrs"), that the paper states
         with this figure.
@@ -28,6 +30,7 @@ class Caption:
     title: str
     alt: str
     paper: str = ""
+    ours: str = ""
     claims: tuple = ()
     stars: bool = False
 
@@ -36,22 +39,32 @@ class Caption:
         return f"{self.alt} The stars are simulated." if simulated and self.stars else self.alt
 
 
+_FIT = (
+    "Above, the observed spectrum and its pseudo-continuum; below, the one divided by the other, with the "
+    "model. Grey bands carry no weight; crosses are pixels that the fit rejected, at the edge of the panel "
+    "if they lie beyond it. Lines are named where the model has them."
+)
+
 CAPTIONS = {
     "fig01": Caption(
-        "From a LAMOST spectrum to a normalised one",
-        "Two spectra, one of LRS and one of MRS with an arm a column: above, the flux with its pseudo-"
-        "continuum drawn through the tops; below, the flux divided by it, flat at one with lines pointing "
-        "down.",
-        "A LAMOST spectrum of an early-type star, its pseudo-continuum, and the spectrum divided by it.",
+        "The stars on the sky",
+        "A map of the whole sky in Galactic coordinates: grey dots of LRS and red dots of MRS lie along the "
+        "Milky Way, north of a dashed line at declination -10 degrees.",
+        "The places of 16,032 LRS stars (grey) and 9,382 MRS stars (red) on the sky.",
+        "Galactic coordinates in Mollweide's equal-area projection, the anticentre in the middle. Dashed: "
+        "LAMOST's southern limit.",
+        claims=("n_lrs", "n_mrs"),
         stars=True,
     ),
     "fig02": Caption(
         "The model grid and the training sets",
-        "Left: gravity against temperature; crosses of OSTAR2002 and circles of BSTAR2006 fill a region "
-        "whose lower gravity rises with temperature, red and blue dots of the training sets lie inside "
-        "it. Right: metallicity against rotation, filled evenly.",
-        "The nodes of OSTAR2002 (crosses) and BSTAR2006 (circles), and the labels of the training sets of "
-        "LRS and MRS drawn between them.",
+        "Left: gravity against temperature; circles up to 30,000 K and crosses above fill a grey region "
+        "whose lowest gravity rises with temperature, published nodes stand pale between them, red and "
+        "blue dots of the training sets lie inside. Right: metallicity against rotation, filled evenly.",
+        "The nodes of OSTAR2002 (crosses) and BSTAR2006 (circles), and in grey the region between them that "
+        "is interpolated.",
+        "The nodes of the grid in use are black, with their number, their steps and their microturbulence "
+        "(xi) in the legend, the published ones pale. The training labels are not in the paper's figure.",
     ),
     "fig03": Caption(
         "Cross-validation: scatter and bias against SNR",
@@ -59,6 +72,7 @@ CAPTIONS = {
         "100, bias (dashed) stays near zero; red squares are LRS, blue stars MRS.",
         "Scatter (solid) and bias (dashed) of each label against SNR, from cross-validation of LRS (red "
         "squares) and MRS (blue stars) models.",
+        "Red and blue are the instruments here; in Fig. 4 they are sizes of the training set.",
     ),
     "fig04": Caption(
         "How many training spectra are enough?",
@@ -66,22 +80,27 @@ CAPTIONS = {
         "of the training set: larger sets lie lower, most of all at high signal-to-noise ratio.",
         "The same scatter for training sets of 1,000 and 5,000 (LRS) and of 1,000, 5,000 and 10,000 (MRS) "
         "spectra. The paper settles on 1,000 and 5,000.",
-        ("sigma_*_snr100",),
+        "Red, blue and black are sizes of the training set, not instruments as in Fig. 3.",
+        claims=("sigma_*_snr100",),
     ),
     "fig05": Caption(
         "An MRS spectrum and its fit",
-        "Two windows of an MRS spectrum, one around 5100 and one around 6550 angstrom with H-alpha: the "
-        "model lies on the observed flux, residuals below stay within the noise.",
+        "Two windows of an MRS spectrum, one around 5100 and one around 6550 angstrom with H-alpha. Above, "
+        "the pseudo-continuum runs through the tops of the observed flux; below, the model lies on the "
+        "normalised flux and residuals stay within the noise; a few crosses mark rejected pixels.",
         "The MRS spectrum of OBSID 703901108, SLAM's model of it, and the labels found.",
-        ("star703901108_*_mrs",),
+        _FIT,
+        claims=("star703901108_*_mrs",),
         stars=True,
     ),
     "fig06": Caption(
         "An LRS spectrum and its fit",
-        "Three rows of an LRS spectrum from 3900 to 7000 angstrom with the Balmer and helium lines named: "
-        "the model lies on the observed flux, residuals under each row stay within the noise.",
+        "Above, an LRS spectrum from 3900 to 7000 angstrom with the pseudo-continuum through its tops. "
+        "Below, in three rows, the normalised flux with the Balmer and helium lines named: the model lies on "
+        "it, residuals under each row stay within the noise.",
         "The LRS spectrum of the same star, SLAM's model of it, and the labels found.",
-        ("star703901108_*_lrs",),
+        _FIT,
+        claims=("star703901108_*_lrs",),
         stars=True,
     ),
     "fig07": Caption(
@@ -89,9 +108,11 @@ CAPTIONS = {
         "Density of stars in gravity against temperature, LRS above and MRS below: most lie along the "
         "main sequence near log g = 4 inside the dotted edge of the model grid; isochrones of 1, 10 and "
         "100 million years pass through them; some stars lie outside, cooler or at extreme gravity.",
-        "The density of the stars of LRS and of MRS in this plane, with PARSEC isochrones and the edge of "
-        "the grid; stars outside it are not to be trusted.",
-        ("n_lrs", "n_mrs", "n_mrs_table", "n_*_in_grid", "n_lrs_low_logg"),
+        "The density of the stars of LRS and of MRS in this plane, with PARSEC isochrones, coloured by "
+        "metallicity, and the edge of the grid; stars outside it are not to be trusted.",
+        "Colours are ages here and dashes metallicity. An isochrone is pale where its masses are more than "
+        "10% apart: straight there, for nothing is known between, as at 37,000 to 50,000 K and 1 Myr.",
+        claims=("n_mrs_table", "n_*_in_grid", "n_lrs_low_logg"),
         stars=True,
     ),
     "fig08": Caption(
@@ -102,23 +123,28 @@ CAPTIONS = {
         "SLAM's labels of 28 stars against those from high-resolution spectra: LRS red circles, MRS blue "
         "squares. The differences below and their scatter, of measured labels inside the grid, are ours. "
         "The same stars spun to 0-300 km/s test the rotation, since the 28 are slower than 45 km/s.",
-        ("n_hrs", "sigma_*_hrs"),
+        claims=("n_hrs", "sigma_*_hrs"),
         stars=True,
     ),
     "fig09": Caption(
         "LRS against MRS",
         "Each label from MRS against the same from LRS, coloured by signal-to-noise ratio, along the one-"
-        "to-one line, differences below.",
-        "The labels of stars that both instruments observed at SNR above 100, against each other.",
-        ("n_common",),
+        "to-one line, differences below; stars outside the grey ranges of the grid are open and pale, and "
+        "scatter more.",
+        "The labels of 229 stars that both instruments observed at SNR above 100, against each other.",
+        "Grey: the ranges of the grid. Bias and scatter are of the coloured stars, which lie in the grid by "
+        "both instruments; pale ones do not, or have only an upper limit of v sin i.",
+        claims=("n_common",),
         stars=True,
     ),
     "fig10": Caption(
         "The posterior of one star",
-        "Corner plot of temperature, gravity, metallicity and rotation of one star: histograms on the "
+        "Corner plot of temperature, gravity, metallicity and rotation of one MRS star: histograms on the "
         "diagonal, contours of 68, 95 and 99 per cent below, some of them tilted.",
-        "The posterior of the four labels of one star, sampled by MCMC: which labels can be mistaken for "
-        "one another.",
+        "The posterior of the four labels of an MRS star, OBSID 682701103, sampled by MCMC: which labels can "
+        "be mistaken for one another. Temperature and gravity are found to be weakly correlated.",
+        "An MRS star too, well inside the grid and of median SNR, since the labels of the paper's star are "
+        "in none of our sources.",
         stars=True,
     ),
     "calibration": Caption(
@@ -127,6 +153,7 @@ CAPTIONS = {
         "mean of the pulls, with grey bands around one and zero where they should lie. Middle: coverage "
         "of the 68 and 95 per cent intervals. Bottom: scatter over the Cramer-Rao bound, which is one at "
         "best.",
+        ours="Error bars are one standard error, by the number of stars.",
         stars=True,
     ),
     "ranks": Caption(
@@ -157,6 +184,10 @@ CAPTIONS = {
         "Error of each label of simulated stars against the mismatch added, step by step: it jumps when "
         "the continuum of observed spectra is fitted while the models have the true one, and falls again "
         "when both are treated alike.",
+        ours="Left of the line each step adds what observed spectra have and the training spectra lack: "
+        "another interpolation, macroturbulence and a resolution that varies, the error of the velocity, "
+        "and a fitted continuum, with dust and cosmic rays. Right of it, models whose continuum is fitted in "
+        "the same way, and then a likelihood that knows which errors neighbouring pixels share.",
         stars=True,
     ),
 }

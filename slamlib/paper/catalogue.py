@@ -185,7 +185,7 @@ def common_stars(lrs, mrs, radius=2.0):
     Returns
     -------
     Table
-        obsid, snr, flag, the labels and their errors of each, ending in _lrs and _mrs.
+        obsid, snr, flag, vsini_limit, the labels and their errors of each, ending in _lrs and _mrs.
     """
     names = [*NAMES, *(f"e_{label}" for label in NAMES)]
     placed = [table[np.isfinite(table["ra"]) & np.isfinite(table["teff"])] for table in (lrs, mrs)]
@@ -196,6 +196,6 @@ def common_stars(lrs, mrs, radius=2.0):
     close = np.flatnonzero(distance.arcsec < radius)
     pairs = Table()
     for suffix, table in (("lrs", placed[0][close]), ("mrs", placed[1][nearest[close]])):
-        for name in ("obsid", "snr", "flag", *names):
+        for name in ("obsid", "snr", "flag", "vsini_limit", *names):
             pairs[f"{name}_{suffix}"] = table[name]
     return pairs

@@ -1,14 +1,14 @@
 """The figures of the paper: each function takes data and returns a matplotlib Figure.
 
 They compute nothing that takes time and read no file, so that replotting never refits.
-Figs 2-4 are about models, 1, 5 and 6 about spectra, 7-10 about labels,
-`figures_trust` about errors.
+Figs 2-4 are about models, 1 and 5-10 about stars, `figures_trust` about errors.
 """
 
 from slamlib.paper.figures_compare import fig08_hrs, fig09_lrs_vs_mrs
 from slamlib.paper.figures_labels import fig07_hr_diagram, fig10_corner
 from slamlib.paper.figures_models import fig02_training_set, fig03_cross_validation, fig04_sample_size
-from slamlib.paper.figures_spectra import fig01_spectra, fig_fit
+from slamlib.paper.figures_sky import fig01_sky
+from slamlib.paper.figures_spectra import fig_fit
 from slamlib.paper.figures_trust import (
     fig_calibration,
     fig_efficiency,
@@ -19,7 +19,7 @@ from slamlib.paper.figures_trust import (
 from slamlib.paper.style import fig_no_data, save
 
 __all__ = [
-    "fig01_spectra",
+    "fig01_sky",
     "fig02_training_set",
     "fig03_cross_validation",
     "fig04_sample_size",

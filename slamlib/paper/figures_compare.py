@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from slamlib.errors import InputError
@@ -32,6 +34,14 @@ _ORIGIN_STYLE = {
 }
 # Decimals of a scatter.
 _DECIMALS = {"teff": 0, "logg": 3, "vsini": 1}
+# Stars of Fig. 9 that do not count.
+_PALE: dict = {
+    "marker": "o",
+    "color": GREY,
+    "markersize": 2.5,
+    "markerfacecolor": "white",
+    "linestyle": "none",
+}
 # Length of the arrow of an upper limit [km/s].
 _ARROW = 8.0
 
@@ -122,22 +132,27 @@ def _write_scatters(axes, label, errors):
 
 
 @apj_style()
-def fig09_lrs_vs_mrs(common, simulated):
+def fig09_lrs_vs_mrs(common, ranges, simulated):
     """Compare the labels of stars that both instruments observed (Fig. 9).
 
     Parameters
     ----------
     common : Table
-        One row a star: snr_lrs, and for each label x the columns x_lrs, e_x_lrs, x_mrs, e_x_mrs.
-        Stars without finite labels are left out.
+        One row a star: snr_lrs, flag_lrs, flag_mrs ("I" inside the grid), vsini_limit_lrs and
+        vsini_limit_mrs [km/s, NaN where v sin i is measured], and for each label x the columns
+        x_lrs, e_x_lrs, x_mrs, e_x_mrs. Stars without finite labels are left out.
+    ranges : array_like, (2, 4)
+        Least and greatest label of the grid.
     simulated : bool
         Whether the stars are simulated; the figure then says so.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A panel for each label, the differences below it, colour by the SNR of LRS. The numbers
-        are bias, the mean of MRS - LRS, and scatter, its rms (paper eqs 2 and 1).
+        A panel for each label, the differences below it; the ranges of the grid are grey.
+        Colour is the SNR of LRS; stars outside the grid by either instrument, and those of
+        which one has but an upper limit of v sin i in that panel, are open and pale. The numbers
+        are of the others: bias, the mean of MRS - LRS, and scatter, its rms (paper eqs 2 and 1).
 
     Raises
     ------
@@ -147,30 +162,48 @@ def fig09_lrs_vs_mrs(common, simulated):
     ends = [
         f"{prefix}{label.name}{end}" for label in LABELS for end in ("_lrs", "_mrs") for prefix in ("", "e_")
     ]
-    require_columns(common, ("snr_lrs", *ends), "the table of common stars")
+    others = [f"{name}{end}" for name in ("flag", "vsini_limit") for end in ("_lrs", "_mrs")]
+    require_columns(common, ("snr_lrs", *others, *ends), "the table of common stars")
     snr = floats(common, "snr_lrs")
     if not np.isfinite(snr).any():
         raise InputError("snr_lrs of the common stars is nowhere finite; it colours the points")
     snr_range = Normalize(np.nanmin(snr), np.nanmax(snr))
+    inside = np.all([np.asarray(common[f"flag{end}"], dtype=str) == "I" for end in ("_lrs", "_mrs")], axis=0)
+    limited = np.isfinite([floats(common, f"vsini_limit{end}") for end in ("_lrs", "_mrs")]).any(axis=0)
     figure = new_figure(PAGE, 7.6)
     panels = figure.subplots(4, 2, gridspec_kw={"height_ratios": (3, 1) * 2, "hspace": 0})
-    for label, main, strip in zip(LABELS, panels[::2].flat, panels[1::2].flat, strict=True):
+    for label, low, high, main, strip in zip(
+        LABELS, *ranges, panels[::2].flat, panels[1::2].flat, strict=True
+    ):
         lrs, mrs = _pair(common, label, "_lrs", "_mrs")
         row = np.isfinite(lrs[0]) & np.isfinite(mrs[0]) & np.isfinite(snr)
         if not row.any():
             raise InputError(f"no common star has finite {label.name} from both instruments")
+        counted = row & inside & ~(limited & (label is VSINI))
+        pale = row & ~counted
         bars = {"marker": "none", "color": GREY, "elinewidth": 0.5, "zorder": 1}
-        _draw(main, strip, lrs[:, row], mrs[:, row], bars)
-        difference = mrs[0, row] - lrs[0, row]
-        dots = {"c": snr[row], "cmap": "cividis", "norm": snr_range, "s": 9, "linewidth": 0, "zorder": 2}
-        dots_drawn = main.scatter(lrs[0, row], mrs[0, row], **dots)
-        strip.scatter(lrs[0, row], difference, **dots)
+        _draw(main, strip, lrs[:, counted], mrs[:, counted], bars)
+        _draw(main, strip, lrs[:, pale], mrs[:, pale], _PALE | {"elinewidth": 0.3, "zorder": 1})
+        difference = mrs[0, counted] - lrs[0, counted]
+        dots = {"c": snr[counted], "cmap": "cividis", "norm": snr_range, "s": 9, "linewidth": 0, "zorder": 2}
+        dots_drawn = main.scatter(lrs[0, counted], mrs[0, counted], **dots)
+        strip.scatter(lrs[0, counted], difference, **dots)
         _finish(main, strip, label, ("LRS", "MRS"))
-        bias, rms = (f"{value:.{label.decimals}f}" for value in _bias_and_scatter(difference))
-        text = f"MRS $-$ LRS, n = {row.sum()}\nbias = ${bias}$, $\\sigma$ = {rms}"
+        ground = {"color": "0.93", "linewidth": 0, "zorder": -1}
+        main.fill_between((low, high), low, high, **ground)
+        strip.axvspan(low, high, **ground)
+        text = f"MRS $-$ LRS, n = {counted.sum()} ({pale.sum()} pale)"
+        if counted.any():
+            bias, rms = (f"{value:z.{label.decimals}f}" for value in _bias_and_scatter(difference))
+            text += f"\nbias = ${bias}$ {label.unit_text}, $\\sigma$ = {rms} {label.unit_text}"
         main.text(0.04, 0.96, text, va="top", fontsize=8, transform=main.transAxes)
     figure.align_ylabels(panels[:, 0])
     figure.align_ylabels(panels[:, 1])
+    handles = [
+        Patch(color=ground["color"], label="range of the grid"),
+        Line2D([], [], **_PALE, label=r"pale: outside the grid, or $v\,\sin i$ only a limit"),
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)
     figure.colorbar(dots_drawn, ax=panels, label="SNR of LRS", location="bottom", aspect=60, pad=0.02)
     if simulated:
         note_simulated(panels[0, 1])

@@ -6,13 +6,13 @@ from matplotlib.colors import LogNorm, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from scipy.interpolate import interpn
 from scipy.ndimage import gaussian_filter
 from scipy.stats import chi2, norm
 
 from slamlib.errors import InputError
-from slamlib.labels import LABELS, LOGG, TEFF
+from slamlib.labels import LABELS, LOGG, TEFF, VSINI
 from slamlib.paper.style import (
     BLACK,
     BLUE,
@@ -28,6 +28,8 @@ from slamlib.paper.style import (
 
 _AGES = {6.0: ("1 Myr", CYAN), 7.0: ("10 Myr", RED), 8.0: ("100 Myr", BLACK)}
 _METALLICITIES = {0.0: ("-", 1.1), -1.0: ("--", 0.7)}
+# Between neighbouring masses in a larger ratio an isochrone is a guess, and drawn pale.
+_LEAST_RATIO, _PALE = 1.1, 0.4
 _GRID_STYLE: dict = {"color": BLACK, "linestyle": (0, (1, 1)), "linewidth": 1.2}
 _CREDIBLE = (0.68, 0.95, 0.99)
 _CREDIBLE_LINES = ("-", "--", ":")
@@ -49,7 +51,7 @@ def fig07_hr_diagram(catalogues, isochrones, boundary, simulated):
         grid). Stars without finite labels are left out.
     isochrones : Table
         PARSEC: columns mh, log_age, initial_mass, log_teff, logg; 1, 10 and 100 Myr at [M/H] = -1
-        and 0 are drawn.
+        and 0 are drawn, pale between masses more than 10% apart.
     boundary : array_like, (k, 2)
         Corners (Teff [K], log g) of the training grid.
     simulated : bool
@@ -134,7 +136,6 @@ def fig10_corner(samples, simulated, truth=None, gaussian=None):
         range=_wide_ranges(samples),
         quantiles=(0.16, 0.5, 0.84),
         labels=[label.axis for label in LABELS],
-        max_n_ticks=4,
         color=BLUE,
         # The contours are ours: corner's levels ignore that smoothing widens a narrow ridge.
         plot_datapoints=False,
@@ -146,9 +147,15 @@ def fig10_corner(samples, simulated, truth=None, gaussian=None):
     for label, axes, values in zip(LABELS, np.diag(panels), samples.T, strict=True):
         low, middle, high = (f"{value:.{label.decimals}f}" for value in _median_and_errors(values))
         axes.set_title(rf"{label.symbol} = ${middle}_{{-{low}}}^{{+{high}}}$", fontsize=9)
-    for row in range(len(LABELS)):
-        for column in range(row):
-            _draw_credible_regions(panels[row, column], samples[:, column], samples[:, row])
+    for row, column in zip(*np.tril_indices(len(LABELS)), strict=True):
+        axes = panels[row, column]
+        axes.tick_params(labelrotation=0)
+        axes.set_xticks(_inner_ticks(*axes.get_xlim()))
+        if row != column:
+            axes.set_yticks(_inner_ticks(*axes.get_ylim()))
+            _draw_credible_regions(axes, samples[:, column], samples[:, row])
+    for axes in panels[-1]:
+        axes.xaxis.set_label_coords(0.5, -0.2)
     pairs = zip(_CREDIBLE, _CREDIBLE_LINES, strict=True)
     handles = [
         Line2D([], [], color=BLUE, linestyle=line, label=f"{level:.0%} region") for level, line in pairs
@@ -204,7 +211,14 @@ def _draw_isochrones(axes, isochrones):
             track = track[np.argsort(track["initial_mass"], kind="stable")]
             style = {"color": color, "linestyle": line, "linewidth": width}
             style["path_effects"] = [withStroke(linewidth=width + 0.8, foreground="white")]
-            axes.plot(10 ** np.asarray(track["log_teff"], dtype=float) / 1e3, track["logg"], **style)
+            mass, log_teff, logg = (
+                np.asarray(track[name], dtype=float) for name in ("initial_mass", "log_teff", "logg")
+            )
+            apart = mass[1:] > _LEAST_RATIO * mass[:-1]
+            for piece in np.split(np.arange(apart.size), np.flatnonzero(np.diff(apart)) + 1):
+                ends = slice(piece[0], piece[-1] + 2)
+                alpha = _PALE if apart[piece[0]] else 1
+                axes.plot(10 ** log_teff[ends] / 1e3, logg[ends], alpha=alpha, **style)
 
 
 def _isochrone_key():
@@ -216,7 +230,9 @@ def _isochrone_key():
     ]
     others.append(Line2D([], [], **_GRID_STYLE, label="model grid"))
     # A legend fills its columns first: this puts the ages in one row.
-    return [key for column in zip(ages, others, strict=True) for key in column]
+    keys = [key for column in zip(ages, others, strict=True) for key in column]
+    pale = Line2D([], [], color=CYAN, alpha=_PALE, label="masses > 10% apart")
+    return [*keys[:2], pale, *keys[2:]]
 
 
 def _hr_axes(axes, bins):
@@ -230,18 +246,28 @@ def _hr_axes(axes, bins):
 
 
 def _wide_ranges(samples):
-    """Ranges that hold the 99% contours with room to close."""
+    """Ranges that hold the 99% contours with room to close; no rotation is slower than none."""
     low, high = np.quantile(samples, (0.0005, 0.9995), axis=0)
     margin = 0.15 * (high - low)
-    return list(zip(low - margin, high + margin, strict=True))
+    low, high = low - margin, high + margin
+    low[LABELS.index(VSINI)] = max(low[LABELS.index(VSINI)], 0)
+    return list(zip(low, high, strict=True))
+
+
+def _inner_ticks(low, high):
+    """Round values off the ends of an axis, where numbers would touch those of the next panel."""
+    inset = 0.12 * (high - low)
+    ticks = MaxNLocator(3).tick_values(low + inset, high - inset)
+    return ticks[(ticks > low + inset) & (ticks < high - inset)]
 
 
 def _draw_credible_regions(axes, x, y):
     """Draw the regions of highest density that hold 68, 95 and 99% of the samples."""
     bounds = (axes.get_xlim(), axes.get_ylim())
     counts, *edges = np.histogram2d(x, y, bins=_BINS, range=bounds)
-    density = gaussian_filter(counts, _SMOOTHING, mode="constant")
-    centres = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
+    # Mirrored at the bound of a label, where there may be samples; elsewhere the border is empty.
+    density = np.pad(gaussian_filter(counts, _SMOOTHING, mode="reflect"), 1, mode="edge")
+    centres = [np.concatenate([edge[:1], (edge[1:] + edge[:-1]) / 2, edge[-1:]]) for edge in edges]
     at_samples = interpn(centres, density, np.stack([x, y], axis=1), bounds_error=False, fill_value=0)
     # The highest level is the smallest region; the 99% level stays above the empty background.
     levels = np.maximum(np.quantile(at_samples, 1 - np.array(_CREDIBLE[::-1])), density.max() * 1e-6)

@@ -37,13 +37,15 @@ _RANK_STYLES = {
 
 
 @apj_style()
-def fig02_training_set(nodes, labels, boundary):
-    """Draw the nodes of the model grids and the training sets drawn between them (Fig. 2).
+def fig02_training_set(nodes, official, labels, boundary):
+    """Draw the nodes of the model grid and the training sets drawn between them (Fig. 2).
 
     Parameters
     ----------
     nodes : Table
-        Columns grid (a name that begins with OSTAR2002 or BSTAR2006), teff [K], logg.
+        Of the grid in use: teff [K], logg, mh; vturb [km/s] and source, if the grid has them.
+    official : Table
+        Of the published grids: grid ("OSTAR2002" or "BSTAR2006"), teff [K], logg.
     labels : dict of str to ndarray, (n, 4)
         Training labels of each instrument.
     boundary : array_like, (k, 2)
@@ -52,18 +54,29 @@ def fig02_training_set(nodes, labels, boundary):
     Returns
     -------
     matplotlib.figure.Figure
-        Left: Teff and log g; right: [M/H] and v sin i.
+        Left: Teff and log g, the region of interpolation grey, published nodes faint; right:
+        [M/H] and v sin i, the metallicities of the nodes as lines. The legend gives the steps
+        and the microturbulence of the nodes.
 
     Raises
     ------
     InputError
-        If a column is missing, a grid or an instrument is unknown.
+        If a column is missing or an instrument is unknown.
     """
-    require_columns(nodes, ("grid", "teff", "logg"), "the table of grid nodes")
-    grid = np.asarray(nodes["grid"], dtype=str)
-    figure = new_figure(PAGE, 3.3)
+    require_columns(nodes, ("teff", "logg", "mh"), "the table of grid nodes")
+    require_columns(official, ("grid", "teff", "logg"), "the table of published nodes")
+    figure = new_figure(PAGE, 4.2)
     plane, rest = figure.subplots(1, 2, width_ratios=(3, 2))
-    handles = []
+    region = np.asarray(boundary) / (1e3, 1)
+    filled = plane.fill(*region.T, facecolor="0.9", edgecolor="0.6", label="region of interpolation")
+    faint, used, sets = [], [], []
+    for name, rows in _by(official, "grid"):
+        look = _node_style(name) | {"color": "0.7", "markersize": 6, "markeredgewidth": 0.6}
+        label = f"{name.partition('_')[0]}, published ({len(rows)})"
+        faint += plane.plot(rows["teff"] / 1e3, rows["logg"], **look, label=label)
+    for name, rows in _by(nodes, "source"):
+        look = _node_style(name) | {"color": BLACK, "markersize": 3.5, "markeredgewidth": 0.9, "zorder": 3}
+        used += plane.plot(rows["teff"] / 1e3, rows["logg"], **look, label=_in_words(name, rows))
     # The larger sample first: the smaller one lies on top of it, with larger dots.
     for rank, name in enumerate(sorted(labels, key=lambda name: -len(labels[name]))):
         sample, color = as_labels(labels[name]), INSTRUMENT_STYLE[get_instrument(name).name]["color"]
@@ -71,22 +84,16 @@ def fig02_training_set(nodes, labels, boundary):
         look = dots | {"markersize": 1.8 + 0.8 * rank, "rasterized": True}
         plane.plot(sample[:, 0] / 1e3, sample[:, 1], **look)
         rest.plot(sample[:, 3], sample[:, 2], **look)
-        handles.append(Line2D([], [], **dots, markersize=6, label=f"{name} training set ({len(sample):,})"))
-    for prefix, marker, size in (("BSTAR2006", "o", 5.0), ("OSTAR2002", "x", 4.0)):
-        row = np.char.startswith(grid, prefix)
-        if not row.any():
-            raise InputError(f"no node of {prefix} among the grid nodes; their grids are {sorted(set(grid))}")
-        look = {"marker": marker, "markersize": size, "markeredgewidth": 0.8, "markerfacecolor": "none"}
-        look |= {"color": BLACK, "linestyle": "none", "label": prefix}
-        handles += plane.plot(nodes["teff"][row] / 1e3, nodes["logg"][row], **look)
-    closed = np.concatenate([boundary, np.asarray(boundary)[:1]])
-    edge = {"color": BLACK, "linewidth": 0.8, "label": "edge of the training sets"}
-    handles += plane.plot(closed[:, 0] / 1e3, closed[:, 1], **edge)
+        sets.append(Line2D([], [], **dots, markersize=6, label=f"{name} training set ({len(sample):,})"))
+    metallicities = np.unique(nodes["mh"])
+    for mh in metallicities:
+        line = rest.axhline(mh, color="0.6", linewidth=0.8, zorder=0)
+    line.set_label("[M/H] of the nodes: " + ", ".join(f"${mh:g}$" for mh in metallicities))
     plane.set(xlabel=rf"{TEFF.symbol} [$10^3$ K]", ylabel=LOGG.axis)
     plane.invert_xaxis()
     plane.invert_yaxis()
-    plane.legend(handles=handles, loc="upper left")
     rest.set(xlabel=VSINI.axis, ylabel=MH.axis)
+    figure.legend(handles=[*used, line, *filled, *faint, *sets], loc="outside upper left", ncols=2)
     return figure
 
 
@@ -104,7 +111,8 @@ def fig03_cross_validation(table):
     Returns
     -------
     matplotlib.figure.Figure
-        Four panels; scatter solid, bias dashed, LRS red squares, MRS blue stars.
+        Panels (a) to (d), to which the paper's text refers; scatter solid, bias dashed, LRS red
+        squares, MRS blue stars.
 
     Raises
     ------
@@ -123,7 +131,8 @@ def fig03_cross_validation(table):
             look = INSTRUMENT_STYLE[name]
             axes.plot(snr, scatter, linestyle="-", label=f"{name} scatter ({n_train:,} models)", **look)
             axes.plot(snr, bias, linestyle="--", label=f"{name} bias", **look, markerfacecolor="white")
-    for label, axes in zip(LABELS, panels, strict=True):
+    for letter, label, axes in zip("abcd", LABELS, panels, strict=True):
+        axes.text(0.97, 0.95, f"({letter})", ha="right", va="top", transform=axes.transAxes)
         axes.axhline(0, color=GREY, linewidth=0.8, zorder=0)
         axes.set_ylabel(f"Error of {label.axis}")
     for axes in panels[2:]:
@@ -168,7 +177,7 @@ def fig04_sample_size(table):
                 snr, scatter, _ = _curve(rows[rows["n_train"] == size], label)
                 axes.plot(snr, scatter, **look)
         column[0].legend(
-            title=f"{name}, models",
+            title=f"{name}, colour by training spectra",
             loc="lower center",
             bbox_to_anchor=(0.5, 1.0),
             ncols=len(sizes),
@@ -181,6 +190,37 @@ def fig04_sample_size(table):
         axes.set_ylim(bottom=0)
         axes.set_ylabel(f"Scatter of {label.axis}")
     return figure
+
+
+def _by(table, column):
+    """Split a table by the values of a column; all is "model grid" if it has no such column."""
+    if column not in table.colnames:
+        return [("model grid", table)]
+    names = np.asarray(table[column], dtype=str)
+    return [(name, table[names == name]) for name in np.unique(names)]
+
+
+def _node_style(source):
+    """Circles for B stars, crosses for all else, as in the paper."""
+    marker = "o" if source.startswith("BSTAR2006") else "x"
+    return {"linestyle": "none", "marker": marker, "markerfacecolor": "none"}
+
+
+def _in_words(source, nodes):
+    """Range and steps of nodes [kK, dex], with their microturbulence if it is known."""
+    columns = [np.unique(nodes["logg"][nodes["teff"] == teff]) for teff in np.unique(nodes["teff"])]
+    teff, gravity_steps = np.unique(nodes["teff"]) / 1e3, np.concatenate([*map(np.diff, columns)])
+    text = f"{source} ({sum(map(len, columns))}): {_range(teff)} kK, "
+    text += f"steps of {_range(np.diff(teff))} kK and {_range(gravity_steps)} dex"
+    if "vturb" in nodes.colnames:
+        text += rf", $\xi$ = {_range(np.asarray(nodes['vturb'], dtype=float))} km s$^{{-1}}$"
+    return text
+
+
+def _range(values):
+    """Join the least and the greatest value by a hyphen, or give the only one."""
+    ends = (values.min(), values.max()) if values.size else ()
+    return "-".join(dict.fromkeys(f"{value:g}" for value in ends))
 
 
 def _instruments(table):

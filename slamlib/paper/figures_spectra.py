@@ -1,16 +1,18 @@
-"""Figures about spectra: from a LAMOST file to a normalised spectrum (1), and SLAM's fit (5, 6)."""
+"""Figures about spectra: observed, divided by the pseudo-continuum, fitted by SLAM (5, 6)."""
 
 from itertools import pairwise
 
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from scipy.optimize import isotonic_regression
 
 from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
-from slamlib.labels import LABELS, as_labels
+from slamlib.labels import LABELS, VSINI
 from slamlib.paper.style import (
     BLACK,
+    BLUE,
     CYAN,
     GREY,
     PAGE,
@@ -49,74 +51,39 @@ LINES = (
     (r"H$\alpha$", (6562.8,)),
     ("He I", (6678.15,)),
 )
-_EXAMPLE = ("instrument", "wave", "flux", "continuum", "normalised", "ivar", "text")
+_FITTED = ("wave", "flux", "ivar", "model", "rejected")
+_OBSERVED = ("wave", "flux", "ivar", "continuum")
 _LRS_ROWS = 3
 _WAVELENGTH = r"Wavelength [$\rm\AA$]"
 # Width of the axes over that of the page, for one and two panels side by side.
 _PANEL_WIDTH = {1: 0.92, 2: 0.44}
+# A line is named if the model is deeper in its core, within `_CORE` [A], by this part of the
+# continuum than on both sides, within `_SIDES` [A]. He II 4542 is from 29,000 K on (log g 4).
+_LEAST_DEPTH, _CORE, _SIDES = 0.01, 1.5, 8.0
+_REJECTED: dict = {
+    "color": BLUE,
+    "linestyle": "none",
+    "marker": "x",
+    "markersize": 3.5,
+    "label": "rejected by the fit",
+}
 
 
 @apj_style()
-def fig01_spectra(examples, simulated):
-    """Draw the way from a LAMOST spectrum through its pseudo-continuum to the normalised one (Fig. 1).
+def fig_fit(spectrum, observed, instrument, fit, text, simulated):
+    """Draw a spectrum with its pseudo-continuum, divided by it with SLAM's model, and residuals (Figs 5, 6).
 
     Parameters
     ----------
-    examples : list of dict
-        One a star: instrument ("LRS" or "MRS"), text (what to call it), and arrays of (n_pix,):
-        wave in air at rest [A], flux (raw), continuum (raw units), normalised, ivar (of the
-        normalised flux; 0 hides the pixel there).
-    simulated : bool
-        Whether any of the spectra is simulated; the figure then says so.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two rows a star; an MRS star has a column for each arm.
-
-    Raises
-    ------
-    InputError
-        If an entry is missing or arrays differ in length.
-    """
-    if not examples:
-        raise InputError("no example spectra; Fig. 1 needs at least one")
-    figure = new_figure(PAGE, 3.6 * len(examples))
-    subfigures = figure.subfigures(len(examples), 1, squeeze=False)[:, 0]
-    for subfigure, example in zip(subfigures, examples, strict=True):
-        require_columns(example, _EXAMPLE, f"example spectrum {example.get('text', '')!r}")
-        _same_length(example, ("wave", "flux", "continuum", "normalised", "ivar"))
-        instrument = get_instrument(example["instrument"])
-        windows = [(first, last) for first, last, _ in instrument.arms]
-        panels = subfigure.subplots(2, len(windows), sharex="col", squeeze=False, gridspec_kw={"hspace": 0})
-        for column, window in zip(panels.T, windows, strict=True):
-            raw, divided = column
-            _draw_example(raw, divided, example, instrument, window, len(windows))
-        panels[0, 0].set_title(f"{instrument.name}: {example['text']}", loc="left")
-        panels[0, 0].set_ylabel("Relative flux")
-        panels[1, 0].set_ylabel("Normalised flux")
-        # Cosmic rays shall not cross it.
-        box = {"frameon": True, "framealpha": 1, "edgecolor": "none"}
-        panels[0, 0].legend(loc="upper right", ncols=2, **box)
-        subfigure.align_ylabels(panels[:, 0])
-        if simulated:
-            note_simulated(panels[0, -1])
-    return figure
-
-
-@apj_style()
-def fig_fit(wave, flux, ivar, model, instrument, labels, errors, text, simulated):
-    """Draw an observed normalised spectrum, SLAM's model of it and the residuals (Figs 5 and 6).
-
-    Parameters
-    ----------
-    wave : ndarray, (n_pix,)
-        Air wavelength at rest [A].
-    flux, ivar, model : ndarray, (n_pix,)
-        Normalised flux, its inverse variance (0 hides a pixel) and SLAM's prediction.
+    spectrum : dict of ndarray, (n_pix,)
+        wave in air at rest [A]; normalised flux; ivar, its inverse variance (0 hides a pixel);
+        model, SLAM's prediction; rejected, whether the fit gave a pixel no weight.
+    observed : dict of ndarray, (n,)
+        The same star as its file has it: wave in air, shifted to rest [A]; flux and continuum
+        in the same units; ivar (0 where a pixel is masked).
     instrument : str or Instrument
-    labels, errors : array_like, (4,)
-        Labels of the model and their one-sigma errors.
+    fit : mapping
+        The labels, their errors (e_teff, ...) and vsini_limit [km/s], NaN where v sin i is measured.
     text : str
         What to call the star.
     simulated : bool
@@ -125,65 +92,71 @@ def fig_fit(wave, flux, ivar, model, instrument, labels, errors, text, simulated
     Returns
     -------
     matplotlib.figure.Figure
-        LRS: three rows of wavelength; MRS: one column an arm. Under each, the residuals with the
-        noise of one sigma on both sides of zero.
+        A column an arm. Above, the observed spectrum; below, the normalised one, of LRS in three
+        rows of wavelength; under each row the residuals, with the noise of one sigma on both
+        sides of zero. Rejected pixels are crosses, at the edge of the panel if they lie beyond.
 
     Raises
     ------
     InputError
-        If arrays differ in length or a label is not finite.
+        If an array is missing or arrays differ in length.
     """
     instrument = get_instrument(instrument)
-    spectrum = {"wave": wave, "flux": flux, "ivar": ivar, "model": model}
-    _same_length(spectrum, tuple(spectrum))
-    if len(instrument.arms) == 1:
-        first, last, _ = instrument.arms[0]
-        windows = list(pairwise(np.linspace(first, last, _LRS_ROWS + 1)))
-        figure, n_rows, n_columns = new_figure(PAGE, 7.4), _LRS_ROWS, 1
+    for arrays, names in ((spectrum, _FITTED), (observed, _OBSERVED)):
+        require_columns(arrays, names, f"the spectrum of {text}")
+        _same_length(arrays, names)
+    arms = [(first, last) for first, last, _ in instrument.arms]
+    if len(arms) == 1:
+        windows, height = list(pairwise(np.linspace(*arms[0], _LRS_ROWS + 1))), 8.9
     else:
-        windows = [(first, last) for first, last, _ in instrument.arms]
-        figure, n_rows, n_columns = new_figure(PAGE, 3.6), 1, len(windows)
-    ratios = {"height_ratios": (3, 1) * n_rows, "hspace": 0}
-    panels = figure.subplots(2 * n_rows, n_columns, squeeze=False, gridspec_kw=ratios)
-    mains, strips = panels[::2], panels[1::2]
+        windows, height = arms, 5.4
+    n_columns = len(arms)
+    n_rows = len(windows) // n_columns
+    figure = new_figure(PAGE, height)
+    ratios = {"height_ratios": (2.4, *(3, 1) * n_rows), "hspace": 0}
+    panels = figure.subplots(1 + 2 * n_rows, n_columns, squeeze=False, gridspec_kw=ratios)
+    raws, mains, strips = panels[0], panels[1::2], panels[2::2]
+    for raw, arm in zip(raws, arms, strict=True):
+        _draw_observed(raw, observed, spectrum, instrument, arm)
+        raw.tick_params(labelbottom=n_rows > 1)
     for main, strip, window in zip(mains.flat, strips.flat, windows, strict=True):
         draw_fit(main, strip, spectrum, instrument, window, n_columns)
+    raws[0].set_ylabel("Relative flux")
     for main, strip in zip(mains[:, 0], strips[:, 0], strict=True):
         main.set_ylabel("Normalised flux")
         strip.set_ylabel("Residual")
     for strip in strips[-1]:
         strip.set_xlabel(_WAVELENGTH)
     figure.align_ylabels(panels[:, 0])
-    quantities = (
-        _quantity(*row) for row in zip(LABELS, as_labels(labels)[0], as_labels(errors)[0], strict=True)
-    )
-    figure.suptitle(f"{instrument.name}: {text}\n" + ",   ".join(quantities), x=0.01, ha="left", fontsize=9)
-    handles = [*mains[0, 0].get_legend_handles_labels()[0], strips[0, 0].get_legend_handles_labels()[0][0]]
-    figure.legend(handles=handles, loc="upper right", ncols=3, borderaxespad=0.2)
+    quantities = ",   ".join(_quantity(label, fit) for label in LABELS)
+    figure.suptitle(f"{instrument.name}: {text}\n{quantities}", x=0.01, ha="left", fontsize=9)
+    handles = [line for axes in (raws[0], mains[0, 0], strips[0, 0]) for line in axes.get_lines()]
+    named = {line.get_label(): line for line in handles if not line.get_label().startswith("_")}
+    named[_REJECTED["label"]] = Line2D([], [], **_REJECTED)
+    figure.legend(handles=named.values(), loc="outside lower left", ncols=len(named), columnspacing=1.2)
     if simulated:
-        note_simulated(mains[0, -1])
+        note_simulated(raws[-1])
     return figure
 
 
-def _draw_example(raw, normalised, example, instrument, window, n_columns):
-    """One window of one star: raw flux with the continuum above, normalised flux below."""
-    wave, show = _inside(example["wave"], window, f"example spectrum {example['text']!r}")
-    flux, continuum, divided, ivar = (
-        np.asarray(example[name], dtype=float)[show] for name in ("flux", "continuum", "normalised", "ivar")
+def _draw_observed(axes, observed, spectrum, instrument, window):
+    """One arm as observed, with its pseudo-continuum; pixels that no fit saw are pale."""
+    wave, show = _inside(observed["wave"], window, "the observed spectrum")
+    flux, ivar, continuum = (
+        np.asarray(observed[name], dtype=float)[show] for name in ("flux", "ivar", "continuum")
     )
-    scale = np.nanmedian(np.asarray(example["continuum"], dtype=float))
-    raw.plot(wave, flux / scale, color=BLACK, linewidth=0.5, label="spectrum")
-    raw.plot(wave, continuum / scale, color=RED, linewidth=1.2, linestyle="--", label="pseudo-continuum")
-    good = (ivar > 0) & np.isfinite(flux)
+    # A pixel of the file is rejected if one of the fit's next to it is.
+    rejected = np.interp(wave, spectrum["wave"], np.asarray(spectrum["rejected"], dtype=float)) > 0
+    seen = (ivar > 0) & np.isfinite(flux) & ~rejected
+    scale = np.nanmedian(np.asarray(observed["continuum"], dtype=float))
+    axes.plot(wave, flux / scale, color=GREY, linewidth=0.5, label="masked or rejected")
+    axes.plot(wave, np.where(seen, flux, np.nan) / scale, color=BLACK, linewidth=0.6, label="observed")
+    axes.plot(wave, continuum / scale, color=CYAN, linewidth=1.2, label="pseudo-continuum")
     # A wild pixel must not squeeze the spectrum: the continuum and the good pixels set the range.
-    low, high = np.percentile(flux[good], (0.5, 99.5)) if good.any() else (0, 0)
-    raw.set_ylim(0.7 * max(low, 0) / scale, 1.25 * max(high, np.nanmax(continuum)) / scale)
-    normalised.axhline(1, color=RED, linewidth=0.8, linestyle="--")
-    normalised.plot(wave, np.where(good, divided, np.nan), color=BLACK, linewidth=0.5)
-    low = np.percentile(divided[good], 0.1) if good.any() else 0.5
-    normalised.set(xlabel=_WAVELENGTH, xlim=window)
-    _name_lines(normalised, window, min(low, 0.9) - 0.05, 1.1, n_columns)
-    _shade_excluded((raw, normalised), instrument, window)
+    low, high = np.percentile(flux[seen], (0.5, 99.5)) if seen.any() else (0, 0)
+    axes.set_ylim(0.7 * max(low, 0) / scale, 1.1 * max(high, np.nanmax(continuum)) / scale)
+    axes.set_xlim(window)
+    _shade_excluded((axes,), instrument, window)
 
 
 def draw_fit(main, strip, spectrum, instrument, window, n_columns):
@@ -191,37 +164,64 @@ def draw_fit(main, strip, spectrum, instrument, window, n_columns):
     wave, show = _inside(spectrum["wave"], window, "the fitted spectrum")
     flux, ivar, model = (np.asarray(spectrum[name], dtype=float)[show] for name in ("flux", "ivar", "model"))
     good = (ivar > 0) & np.isfinite(flux)
+    rejected = good & np.asarray(spectrum["rejected"])[show]
+    seen = good & ~rejected
     sigma = np.where(good, 1 / np.sqrt(np.where(good, ivar, 1)), np.nan)
-    main.plot(wave, np.where(good, flux, np.nan), color=BLACK, linewidth=0.6, label="observed")
+    main.plot(wave, np.where(seen, flux, np.nan), color=BLACK, linewidth=0.6, label="observed")
     main.plot(wave, model, color=RED, linewidth=0.9, linestyle=(0, (4, 1)), label="SLAM model")
-    _name_lines(main, window, min(model.min(), 0.92) - 0.08, max(model.max(), 1.04) + 0.04, n_columns)
-    residual = np.where(good, flux - model, np.nan)
-    strip.plot(wave, residual, color=BLACK, linewidth=0.4)
+    deepest, highest = np.percentile(flux[seen], (0.5, 99.5)) if seen.any() else (1, 1)
+    low, high = min(model.min(), deepest, 0.92) - 0.08, max(model.max(), highest, 1.04) + 0.04
+    _name_lines(main, wave, model, window, low, high, n_columns)
+    residual = flux - model
+    strip.plot(wave, np.where(seen, residual, np.nan), color=BLACK, linewidth=0.4)
     strip.axhline(0, color=RED, linewidth=0.6)
     for sign in (1, -1):
         strip.plot(wave, sign * sigma, color=CYAN, linewidth=0.9, label=r"noise, $\pm1\sigma$")
-    reach = 3.5 * max(np.nanmedian(sigma), np.nanstd(residual)) if good.any() else 0.1
+    reach = 3.5 * max(np.median(sigma[seen]), np.std(residual[seen])) if seen.any() else 0.1
     main.set(xlim=window)
     main.tick_params(labelbottom=False)
     strip.set(xlim=window, ylim=(-reach, reach))
     strip.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
+    for axes, values in ((main, flux), (strip, residual)):
+        margin = 0.03 * np.ptp(axes.get_ylim())
+        shown = np.clip(values[rejected], axes.get_ylim()[0] + margin, axes.get_ylim()[1] - margin)
+        axes.plot(wave[rejected], shown, **_REJECTED | {"label": None})
     _shade_excluded((main, strip), instrument, window)
 
 
-def _name_lines(axes, window, low, high, n_columns):
-    """Name the strong lines in the headroom above `high`, moved apart where they crowd."""
+def line_depth(centre, wave, model):
+    """Depth of a line at `centre` [A]: how far the model's core lies below the tops on both its sides.
+
+    Examples
+    --------
+    >>> wave = np.arange(4450.0, 4500.0)
+    >>> model = 1 - 0.3 * np.exp(-0.5 * ((wave - 4471.5) / 2) ** 2)
+    >>> round(float(line_depth(4471.5, wave, model)), 2), round(float(line_depth(4481.2, wave, model)), 2)
+    (0.29, 0.0)
+    """
+    offset = wave - centre
+    sides = [model[(offset * sign > 0) & (offset * sign < _SIDES)].max(initial=0) for sign in (1, -1)]
+    return min(sides) - model[np.abs(offset) < _CORE].min(initial=np.inf)
+
+
+def _name_lines(axes, wave, model, window, low, high, n_columns):
+    """Name the lines that the model has in the headroom above `high`, moved apart where they crowd."""
     headroom = 0.42 * (high - low) / (1 - 0.42)
     axes.set_ylim(low, high + headroom)
-    inside = [(name, waves) for name, waves in LINES if window[0] < min(waves) and max(waves) < window[1]]
+    inside = []
+    for name, centres in LINES:
+        seen = [line for line in centres if line_depth(line, wave, model) > _LEAST_DEPTH]
+        if seen:
+            inside.append((name, seen))
     if not inside:
         return
     width = PAGE * _PANEL_WIDTH[n_columns]
     gap = 1.15 * SMALL / 72 / width * (window[1] - window[0])
     centres = np.array([np.mean(waves) for _, waves in inside])
     for (name, waves), place in zip(inside, spread_apart(centres, gap, window), strict=True):
-        for wave in waves:
+        for centre in waves:
             elbow = high + headroom * np.array([0.0, 0.15, 0.35])
-            axes.plot([wave, wave, place], elbow, color=BLACK, linewidth=0.4)
+            axes.plot([centre, centre, place], elbow, color=BLACK, linewidth=0.4)
         text = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": SMALL}
         axes.text(place, high + 0.4 * headroom, name, **text)
 
@@ -260,6 +260,8 @@ def _same_length(arrays, names):
         raise InputError(f"arrays must be one-dimensional and of one length; got {shapes}")
 
 
-def _quantity(label, value, error):
-    unit = label.axis.rpartition("[")[2].rstrip("]")
-    return rf"{label.symbol} $= {value:.{label.decimals}f} \pm {error:.{label.decimals}f}$ {unit}"
+def _quantity(label, fit):
+    if label is VSINI and np.isfinite(fit["vsini_limit"]):
+        return f"{label.symbol} $< {fit['vsini_limit']:.{label.decimals}f}$ {label.unit_text} (95%)"
+    value, error = (f"{fit[prefix + label.name]:z.{label.decimals}f}" for prefix in ("", "e_"))
+    return rf"{label.symbol} $= {value} \pm {error}$ {label.unit_text}"

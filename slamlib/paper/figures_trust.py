@@ -1,5 +1,7 @@
 """Figures of trust: calibration of errors, and where the information on each label lies."""
 
+from itertools import chain
+
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -27,7 +29,17 @@ _LINES = {
     "He II": (4541.6, 4685.7, 5411.5),
     "C, N, O, Mg, Si": (4267.1, 4481.2, 4552.6, 4649.1, 5001.4),
 }
-_LINE_COLORS = {"H": BLACK, "He I": BLUE, "He II": RED, "C, N, O, Mg, Si": GREY}
+_LINE_COLORS = {"H": BLACK, "He I": BLUE, "He II": RED, "C, N, O, Mg, Si": "0.5"}
+
+
+# What each row of the calibration shows; the second is drawn hollow.
+_ROWS = (("pull_width", "pull_mean"), ("cover68", "cover95"), ("crb_ratio",))
+_COVERAGE = {"cover68": 0.6827, "cover95": 0.95}
+# Standard error of a statistic of n normal values, times sqrt(n) and over their spread: half the
+# range of 16 to 84%, the mean, and the median absolute deviation.
+_ERRORS = {"pull_width": 0.96, "pull_mean": 1.0, "crb_ratio": 1.17}
+# Apart by this factor of SNR, so that error bars of two instruments do not cover each other.
+_APART = {"LRS": 0.97, "MRS": 1.03}
 
 
 @apj_style()
@@ -43,42 +55,53 @@ def fig_calibration(table):
     -------
     matplotlib.figure.Figure
         A column for each label; rows: width and mean of the pulls, coverage of the 68% and
-        95% intervals, scatter over the Cramer-Rao bound.
+        95% intervals, scatter over the Cramer-Rao bound. Error bars are one standard error of
+        n stars: of normal pulls, and for coverage of the share that is due.
     """
-    require_columns(table, ("instrument", "snr", "label", "pull_width", "cover68"), "the calibration")
+    require_columns(table, ("instrument", "snr", "label", "n", *chain(*_ROWS)), "the calibration")
     figure = new_figure(PAGE, 4.4)
     panels = figure.subplots(3, 4, sharex=True, sharey="row", gridspec_kw={"hspace": 0.02, "wspace": 0.02})
+    ticks = sorted(set(table["snr"]))
     for column, label in zip(panels.T, LABELS, strict=True):
         for name, look in INSTRUMENT_STYLE.items():
             rows = table[(table["instrument"] == name) & (table["label"] == label.name)]
-            snr = np.asarray(rows["snr"], dtype=float)
-            column[0].plot(snr, rows["pull_width"], **look)
-            hollow = look | {"markerfacecolor": "none", "ls": ":"}
-            column[0].plot(snr, rows["pull_mean"], **hollow)
-            column[1].plot(snr, rows["cover95"], **hollow)
-            column[1].plot(snr, rows["cover68"], **look)
-            column[2].plot(snr, rows["crb_ratio"], **look)
-        for level, allowed in ((0.0, 0.1), (1.0, 0.1)):
-            column[0].axhspan(level - allowed, level + allowed, color=GREY, alpha=0.35, linewidth=0)
-        for level in (0.6827, 0.95):
+            snr = _APART[name] * np.asarray(rows["snr"], dtype=float)
+            looks = look, look | {"markerfacecolor": "none", "ls": ":"}
+            for axes, shown in zip(column, _ROWS, strict=True):
+                for quantity, style in zip(shown, looks, strict=False):
+                    error = _standard_error(rows, quantity)
+                    axes.errorbar(snr, rows[quantity], error, elinewidth=0.7, **style)
+        for due in (0, 1):
+            column[0].axhline(due, color=BLACK, linewidth=0.6)
+            column[0].axhspan(due - 0.1, due + 0.1, color=GREY, alpha=0.35, linewidth=0)
+        for level in _COVERAGE.values():
             column[1].axhline(level, color=BLACK, linewidth=0.6)
         column[2].axhline(1, color=BLACK, linewidth=0.6)
         column[2].set(xscale="log", xlabel="SNR per pixel")
-        column[2].set_xticks(
-            sorted(set(table["snr"])), labels=[f"{snr:g}" for snr in sorted(set(table["snr"]))]
-        )
+        column[2].margins(x=0.1)
+        column[2].set_xticks(ticks, labels=[f"{snr:g}" for snr in ticks])
         column[2].tick_params(axis="x", which="minor", labelbottom=False)
-        column[0].set_title(label.axis, loc="left", fontsize=8)
+        column[0].set_title(label.symbol, loc="left", fontsize=8)
     for panel, title in zip(panels[:, 0], ("pull", "coverage", "scatter / CR bound"), strict=True):
         panel.set_ylabel(title)
     panels[0, 0].set_ylim(-0.6, 1.6)
-    panels[1, 0].set_ylim(0.2, 1.02)
+    panels[1, 0].set_ylim(0.2, 1.05)
     both = [Line2D([], [], ls="-", **look, label=name) for name, look in INSTRUMENT_STYLE.items()]
     both.append(Line2D([], [], ls="-", color=GREY, marker="o", label="width, 68%, ratio"))
     both.append(Line2D([], [], ls=":", color=GREY, marker="o", markerfacecolor="none", label="mean, 95%"))
     figure.legend(handles=both, loc="outside upper center", ncols=4)
-    note_simulated(panels[0, 0])
+    note_simulated(panels[0, -1])
     return figure
+
+
+def _standard_error(rows, quantity):
+    """One standard error of a column of the calibration, from the number of stars."""
+    n = np.maximum(np.asarray(rows["n"], dtype=float), 1)
+    if quantity in _COVERAGE:
+        due = _COVERAGE[quantity]
+        return np.sqrt(due * (1 - due) / n)
+    scale = rows["pull_width"] if quantity == "pull_mean" else rows[quantity]
+    return _ERRORS[quantity] * np.asarray(scale, dtype=float) / np.sqrt(n)
 
 
 @apj_style()
@@ -94,19 +117,31 @@ def fig_ranks(ranks):
     panels = figure.subplots(1, 4, sharey=True)
     bins = 10
     for i, (panel, label) in enumerate(zip(panels, LABELS, strict=True)):
+        chance = 0.0
         for name, values in ranks.items():
             finite = values[np.isfinite(values[:, i]), i]
             share = np.histogram(finite, bins, (0, 1))[0] / max(finite.size, 1) * bins
             panel.stairs(
                 share, np.linspace(0, 1, bins + 1), color=INSTRUMENT_STYLE[name]["color"], label=name
             )
-            chance = 2 * np.sqrt(bins / max(finite.size, 1))
+            chance = max(chance, 2 * np.sqrt(bins / max(finite.size, 1)))
         panel.axhspan(1 - chance, 1 + chance, color=GREY, alpha=0.35, linewidth=0)
-        panel.set(xlabel=f"rank of true {label.name}", ylim=(0, 2.2))
+        panel.set(xlabel=f"rank of true {label.symbol}", ylim=(0, 2.2))
     panels[0].set_ylabel("density")
     panels[-1].legend(fontsize=7)
     note_simulated(panels[-1])
     return figure
+
+
+# The steps of the ladder, for those who have not read `slamlib.paper.mismatch`.
+_STEPS = {
+    "+ interpolation": "+ other interpolation",
+    "+ profile": "+ other line profile",
+    "+ velocity": "+ measured velocity",
+    "+ continuum": "+ fitted continuum",
+    "matched continuum": "same continuum in models",
+    "+ systematics": "+ errors pixels share",
+}
 
 
 @apj_style()
@@ -122,9 +157,10 @@ def fig_mismatches(table):
     -------
     matplotlib.figure.Figure
         A panel for each label: scatter filled, size of the median error open, against the step.
+        A line parts the steps that add a mismatch from those that undo it.
     """
     require_columns(table, ("instrument", "step", "label", "scatter", "median"), "the ladder of mismatches")
-    figure = new_figure(PAGE, 4.6)
+    figure = new_figure(PAGE, 4.8)
     panels = figure.subplots(2, 2, sharex=True)
     for panel, label in zip(panels.flat, LABELS, strict=True):
         for name, look in INSTRUMENT_STYLE.items():
@@ -132,12 +168,15 @@ def fig_mismatches(table):
             place = np.arange(len(rows))
             panel.plot(place, rows["scatter"], **look, label=f"{name} scatter")
             hollow = look | {"markerfacecolor": "none"}
-            panel.plot(place, np.abs(rows["median"]), **hollow, ls=":", label=f"{name} |median|")
-        _log_axis(panel, label.axis)
-        panel.set_xticks(np.arange(len(rows)), labels=list(rows["step"]), rotation=35, ha="right")
+            panel.plot(place, np.abs(rows["median"]), **hollow, ls=":", label=f"{name} |median error|")
+        _log_axis(panel, f"Error of {label.axis}")
+        steps = [_STEPS.get(step, step) for step in rows["step"]]
+        panel.set_xticks(np.arange(len(steps)), labels=steps, rotation=35, ha="right")
         panel.tick_params(axis="x", which="minor", bottom=False, top=False)
-    panels[1, 1].legend(fontsize=7, ncols=2, loc="lower right")
-    note_simulated(panels[0, 0])
+        if _STEPS["matched continuum"] in steps:
+            panel.axvline(steps.index(_STEPS["matched continuum"]) - 0.5, color=GREY, linewidth=0.8)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
+    note_simulated(panels[0, 1])
     return figure
 
 
@@ -208,19 +247,22 @@ def fig_information(wave, derivative, labels, instrument):
     for panel, label, slope in zip(panels, LABELS, derivative, strict=True):
         share = np.where(instrument.good, slope.astype(float) ** 2, 0)
         share /= share.sum()
-        panel.plot(wave, 100 * share, color=BLACK, linewidth=0.6)
+        for arm in instrument.arm_slices:
+            panel.plot(wave[arm], 100 * share[arm], color=BLACK, linewidth=0.6)
         panel.set_ylabel("% per pixel")
         total = panel.twinx()
         total.plot(wave, np.cumsum(share), color=CYAN)
         total.set(ylim=(0, 1.02), ylabel="total")
-        panel.text(0.62, 0.55, label.axis, transform=panel.transAxes, fontsize=8)
+        panel.text(0.65, 0.55, label.symbol, transform=panel.transAxes, fontsize=8)
         for species, lines in _LINES.items():
             for line in lines:
-                if wave[0] < line < wave[-1]:
+                if any(first < line < last for first, last, _ in instrument.arms):
                     panel.axvline(line, color=_LINE_COLORS[species], linewidth=0.5, alpha=0.5)
     for k, (species, color) in enumerate(_LINE_COLORS.items()):
-        panels[0].text(0.45 + 0.12 * k, 1.03, species, color=color, transform=panels[0].transAxes, fontsize=8)
-    star = ", ".join(f"{label.name} = {value:g}" for label, value in zip(LABELS, labels, strict=True))
+        panels[0].text(0.62 + 0.08 * k, 1.03, species, color=color, transform=panels[0].transAxes, fontsize=8)
+    star = ", ".join(
+        f"{label.symbol} = {value:g} {label.unit_text}" for label, value in zip(LABELS, labels, strict=True)
+    )
     panels[0].set_title(f"{instrument.name}: {star}", loc="left", fontsize=8)
     panels[-1].set_xlabel(r"wavelength in air [$\rm\AA$]")
     return figure

@@ -46,7 +46,7 @@ def figures_page(run):
 
 def _claims_table(rows, text):
     if not rows:
-        return "It states no number with this figure.\n"
+        return "None of its numbers that we check belongs to this figure.\n"
     lines = ["| number | paper | ours | |", "|---|--:|--:|---|"]
     for row in rows:
         # The unit is that of both columns; a count has none.
@@ -65,9 +65,10 @@ def _reasons(rows):
 
 def _image(name, run):
     caption = CAPTIONS[name]
-    note = " Simulated stars." if caption.stars and run.simulated else ""
+    words = [caption.title + "." * (not caption.title.endswith("?")), caption.ours]
+    words += ["Simulated stars."] * (caption.stars and run.simulated)
     alt = caption.description(run.simulated)
-    return f":::{{figure}} /figures/{name}.png\n:alt: {alt}\n\n{caption.title}.{note}\n:::"
+    return f":::{{figure}} /figures/{name}.png\n:alt: {alt}\n\n{' '.join(filter(None, words))}\n:::"
 
 
 _CALIBRATION = """# Calibration: how far errors can be trusted

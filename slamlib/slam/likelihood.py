@@ -203,3 +203,28 @@ class Joint:
     def reject(self, z, sigmas):
         """As `Likelihood.reject`, in each instrument."""
         return np.any([part.reject(self._own(part, z)[0], sigmas) for part in self.parts], axis=0)
+
+
+def rejected_pixels(slam, flux, ivar, labels, systematics=None, sigmas=5.0):
+    """Tell which pixels of one spectrum are further than `sigmas` from the model at some labels.
+
+    Parameters
+    ----------
+    slam : Slam
+    flux, ivar : array_like, (n_pix,)
+        As `slamlib.slam.infer.infer` takes them.
+    labels : array_like, (4,)
+        What `infer` found with these `systematics` and with ``reject=sigmas``.
+    systematics : Systematics, optional
+    sigmas : float
+
+    Returns
+    -------
+    ndarray of bool, (n_pix,)
+        False too where ivar = 0: such a pixel never counted.
+    """
+    flux, ivar = (np.atleast_2d(np.asarray(array, dtype=np.float32)) for array in (flux, ivar))
+    node = 0 if systematics is None else systematics.nearest(ivar)[0]
+    likelihood = Likelihood(slam, flux, ivar, systematics, node)
+    likelihood.reject(slam.standardise(np.atleast_2d(labels)), sigmas)
+    return ((likelihood.weight == 0) & (ivar > 0))[0]

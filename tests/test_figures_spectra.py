@@ -1,0 +1,124 @@
+"""Figs 1, 5 and 6: places on the sky, spectra with their continuum, what a fit did not use."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from pictured import EMBEDDED, FIT, fitted, sky, texts
+
+from slamlib.instruments import LRS, MRS
+from slamlib.paper import figures
+from slamlib.paper.figures_spectra import LINES, spread_apart
+from slamlib.synth.grid import ModelGrid
+from slamlib.synth.training import synthesise
+
+
+def line(axes, label):
+    return next(line for line in axes.lines if line.get_label() == label)
+
+
+@pytest.fixture(scope="module")
+def grid():
+    return ModelGrid.read(EMBEDDED / "tlusty_ob_grid.fits")
+
+
+# --- the sky
+
+
+def test_the_map_is_in_galactic_coordinates_with_the_anticentre_in_the_middle():
+    # Crab nebula: l = 184.5575, b = -5.7843 (SIMBAD); Deneb: l = 84.2847, b = 1.9975.
+    stars = {
+        "LRS": Table({"ra": [83.6331], "dec": [22.0145]}),
+        "MRS": Table({"ra": [310.358], "dec": [45.2803]}),
+    }
+    crab, deneb = (dots.get_xydata()[0] for dots in figures.fig01_sky(stars, False).axes[0].lines[:2])
+    # Longitude increases to the left.
+    np.testing.assert_allclose(crab, np.radians([180 - 184.5575, -5.7843]), atol=2e-4)
+    np.testing.assert_allclose(deneb, np.radians([180 - 84.2847, 1.9975]), atol=2e-4)
+
+
+def test_stars_without_a_position_are_counted_apart():
+    stars = sky()
+    stars["MRS"]["ra"][:4] = np.nan
+    figure = figures.fig01_sky(stars, True)
+    assert {"LRS (300)", "MRS (86; 4 without a position)"} < set(texts(figure))
+    assert [dots.get_xdata().size for dots in figure.axes[0].lines[:2]] == [300, 86]
+
+
+# --- the lines
+
+
+def test_named_lines_are_absorption_lines_of_the_models(grid):
+    # In vacuum they would be 1.1-1.9 A longer. Each is deep in a late B, an early B or an O star.
+    stars = grid.spectra([[15000, 3.5, 0], [22000, 4, 0], [35000, 4, 0]])
+    for name, waves in LINES:
+        for wave in waves:
+            near = np.abs(grid.wave - wave) < 1.0
+            deepest = grid.wave[near][np.argmin(stars[:, near], axis=1)]
+            deep = stars[:, near].min(axis=1) < 0.93
+            assert deep.any() and np.abs(deepest[deep] - wave).min() < 0.3, (name, wave)
+
+
+@pytest.mark.parametrize(
+    ("teff", "present", "absent"), [(17000, "Mg II", "He II"), (38000, "He II", "Si II")]
+)
+def test_lines_are_named_only_in_a_star_that_has_them(grid, teff, present, absent):
+    (model,) = synthesise(grid, np.array([[teff, 4.0, 0.0, 50.0]]), LRS)
+    names = texts(figures.fig_fit(*fitted(LRS, model=model), LRS, FIT, "star 1", True))
+    assert present in names and absent not in names
+    assert {"He I", r"H$\alpha$", r"H$\epsilon$"} < set(names)
+
+
+def test_crowded_names_are_moved_apart_and_the_others_stay():
+    places = spread_apart(np.array([4000.0, 4471, 4481, 4800]), 50, (3900, 5000))
+    assert np.diff(places).min() > 50 - 1e-9
+    assert places[[0, 3]] == pytest.approx([4000, 4800])
+    assert places[1:3].mean() == pytest.approx(4476)
+
+
+# --- the fits
+
+
+@pytest.mark.parametrize(("instrument", "n_panels"), [(LRS, 7), (MRS, 6)])
+def test_fit_shows_the_continuum_the_residuals_and_labels_with_errors(instrument, n_panels):
+    spectrum, observed = fitted(instrument)
+    figure = figures.fig_fit(spectrum, observed, instrument, FIT, "star 1", True)
+    assert len(figure.axes) == n_panels
+    title = figure.get_suptitle()
+    for text in (r"16841 \pm 120$ K", r"4.30 \pm 0.02", r"-0.18 \pm 0.04", r"111 \pm 6$ km s$^{-1}$"):
+        assert text in title
+    arms = figure.axes[: len(instrument.arms)]
+    assert [axes.get_xlim() for axes in arms] == [(first, last) for first, last, _ in instrument.arms]
+    flux, continuum = (
+        np.concatenate([line(axes, name).get_ydata() for axes in arms])
+        for name in ("observed", "pseudo-continuum")
+    )
+    good = spectrum["ivar"] > 0
+    assert np.isnan(flux[~good]).all()
+    np.testing.assert_allclose((flux / continuum)[good], spectrum["flux"][good])
+    strips = [axes for axes in figure.axes if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]]
+    residual = np.concatenate([axes.lines[0].get_ydata() for axes in strips])
+    expected = (spectrum["flux"] - spectrum["model"])[good]
+    np.testing.assert_allclose(np.sort(residual[np.isfinite(residual)]), np.sort(expected), atol=1e-12)
+
+
+def test_rejected_pixels_are_crosses_and_no_part_of_the_observed_line():
+    spectrum, observed = fitted(MRS)
+    spike = np.searchsorted(MRS.wave, 5100.0)
+    spectrum["flux"][spike], spectrum["rejected"][spike] = 9.0, True
+    figure = figures.fig_fit(spectrum, observed, MRS, FIT, "star 1", True)
+    raw, main, strip = figure.axes[::2]
+    for axes in (main, strip):
+        crosses = next(marks for marks in axes.lines if marks.get_marker() == "x")
+        low, high = axes.get_ylim()
+        # It lies far above the panel, and is shown at its edge.
+        assert crosses.get_xdata().tolist() == [MRS.wave[spike]]
+        assert 0.9 < (crosses.get_ydata()[0] - low) / (high - low) < 1
+    for axes in (raw, main):
+        assert np.isnan(line(axes, "observed").get_ydata()[spike])
+    assert np.isfinite(line(raw, "masked or rejected").get_ydata()[spike])
+
+
+def test_rotation_too_slow_to_be_measured_is_a_limit():
+    slow = FIT | {"vsini": 28.0, "e_vsini": 30.8, "vsini_limit": 74.2}
+    title = figures.fig_fit(*fitted(LRS), LRS, slow, "star 1", True).get_suptitle()
+    assert r"$v\,\sin i$ $< 74$ km s$^{-1}$ (95%)" in title and "28" not in title
