@@ -121,6 +121,13 @@ CAPTIONS = {
         "one another.",
         stars=True,
     ),
+    "forensics": Caption(
+        "What the errors of model spectra are made of",
+        "Above, error of temperature against temperature for LRS and MRS: support vectors lie above kernel "
+        "ridge, which lies near the line of the Cramer-Rao bound; all rise above 45,000 kelvin. Below, a "
+        "line for each experiment with the errors of temperature, gravity and rotation; dashed lines mark "
+        "the paper's.",
+    ),
     "calibration": Caption(
         "Do errors mean what they say?",
         "A column for each label, values of LRS and MRS against signal-to-noise ratio. Top: width and "

@@ -2,10 +2,11 @@
 
 They compute nothing that takes time and read no file, so that replotting never refits.
 Figs 2-4 are about models, 1, 5 and 6 about spectra, 7-10 about labels,
-`figures_trust` about errors.
+`figures_trust` and `figures_forensics` about errors.
 """
 
 from slamlib.paper.figures_compare import fig08_hrs, fig09_lrs_vs_mrs
+from slamlib.paper.figures_forensics import fig_forensics
 from slamlib.paper.figures_labels import fig07_hr_diagram, fig10_corner
 from slamlib.paper.figures_models import fig02_training_set, fig03_cross_validation, fig04_sample_size
 from slamlib.paper.figures_spectra import fig01_spectra, fig_fit
@@ -30,6 +31,7 @@ __all__ = [
     "fig_calibration",
     "fig_efficiency",
     "fig_fit",
+    "fig_forensics",
     "fig_information",
     "fig_mismatches",
     "fig_no_data",
