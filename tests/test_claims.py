@@ -211,6 +211,14 @@ def test_a_reason_says_where_the_papers_number_lies(claims, key, told):
     assert told in verdict(claims, key, 1e9, True)[1]
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(16819.43, 16819), (1249.49, 1249), (137.861, 137.9), (0.0784361, 0.07844), (-0.19548, -0.1955)],
+)
+def test_ours_have_four_digits_and_no_whole_one_is_lost(claims, value, shown):
+    assert judged(claims, {"n_lrs": value}, True)["ours"][0] == shown
+
+
 def test_a_number_below_the_bound_is_called_so(claims):
     low = claims.copy()
     low["value"][low["key"] == "sigma_logg_lrs_snr100"] = 0.001

@@ -92,7 +92,7 @@ def test_conclusions_about_models_follow_the_numbers(better, bias, gain, c, hold
     assert {verdict for verdict, _ in found.values()} == {holds}
     assert len(found) == 8 + 2 + 1 + 2
     assert f"with 9000 over that with 1000: teff {1 - gain:.2f}" in found["1000 spectra suffice for LRS"][1]
-    assert f"{c:.1%} of the pixels" in found["the values of C tried suffice for LRS"][1]
+    assert f"{100 * c:.3g}% of the pixels" in found["the values of C tried suffice for LRS"][1]
 
 
 def test_without_a_larger_sample_nothing_is_shown():

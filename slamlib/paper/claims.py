@@ -123,14 +123,14 @@ def compare(claims, ours, simulated, forensics):
     Returns
     -------
     Table
-        key, unit, where, text, paper, ours, verdict ("agrees", "differs", "not comparable" or
+        key, unit, where, paper, ours (to four digits), verdict ("agrees", "differs", "not comparable" or
         "no data") and why.
     """
     table = Table()
-    for name in ("key", "unit", "where", "text"):
+    for name in ("key", "unit", "where"):
         table[name] = claims[name]
     table["paper"] = claims["value"]
-    table["ours"] = [float(ours.get(key, np.nan)) for key in claims["key"]]
+    table["ours"] = [_four_digits(ours.get(key, np.nan)) for key in claims["key"]]
     judged = [
         _judge(key, data, paper, value, simulated, forensics)
         for key, data, paper, value in zip(
@@ -182,6 +182,13 @@ def _from_forensics(key, paper, forensics):
         told += f"{hot['hot']:.0%} of our squared error comes from the {hot['hot_stars']:.0%} of stars above "
         told += "45,000 K; "
     return told + "how its training stars were drawn is not known"
+
+
+def _four_digits(value):
+    """Round to four digits, but never a whole one away."""
+    if not np.isfinite(value) or value == 0:
+        return float(value)
+    return float(np.round(value, max(0, 3 - int(np.floor(np.log10(abs(value)))))))
 
 
 def _column(values):

@@ -41,7 +41,7 @@ def of_models(cv, sample_size, n_train, largest_c):
                 _at(cv[cv["regressor"] == regressor], name, label, 100)[column][0] for name in ("LRS", "MRS")
             )
             holds = (lrs < mrs) == (better == "LRS")
-            evidence = f"{column} LRS {lrs:.3g}, MRS {mrs:.3g}"
+            evidence = f"{column} LRS {_number(lrs)}, MRS {_number(mrs)}"
             rows.append((f"{better} is better in {label} ({regressor})", _yes(holds), evidence))
     rows.append(
         (
@@ -53,7 +53,7 @@ def of_models(cv, sample_size, n_train, largest_c):
     for name, own in n_train.items():
         rows.append((f"{own} spectra suffice for {name}", *_sufficient(sample_size, name, own)))
     for name, share in largest_c.items():
-        evidence = f"{share:.1%} of the pixels choose the largest, the edge of what is tried"
+        evidence = f"{100 * share:.3g}% of the pixels choose the largest, the edge of what is tried"
         rows.append((f"the values of C tried suffice for {name}", _yes(share < _WEAK), evidence))
     for name in n_train:
         rows.append(
@@ -137,7 +137,7 @@ def _biases(cv, name):
         first, last = (_at(cv, name, label, snr)[0] for snr in (low, high))
         none = abs(last["bias"]) < 2 * last["scatter"] / np.sqrt(last["n"])
         holds.append(none or abs(last["bias"]) < abs(first["bias"]))
-        told.append(f"{label} {first['bias']:.2g} to {last['bias']:.2g}")
+        told.append(f"{label} {_number(first['bias'])} to {_number(last['bias'])}")
     return _yes(all(holds)), f"from SNR {low:g} to {high:g}: {', '.join(told)}"
 
 
@@ -202,6 +202,10 @@ def _at(table, instrument, label, snr):
 
 def _floats(column):
     return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
+
+
+def _number(value):
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _yes(holds):

@@ -55,9 +55,9 @@ def fig_forensics(rows, by_teff, paper):
         panel.set(xscale="log", xlabel=f"rms error of {label.axis}")
         _log(panel.xaxis)
         panel.grid(axis="y", color=GREY, linewidth=0.4)
+        panel.tick_params(axis="y", which="minor", left=False, right=False)
     panels[0].set_yticks(np.arange(len(names)), labels=names)
     panels[0].invert_yaxis()
-    panels[0].tick_params(axis="y", which="minor", left=False, right=False)
     handles = [
         Line2D([], [], linestyle="none", **look, label=name) for name, look in INSTRUMENT_STYLE.items()
     ]
