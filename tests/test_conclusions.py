@@ -43,6 +43,7 @@ def ladder():
 def hrs(origin, error, slow=-2.0):
     """Two stars that each instrument measures, and one with a limit of v sin i."""
     table = Table({"instrument": ["LRS"] * 3 + ["MRS"] * 3, "origin": [origin] * 6})
+    table["flag"], table["status"] = "I", "ok"
     for name in ("teff", "vsini"):
         table[f"{name}_hrs"] = 100.0
     table["teff"], table["vsini"] = 100.0 + error, 100.0 + slow

@@ -52,6 +52,7 @@ CAPTIONS = {
         "it. Right: metallicity against rotation, filled evenly.",
         "The nodes of OSTAR2002 (crosses) and BSTAR2006 (circles), and the labels of the training sets of "
         "LRS and MRS drawn between them.",
+        ("ostar_*", "bstar_*"),
     ),
     "fig03": Caption(
         "Cross-validation: scatter and bias against SNR",
@@ -59,6 +60,7 @@ CAPTIONS = {
         "100, bias (dashed) stays near zero; red squares are LRS, blue stars MRS.",
         "Scatter (solid) and bias (dashed) of each label against SNR, from cross-validation of LRS (red "
         "squares) and MRS (blue stars) models.",
+        ("svr_*",),
     ),
     "fig04": Caption(
         "How many training spectra are enough?",
@@ -66,7 +68,7 @@ CAPTIONS = {
         "of the training set: larger sets lie lower, most of all at high signal-to-noise ratio.",
         "The same scatter for training sets of 1,000 and 5,000 (LRS) and of 1,000, 5,000 and 10,000 (MRS) "
         "spectra. The paper settles on 1,000 and 5,000.",
-        ("sigma_*_snr100",),
+        ("sigma_*_snr100", "n_train_*"),
     ),
     "fig05": Caption(
         "An MRS spectrum and its fit",

@@ -4,6 +4,8 @@ import numpy as np
 from astropy.table import Table
 
 from slamlib.labels import NAMES
+from slamlib.paper.hrs import comparable, floats
+from slamlib.paper.hrs_stars import REAL
 from slamlib.slam.validate import scatter_and_bias
 
 # A sample suffices if the next larger one lowers no scatter by more than this part.
@@ -95,7 +97,7 @@ def of_stars(steps, labels, common, hrs, posterior, simulated):
             "9,382 MRS stars (section 2)",
             "unclear",
             f"Table 2 has 9,238; ours {len(labels['MRS'])}, of which "
-            f"{int(np.isfinite(_floats(labels['MRS']['teff'])).sum())} have labels",
+            f"{int(np.isfinite(floats(labels['MRS'], 'teff')).sum())} have labels",
         )
     )
     rows += [_above(common, label, simulated) for label in NAMES]
@@ -145,7 +147,7 @@ def _real_scatter(steps, hrs, name):
     of = steps[(steps["instrument"] == name) & (steps["label"] == "teff")]
     rms = dict(zip(of["step"], of["rms"], strict=True))
     alone = rms["noise alone"]
-    real = hrs[(hrs["instrument"] == name) & (hrs["origin"] == "real")]
+    real = hrs[(hrs["instrument"] == name) & (hrs["origin"] == REAL) & comparable(hrs, "teff")]
     conclusion = f"real stars scatter more than models ({name})"
     if not len(real):
         evidence = f"no real spectrum; simulated stars, rms of Teff: {alone:.0f} K by noise alone, "
@@ -153,15 +155,15 @@ def _real_scatter(steps, hrs, name):
             f"{rms['+ continuum']:.0f} K with all mismatches, {rms['+ systematics']:.0f} K where they "
         )
         return conclusion, "not shown", evidence + "are in the model"
-    error = scatter_and_bias(_floats(real["teff"])[:, None], _floats(real["teff_hrs"])[:, None])[0][0]
+    error = scatter_and_bias(floats(real, "teff")[:, None], floats(real, "teff_hrs")[:, None])[0][0]
     evidence = f"rms of Teff: {error:.0f} K of {len(real)} real, {alone:.0f} K of models with noise alone"
     return conclusion, _yes(error > _MORE * alone), evidence
 
 
 def _groups(table, simulated):
     """Where the stars outside the grid lie, and whether the paper's groups are most of them."""
-    outside = table[(table["flag"] != "I") & np.isfinite(_floats(table["teff"]))]
-    teff, logg = _floats(outside["teff"]), _floats(outside["logg"])
+    outside = table[(table["flag"] != "I") & np.isfinite(floats(table, "teff"))]
+    teff, logg = floats(outside, "teff"), floats(outside, "logg")
     late, high = teff < 15_000, logg > 4.75
     low = (logg < 2) & ~late
     evidence = f"of {len(outside)}: {late.sum()} below 15,000 K, {(high & ~late).sum()} above log g 4.75, "
@@ -178,30 +180,26 @@ def _above(common, label, simulated):
     conclusion = f"{label} of MRS lies mostly above that of LRS (Fig. 9)"
     if not len(inside):
         return conclusion, "not shown", "no star at SNR > 100 inside the grid in both"
-    share = float(np.mean(_floats(inside[f"{label}_mrs"]) > _floats(inside[f"{label}_lrs"])))
+    share = float(np.mean(floats(inside, f"{label}_mrs") > floats(inside, f"{label}_lrs")))
     evidence = f"{share:.0%} of {len(inside)} {'simulated ' if simulated else ''}stars"
     return conclusion, "not shown" if simulated else _yes(share > 0.5), evidence
 
 
 def _slow(hrs):
     """Whether v sin i of MRS is a little below that of high resolution, where it is measured."""
-    some = hrs[(hrs["instrument"] == "MRS") & ~np.isfinite(_floats(hrs["vsini_limit"]))]
-    real = some[some["origin"] == "real"]
+    some = hrs[(hrs["instrument"] == "MRS") & comparable(hrs, "vsini")]
+    real = some[some["origin"] == REAL]
     shown = real if len(real) else some
     conclusion = "v sin i of MRS is slightly low against high resolution (Fig. 8)"
     if not len(shown):
         return conclusion, "not shown", "no star with a measured v sin i"
-    off = float(np.median(_floats(shown["vsini"]) - _floats(shown["vsini_hrs"])))
+    off = float(np.median(floats(shown, "vsini") - floats(shown, "vsini_hrs")))
     evidence = f"median {off:+.1f} km/s of {len(shown)} {'real' if len(real) else 'simulated'} stars"
     return conclusion, _yes(off < 0) if len(real) else "not shown", evidence
 
 
 def _at(table, instrument, label, snr):
     return table[(table["instrument"] == instrument) & (table["label"] == label) & (table["snr"] == snr)]
-
-
-def _floats(column):
-    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
 
 
 def _number(value):

@@ -1,6 +1,7 @@
 """How good SLAM is on model spectra it was not trained on, against noise and sample size."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -11,7 +12,6 @@ from slamlib.labels import LABELS, NAMES
 from slamlib.slam.infer import infer
 from slamlib.slam.model import Slam
 from slamlib.slam.search import folds
-from slamlib.synth.training import TrainingSet
 
 
 def scatter_and_bias(predicted, true):
@@ -61,7 +61,7 @@ class HeldOut:
         Seed of the noise of each fold: what changes from SNR to SNR is not the luck of the draw.
     """
 
-    training: TrainingSet
+    training: Any
     regressor: str
     hyper: dict
     models: list
