@@ -123,8 +123,8 @@ def compare(claims, ours, simulated, forensics):
     Returns
     -------
     Table
-        key, unit, where, paper, ours (to four digits), verdict ("agrees", "differs", "not comparable" or
-        "no data") and why.
+        key, unit, where, paper, ours (to four digits), verdict ("agrees", "differs", "not
+        comparable" or "no data") and why.
     """
     table = Table()
     for name in ("key", "unit", "where"):

@@ -150,11 +150,12 @@ def _real_scatter(steps, hrs, name):
     real = hrs[(hrs["instrument"] == name) & (hrs["origin"] == REAL) & comparable(hrs, "teff")]
     conclusion = f"real stars scatter more than models ({name})"
     if not len(real):
-        evidence = f"no real spectrum; simulated stars, rms of Teff: {alone:.0f} K by noise alone, "
-        evidence += (
-            f"{rms['+ continuum']:.0f} K with all mismatches, {rms['+ systematics']:.0f} K where they "
+        evidence = (
+            f"no real spectrum; simulated stars, rms of Teff: {alone:.0f} K by noise alone, "
+            f"{rms['+ continuum']:.0f} K with all mismatches, {rms['+ systematics']:.0f} K where they are in "
+            "the model"
         )
-        return conclusion, "not shown", evidence + "are in the model"
+        return conclusion, "not shown", evidence
     error = scatter_and_bias(floats(real, "teff")[:, None], floats(real, "teff_hrs")[:, None])[0][0]
     evidence = f"rms of Teff: {error:.0f} K of {len(real)} real, {alone:.0f} K of models with noise alone"
     return conclusion, _yes(error > _MORE * alone), evidence
