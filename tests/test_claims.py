@@ -7,15 +7,37 @@ import pytest
 from astropy.table import Table
 
 from slamlib.files import read_ecsv
-from slamlib.paper.claims import compare, conclusions, our_numbers
+from slamlib.paper.claims import compare, our_numbers, setup_numbers
+from slamlib.paper.profiles import PAPER, QUICK
+from slamlib.synth.grid import ModelGrid
 
-CLAIMS = Path(__file__).parents[1] / "data" / "embedded" / "paper_claims.ecsv"
+EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"
 NAMES = ("teff", "logg", "mh", "vsini")
+
+
+def forensics():
+    """Rows of both instruments: the bound is 300 K, and 0.03 of every other label."""
+    rows = [
+        (name, row, 100, 300.0 * factor, *[0.03 * factor] * 3, 0.13, 0.58)
+        for name in ("LRS", "MRS")
+        for row, factor in (
+            ("Cramer-Rao bound", 1),
+            ("SVR", 3.2),
+            ("SVR, no noise", 3),
+            ("SVR, below 30,000 K", 2),
+            ("KRR", 1.5),
+        )
+    ]
+    return Table(rows=rows, names=("instrument", "row", "n", *NAMES, "hot_stars", "hot"))
+
+
+def judged(claims, ours, simulated):
+    return compare(claims, ours, simulated, forensics())
 
 
 @pytest.fixture(scope="module")
 def claims():
-    return read_ecsv(CLAIMS)
+    return read_ecsv(EMBEDDED / "paper_claims.ecsv")
 
 
 def catalogue(obsid, teff, logg, flag):
@@ -75,7 +97,7 @@ def test_numbers_are_counted_as_by_hand(ours):
 
 
 def test_every_claim_gets_a_row_a_verdict_and_a_reason(claims, ours):
-    table = compare(claims, ours, simulated=True)
+    table = judged(claims, ours, simulated=True)
     assert list(table["key"]) == list(claims["key"])
     np.testing.assert_array_equal(table["paper"], claims["value"])
     assert set(table["verdict"]) <= {"agrees", "differs", "not comparable", "no data"}
@@ -94,13 +116,14 @@ def test_every_claim_can_be_given_a_number(claims):
     for name in NAMES:
         hrs[name] = hrs[f"{name}_hrs"] = 1.0
     full = our_numbers(cv, labelled, labelled, common, hrs, {"lrs": 1, "mrs": 1})
+    full |= setup_numbers(ModelGrid.read(EMBEDDED / "tlusty_ob_grid.fits").nodes, PAPER)
     assert set(claims["key"]) <= set(full)
 
 
 @pytest.mark.parametrize("value_of", [lambda paper: paper, lambda paper: 3 * paper])
 def test_simulated_stars_are_never_compared_with_lamosts(claims, value_of):
     ours = {key: value_of(paper) for key, paper in zip(claims["key"], claims["value"], strict=True)}
-    table = compare(claims, ours, simulated=True)
+    table = judged(claims, ours, simulated=True)
     assert table.meta["simulated"] is True
     assert set(table["verdict"][claims["data"] == "lamost"]) == {"not comparable"}
     assert set(table["verdict"][claims["data"] == "models"]) <= {"agrees", "differs"}
@@ -109,12 +132,12 @@ def test_simulated_stars_are_never_compared_with_lamosts(claims, value_of):
 def test_the_papers_28_stars_are_not_listed_so_ours_are_never_compared_with_them(claims):
     ours = dict(zip(claims["key"], claims["value"], strict=True))
     for simulated in (True, False):
-        table = compare(claims, ours, simulated)
+        table = judged(claims, ours, simulated)
         assert set(table["verdict"][claims["data"] == "hrs"]) == {"not comparable"}
 
 
 def verdict(claims, key, value, simulated):
-    table = compare(claims, {key: value}, simulated)
+    table = judged(claims, {key: value}, simulated)
     row = table[table["key"] == key][0]
     return row["verdict"], row["why"]
 
@@ -144,48 +167,59 @@ def test_real_stars_that_differ_are_not_excused_as_simulated(claims):
         assert "simulated" not in verdict(claims, key, 3 * paper, simulated=False)[1]
 
 
-def cross_validation(better):
-    """Errors of both regressions at SNR 100: 1 for the `better` instrument of a label, 2 for the other."""
-    rows = [
-        (instrument, regressor, 100.0, label, n, size, size)
-        for n, instrument in ((1000, "LRS"), (5000, "MRS"))
-        for regressor in ("svr", "krr")
-        for label, best in zip(NAMES, better, strict=True)
-        for size in [1.0 if instrument == best else 2.0]
-    ]
-    return Table(rows=rows, names=("instrument", "regressor", "snr", "label", "n_train", "scatter", "mad"))
+def test_the_grid_and_the_choices_are_the_papers_or_not(claims):
+    """Nodes as published agree to the last; a step of the embedded grid differs, within any factor."""
+    published = read_ecsv(EMBEDDED / "tlusty_nodes.ecsv")
+    published["source"] = published["grid"]
+    published["vturb"] = [2.0 if str(grid).startswith("BSTAR") else 10.0 for grid in published["grid"]]
+    keys = [key for key in claims["key"] if key.startswith(("ostar_", "bstar_", "svr_", "n_train_"))]
+    assert len(keys) == 21
+
+    def verdicts(nodes, sizes):
+        table = judged(claims, setup_numbers(nodes, sizes), simulated=True)
+        return {row["key"]: row["verdict"] for row in table if row["key"] in keys}
+
+    assert set(verdicts(published, PAPER).values()) == {"agrees"}
+    ours = verdicts(ModelGrid.read(EMBEDDED / "tlusty_ob_grid.fits").nodes, QUICK)
+    assert {key for key, verdict in ours.items() if verdict == "differs"} == {
+        "bstar_teff_step",
+        "ostar_teff_low",
+        "ostar_logg_low",
+        "n_train_lrs",
+        "n_train_mrs",
+    }
 
 
-def sizes(gain):
-    rows = [
-        (instrument, 100.0, label, n, 1.0 if n < 9000 else 1 - gain)
-        for instrument in ("LRS", "MRS")
-        for label in NAMES
-        for n in (1000, 9000)
-    ]
-    return Table(rows=rows, names=("instrument", "snr", "label", "n_train", "scatter"))
+def test_reasons_about_models_quote_rows_that_the_forensics_have(claims):
+    names = set(forensics()["row"])
+    for key in claims["key"][[key.endswith("_snr100") for key in claims["key"]]]:
+        why = verdict(claims, key, 1e9, simulated=True)[1]
+        quoted = why.removeprefix("forensics.ecsv has ").partition(". The paper")[0].split("; ")
+        assert len(quoted) == 4 and {row.rpartition(": ")[0] for row in quoted} <= names
+    assert "Cramer-Rao bound: 300 K" in verdict(claims, "sigma_teff_lrs_snr100", 900, True)[1]
 
 
-def ladder(real):
-    rms = {"noise alone": 300.0, "+ continuum": real, "+ systematics": 310.0}
-    rows = [(name, step, "teff", value) for name in ("LRS", "MRS") for step, value in rms.items()]
-    return Table(rows=rows, names=("instrument", "step", "label", "rms"))
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("sigma_teff_lrs_snr100", "is at the bound"),
+        ("sigma_teff_mrs_snr100", "is 1.9 times the bound"),
+        ("sigma_vsini_lrs_snr100", "is 133.3 times the bound"),
+    ],
+)
+def test_a_reason_says_where_the_papers_number_lies(claims, key, told):
+    assert told in verdict(claims, key, 1e9, True)[1]
 
 
-PAPER = ("LRS", "LRS", "LRS", "MRS")
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(16819.43, 16819), (1249.49, 1249), (137.861, 137.9), (0.0784361, 0.07844), (-0.19548, -0.1955)],
+)
+def test_ours_have_four_digits_and_no_whole_one_is_lost(claims, value, shown):
+    assert judged(claims, {"n_lrs": value}, True)["ours"][0] == shown
 
 
-def test_the_papers_conclusions_hold_where_the_numbers_say_so():
-    table = conclusions(cross_validation(PAPER), sizes(0.1), {"LRS": 1000, "MRS": 9000}, ladder(800.0))
-    holds = dict(zip(table["conclusion"], table["holds"], strict=True))
-    assert holds.pop("9000 spectra suffice for MRS") == "not shown"
-    assert set(holds.values()) == {"yes"}
-    assert len(holds) == 11
-
-
-def test_the_papers_conclusions_fail_where_the_numbers_say_so():
-    other = ("MRS", "MRS", "MRS", "LRS")
-    table = conclusions(cross_validation(other), sizes(0.3), {"LRS": 1000, "MRS": 1000}, ladder(301.0))
-    assert set(table["holds"]) == {"no"}
-    evidence = dict(zip(table["conclusion"], table["evidence"], strict=True))
-    assert "9000 over that with 1000: teff 0.70, logg 0.70" in evidence["1000 spectra suffice for LRS"]
+def test_a_number_below_the_bound_is_called_so(claims):
+    low = claims.copy()
+    low["value"][low["key"] == "sigma_logg_lrs_snr100"] = 0.001
+    assert "is below the bound" in verdict(low, "sigma_logg_lrs_snr100", 1, True)[1]

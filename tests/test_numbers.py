@@ -48,6 +48,26 @@ def test_the_time_is_told_only_if_it_was_recorded():
     assert "minutes" not in numbers.render(KEPT | {"took": None})
 
 
+def test_the_reason_for_the_error_of_teff_is_told_by_its_numbers():
+    of = {"bound": 326.0, "floor": 808.0, "cool": 478.0, "hot": 0.6, "hot_stars": 0.13}
+    told = numbers.render(KEPT | {"forensics": {"LRS": of, "MRS": of}}).splitlines()[-1]
+    for part in (
+        "327 K",
+        "bound of these models, which no unbiased method beats, is 326 K",
+        "60%",
+        "13%",
+        "478 K",
+    ):
+        assert part in told
+    assert "Why" not in numbers.render(KEPT | {"forensics": None})
+
+
+def test_the_first_page_of_the_site_tells_the_times_of_the_readme():
+    page = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    times = r"make (quick|test) +#.*?(about \d+ minutes)"
+    assert sorted(re.findall(times, page)) == sorted(re.findall(times, README)) != []
+
+
 def test_what_the_paper_says_is_what_its_table_says():
     claims = read_ecsv(ROOT / "data/embedded/paper_claims.ecsv")
     stated = dict(zip(claims["key"], claims["value"], strict=True))

@@ -8,7 +8,8 @@ from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
 from slamlib.errors import InputError
-from slamlib.paper.tables import ROWS_OF_A_SAMPLE, catalogue_table, write_table
+from slamlib.paper.printed import ROWS_OF_A_SAMPLE, WIDEST
+from slamlib.paper.tables import catalogue_table, write_table
 
 
 def catalogue(n=3, simulated=True):
@@ -22,7 +23,9 @@ def catalogue(n=3, simulated=True):
     for name, limits in ranges.items():
         table[name] = rng.uniform(*limits, n)
         table[f"e_{name}"] = 0.01 * np.ptp(limits) * rng.uniform(0.5, 1, n)
+    table["vsini_limit"] = np.nan
     table["flag"] = np.where(np.arange(n) % 2 == 0, "I", "")
+    table["status"], table["reason"] = "ok", ""
     table["residual"] = rng.normal(size=n)
     return table
 
@@ -36,7 +39,10 @@ def test_the_catalogue_has_the_columns_types_and_units_of_the_paper(instrument, 
     root = Path(__file__).parents[1]
     head = Table.read(root / f"data/embedded/paper_table{number}_head.ecsv")
     table = catalogue_table(catalogue(), instrument)
-    assert [name for name in table.colnames if not name.startswith("e_")] == head.colnames
+    added = {"l_vsini", "status", "reason"}
+    assert [
+        name for name in table.colnames if not name.startswith("e_") and name not in added
+    ] == head.colnames
     for name in head.colnames:
         assert table[name].dtype.kind == head[name].dtype.kind, name
         unit, theirs = table[name].unit, head[name].unit
@@ -66,12 +72,46 @@ def test_a_star_without_labels_is_masked_not_invented(tmp_path):
     assert tex.read_text().count(r"\nodata") == 8
 
 
+def test_a_limit_of_vsini_is_printed_as_a_limit(tmp_path):
+    table = catalogue()
+    table["vsini"], table["e_vsini"] = [28.0, 111.0, 12.0], [30.8, 2.0, 9.0]
+    table["vsini_limit"] = [76.4, np.nan, 38.2]
+    published = catalogue_table(table, "LRS")
+    assert published["l_vsini"].tolist() == ["<", "", "<"]
+    assert published["vsini"].tolist() == [76, 111, 38]
+    assert published["e_vsini"].mask.tolist() == [True, False, True]
+    _, mrt, tex = write_table(published, tmp_path, "table1", "Labels")
+    again = read(mrt)
+    assert np.ma.filled(again["l_vsini"], "").tolist() == ["<", "", "<"]
+    assert again["vsini"].tolist() == [76, 111, 38]
+    assert r"& $<76$ & \nodata &" in tex.read_text() and "& 111 & 2.0 &" in tex.read_text()
+    assert "l\\_vsini" not in tex.read_text()
+
+
+def test_a_row_without_labels_shows_its_status_and_its_reason(tmp_path):
+    table = catalogue(4)
+    for name in ("teff", "logg", "mh", "vsini"):
+        table[name][1:3] = table[f"e_{name}"][1:3] = np.nan
+    why = "no lines of a hot star were found, whatever the velocity that was tried"
+    table["status"] = ["ok", "no data", "no data", "edge"]
+    table["reason"] = ["", f"spec-1.fits.gz: {why}", f"spec-2.fits: {why}", ""]
+    published = catalogue_table(table, "LRS")
+    assert published["reason"].tolist() == ["", why, why, ""], "the file differs, the reason does not"
+    _, mrt, tex = write_table(published, tmp_path, "table1", "Labels")
+    again = read(mrt)
+    assert again["status"].tolist() == ["ok", "no data", "no data", "edge"]
+    assert again["reason"].mask.tolist() == [True, False, False, True]
+    for path in (mrt, tex):
+        assert " ".join(path.read_text().split()).count(f"(1){':' if path is mrt else ''} {why}") == 1
+
+
 def test_every_value_of_a_long_catalogue_survives_the_machine_readable_form(tmp_path):
     published = catalogue_table(catalogue(500), "MRS")
     _, path, _ = write_table(published, tmp_path, "table2", "Labels of MRS stars " * 12)
     again = read(path)
-    assert again.colnames == published.colnames
-    for name in published.colnames:
+    # No limit and no reason in this one: columns without values are left out.
+    assert again.colnames == [name for name in published.colnames if name not in ("l_vsini", "reason")]
+    for name in again.colnames:
         if published[name].dtype.kind == "U":
             assert (np.ma.filled(again[name], "") == published[name]).all()
         else:
@@ -114,6 +154,27 @@ def test_dex_text_and_truth_values_pass_through_the_machine_readable_form(tmp_pa
     assert path.read_text().isascii() and "Simon-Diaz - 5 x 10" in path.read_text()
 
 
+def test_long_texts_become_numbered_notes_and_no_column_overflows(tmp_path):
+    texts = ["short", "x " * 60, "", "y " * 90, "x " * 60]
+    table = Table({"why": texts})
+    _, mrt, tex = write_table(table, tmp_path, "claims", "Claims")
+    assert np.ma.filled(read(mrt)["why"].astype(str), "").tolist() == ["1", "2", "", "3", "2"]
+    notes = mrt.read_text()
+    assert [f"Note ({n})" in notes for n in (1, 2, 3, 4)] == [True, True, True, False]
+    assert max(map(len, notes.splitlines())) <= 80
+    body = tex.read_text().partition("\\startdata\n")[2].partition("\\enddata")[0]
+    assert max(map(len, body.splitlines())) < WIDEST and "(3) y y" in tex.read_text()
+
+
+def test_each_number_of_a_g_column_has_the_digits_it_needs(tmp_path):
+    table = Table({"ours": [16032.0, 0.0784412, -0.18, np.nan, 55000.0]})
+    table["ours"].format = ".5g"
+    _, mrt, tex = write_table(table, tmp_path, "claims", "Claims")
+    assert np.ma.filled(read(mrt)["ours"], "").tolist() == ["16032", "0.078441", "-0.18", "", "55000"]
+    body = tex.read_text().partition("\\startdata\n")[2].partition("\n\\enddata")[0]
+    assert body == "16032 \\\\\n0.078441 \\\\\n$-0.18$ \\\\\n\\nodata \\\\\n55000"
+
+
 def test_writing_twice_gives_the_same_bytes(tmp_path):
     published = catalogue_table(catalogue(80), "LRS")
     first = write_table(published, tmp_path / "a", "table1", "Labels")
@@ -134,7 +195,8 @@ def test_a_long_table_prints_its_first_rows_and_says_so(tmp_path):
     text = path.read_text()
     body = text.partition("\\startdata\n")[2].partition("\\enddata")[0].strip().splitlines()
     assert len(body) == ROWS_OF_A_SAMPLE and "of 500 rows" in text
-    assert {line.count("&") for line in body} == {len(published.colnames) - 1}
+    # The limit flag stands in the column of its value.
+    assert {line.count("&") for line in body} == {len(published.colnames) - 2}
 
 
 def test_text_that_tex_would_misread_is_escaped(tmp_path):
@@ -152,8 +214,8 @@ def test_bad_tables_are_refused_by_name(tmp_path):
     with pytest.raises(InputError, match="no value at all"):
         write_table(Table({"a": [np.nan]}), tmp_path, "table1", "x")
     lacking = catalogue()
-    del lacking["snr_b"]
-    with pytest.raises(InputError, match="MRS catalogue lacks the columns snr_b"):
+    lacking.remove_columns(["snr_b", "vsini_limit"])
+    with pytest.raises(InputError, match="MRS catalogue lacks the columns snr_b, vsini_limit"):
         catalogue_table(lacking, "MRS")
     with pytest.raises(InputError, match="unknown instrument"):
         catalogue_table(lacking, "HRS")

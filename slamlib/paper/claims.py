@@ -5,30 +5,27 @@ from astropy.table import Table
 
 from slamlib.labels import NAMES
 from slamlib.paper.hrs import comparable
+from slamlib.slam.model import Slam
 from slamlib.slam.validate import scatter_and_bias
 
 # Ours may differ from the paper's by this factor and still count as the same finding.
 _FACTOR = 1.5
-# A sample suffices if the next larger one lowers no scatter by more than this part.
-_GAIN = 0.2
-_WHY_MODELS = (
-    "another grid (embedded, no iron blanketing above 30,000 K), labels over the whole grid, and "
-    "a training set of the size of the profile; see Fig. 4 for what the size does"
-)
-_WHY_VSINI = (
-    "linear interpolation and 5% tube of the SVR cost more here; 1 km/s at MRS is below the "
-    "Cramer-Rao bound of these models at this noise"
-)
+# What is chosen, not found: the same, or not the same. Key and why it is not.
+_CHOSEN = {
+    "ostar_": "the grid of this run; the official nodes come with GRID=tlusty",
+    "bstar_": "the grid of this run; the official nodes come with GRID=tlusty",
+    "n_train_": "the size of this profile; the paper's comes with PROFILE=paper",
+    "svr_": "chosen otherwise here",
+}
 _WHY_HRS = (
-    "other stars than the paper's 28; those simulated from their published labels have no wind, binary, "
-    "abundance or microturbulence mismatch, which make up most of the paper's scatter"
+    "other stars than the paper's 28; those simulated from their published labels have no wind, companion, "
+    "abundance or microturbulence that the models lack"
 )
 _WHY_COUNTS = "a simulated survey of the profile's size; its share inside the grid is chosen, not found"
 _WHY_REAL = "the spectra in data/raw/ may be others than the paper's, and so are models and continuum"
-_WHY_STAR = (
-    "a simulated star with the paper's MRS labels; the paper's LRS v sin i of 4 km/s is a failure "
-    "that the matched continuum and a closer model do not repeat"
-)
+_WHY_STAR = "a simulated star with the paper's MRS labels: what is found again is those, by LRS too"
+# Decimals and unit in the reasons.
+_PRINTED = {"teff": (0, " K"), "logg": (3, " dex"), "mh": (3, " dex"), "vsini": (1, " km/s")}
 
 
 def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
@@ -76,7 +73,40 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
     return ours
 
 
-def compare(claims, ours, simulated):
+def setup_numbers(nodes, sizes):
+    """Return ours for the keys of `paper_claims.ecsv` about choices: grid, training, hyper-parameters.
+
+    Parameters
+    ----------
+    nodes : Table
+        teff, logg, vturb and source of the nodes of the model grid.
+    sizes : Profile
+
+    Returns
+    -------
+    dict
+        Ranges of Teff and log g; steps are the most common ones.
+    """
+    slam = Slam()
+    ours: dict[str, float] = {f"n_train_{name.lower()}": n for name, n in sizes.n_train.items()}
+    for name in ("C", "gamma"):
+        offered = getattr(slam, name)
+        ours |= {f"svr_{name}_low": min(offered), f"svr_{name}_high": max(offered)}
+    ours["svr_epsilon"] = slam.epsilon
+    cool = np.char.startswith(np.asarray(nodes["source"], dtype=str), "BSTAR")
+    for grid, rows in (("ostar", nodes[~cool]), ("bstar", nodes[cool])):
+        for label in ("teff", "logg"):
+            values = np.unique(np.asarray(rows[label], dtype=float).round(3))
+            if len(values) > 1:
+                steps, counts = np.unique(np.diff(values).round(3), return_counts=True)
+                ours |= {f"{grid}_{label}_low": values[0], f"{grid}_{label}_high": values[-1]}
+                ours[f"{grid}_{label}_step"] = steps[counts.argmax()]
+        if len(rows):
+            ours[f"{grid}_vturb"] = np.median(rows["vturb"])
+    return ours
+
+
+def compare(claims, ours, simulated, forensics):
     """Put ours beside the paper's.
 
     Parameters
@@ -87,20 +117,22 @@ def compare(claims, ours, simulated):
         As `our_numbers` gives it.
     simulated : bool
         Whether the observed stars are simulated.
+    forensics : Table
+        As `slamlib.paper.forensics.forensics` gives it: the reasons quote its rows.
 
     Returns
     -------
     Table
-        key, unit, where, paper, ours, verdict ("agrees", "differs", "not comparable" or
-        "no data") and why.
+        key, unit, where, paper, ours (to four digits), verdict ("agrees", "differs", "not
+        comparable" or "no data") and why.
     """
     table = Table()
     for name in ("key", "unit", "where"):
         table[name] = claims[name]
     table["paper"] = claims["value"]
-    table["ours"] = [float(ours.get(key, np.nan)) for key in claims["key"]]
+    table["ours"] = [_four_digits(ours.get(key, np.nan)) for key in claims["key"]]
     judged = [
-        _judge(key, data, paper, value, simulated)
+        _judge(key, data, paper, value, simulated, forensics)
         for key, data, paper, value in zip(
             claims["key"], claims["data"], table["paper"], table["ours"], strict=True
         )
@@ -110,78 +142,19 @@ def compare(claims, ours, simulated):
     return table
 
 
-def conclusions(cv, sample_size, n_train, steps):
-    """Which of the paper's conclusions hold for the models of this run, and by which numbers.
-
-    Parameters
-    ----------
-    cv, sample_size : Table
-        As `slamlib.slam.validate.cross_validate` gives them: of "svr" and "krr", and of "svr"
-        for several training sizes.
-    n_train : dict of int
-        The training size of each instrument that the paper calls sufficient.
-    steps : Table
-        As `slamlib.paper.mismatch.ladder` gives it, of both instruments.
-
-    Returns
-    -------
-    Table
-        conclusion, holds ("yes", "no" or "not shown") and evidence. All at SNR = 100; errors
-        are rms for the paper's regression and typical ones (mad) for kernel ridge.
-    """
-    rows = []
-    for regressor, column in (("svr", "scatter"), ("krr", "mad")):
-        for label, better in zip(NAMES, ("LRS", "LRS", "LRS", "MRS"), strict=True):
-            lrs, mrs = (
-                _at_100(cv[cv["regressor"] == regressor], name, label)[column][0] for name in ("LRS", "MRS")
-            )
-            holds = (lrs < mrs) == (better == "LRS")
-            evidence = f"{column} LRS {lrs:.3g}, MRS {mrs:.3g}"
-            rows.append((f"{better} is better in {label} ({regressor})", _yes(holds), evidence))
-    for name, own in n_train.items():
-        rows.append((f"{own} spectra suffice for {name}", *_sufficient(sample_size, name, own)))
-    for name in ("LRS", "MRS"):
-        of = steps[(steps["instrument"] == name) & (steps["label"] == "teff")]
-        rms = dict(zip(of["step"], of["rms"], strict=True))
-        alone, real, mended = (rms[step] for step in ("noise alone", "+ continuum", "+ systematics"))
-        evidence = f"rms of Teff: {alone:.0f} K by noise alone, {real:.0f} K with all mismatches, "
-        evidence += f"{mended:.0f} K where they are in the model"
-        rows.append((f"real stars scatter more than models ({name})", _yes(real > _FACTOR * alone), evidence))
-    return Table(rows=rows, names=("conclusion", "holds", "evidence"))
-
-
-def _sufficient(sample_size, name, own):
-    """Whether the next larger sample gains less than `_GAIN` in every label, and what it gains."""
-    larger = sample_size["n_train"][(sample_size["instrument"] == name) & (sample_size["n_train"] > own)]
-    if not len(larger):
-        return "not shown", "no larger sample at this profile"
-    more = int(min(larger))
-    ratios = []
-    for label in NAMES:
-        rows = _at_100(sample_size, name, label)
-        scatter = dict(zip(rows["n_train"], rows["scatter"], strict=True))
-        ratios.append(scatter[more] / scatter[own])
-    listed = ", ".join(f"{label} {ratio:.2f}" for label, ratio in zip(NAMES, ratios, strict=True))
-    return _yes(min(ratios) > 1 - _GAIN), f"scatter with {more} over that with {own}: {listed}"
-
-
-def _at_100(table, instrument, label):
-    return table[(table["instrument"] == instrument) & (table["label"] == label) & (table["snr"] == 100)]
-
-
-def _yes(holds):
-    return "yes" if holds else "no"
-
-
-def _judge(key, data, paper, value, simulated):
+def _judge(key, data, paper, value, simulated, forensics):
     if not np.isfinite(value):
-        return "no data", "this run has no such star"
+        return "no data", "this run has no such number"
+    for prefix, why in _CHOSEN.items():
+        if key.startswith(prefix):
+            return ("agrees", "the same") if np.isclose(value, paper, rtol=1e-3) else ("differs", why)
     # The paper does not list its 28 stars: those of "hrs" are others, simulated or real.
     if data == "hrs" or (data == "lamost" and simulated):
         return "not comparable", _reason(key)
     ratio = value / paper if paper else np.inf
     if data == "models":
-        close, range_, why = 1 / _FACTOR <= ratio <= _FACTOR, f"a factor of {_FACTOR}", _reason(key)
+        close, range_ = 1 / _FACTOR <= ratio <= _FACTOR, f"a factor of {_FACTOR}"
+        why = _from_forensics(key, paper, forensics)
     else:
         close, range_, why = 0.9 < ratio < 1.1, "10%", _WHY_REAL
     return ("agrees", f"within {range_}") if close else ("differs", why)
@@ -190,11 +163,32 @@ def _judge(key, data, paper, value, simulated):
 def _reason(key):
     if key.startswith("n_"):
         return _WHY_COUNTS if key != "n_hrs" else "the same number of stars, not the same stars"
-    if key.startswith("star"):
-        return _WHY_STAR
-    if key.endswith("_hrs"):
-        return _WHY_HRS
-    return _WHY_VSINI if "vsini" in key else _WHY_MODELS
+    return _WHY_STAR if key.startswith("star") else _WHY_HRS
+
+
+def _from_forensics(key, paper, forensics):
+    """Say by rows of `forensics` what makes the error of a label at SNR = 100."""
+    _, label, instrument, _ = key.split("_")
+    rows = forensics[forensics["instrument"] == instrument.upper()]
+    of = dict(zip(rows["row"], rows[label], strict=True))
+    digits, unit = _PRINTED[label]
+    shown = ("Cramer-Rao bound", "SVR, no noise", "SVR, below 30,000 K", "KRR")
+    told = "; ".join(f"{row}: {of[row]:.{digits}f}{unit}" for row in shown)
+    ratio = paper / of["Cramer-Rao bound"]
+    where = "below" if ratio < 0.9 else "at" if ratio < 1.2 else f"{ratio:.1f} times"
+    told = f"forensics.ecsv has {told}. The paper's number is {where} the bound of these models; "
+    if label == "teff":
+        hot = rows[rows["row"] == "SVR"][0]
+        told += f"{hot['hot']:.0%} of our squared error comes from the {hot['hot_stars']:.0%} of stars above "
+        told += "45,000 K; "
+    return told + "how its training stars were drawn is not known"
+
+
+def _four_digits(value):
+    """Round to four digits, but never a whole one away."""
+    if not np.isfinite(value) or value == 0:
+        return float(value)
+    return float(np.round(value, max(0, 3 - int(np.floor(np.log10(abs(value)))))))
 
 
 def _column(values):

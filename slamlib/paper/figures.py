@@ -1,10 +1,12 @@
 """The figures of the paper: each function takes data and returns a matplotlib Figure.
 
 They compute nothing that takes time and read no file, so that replotting never refits.
-Figs 2-4 are about models, 1 and 5-10 about stars, `figures_trust` about errors.
+Figs 2-4 are about models, 1 and 5-10 about stars, `figures_trust` and `figures_forensics` about
+errors.
 """
 
 from slamlib.paper.figures_compare import fig08_hrs, fig09_lrs_vs_mrs
+from slamlib.paper.figures_forensics import fig_forensics
 from slamlib.paper.figures_labels import fig07_hr_diagram, fig10_corner
 from slamlib.paper.figures_models import fig02_training_set, fig03_cross_validation, fig04_sample_size
 from slamlib.paper.figures_sky import fig01_sky
@@ -30,6 +32,7 @@ __all__ = [
     "fig_calibration",
     "fig_efficiency",
     "fig_fit",
+    "fig_forensics",
     "fig_information",
     "fig_mismatches",
     "fig_no_data",

@@ -72,7 +72,13 @@ GRAPH = (
         ("01_training_set",),
         products=tuple(f"{way}_{name}.npz" for way in ("krr", "svr", "paper") for name in INSTRUMENTS),
     ),
-    Notebook("03_cross_validation", ("01_training_set",), products=("cv.ecsv",), figures=("fig03",)),
+    Notebook(
+        "03_cross_validation",
+        ("01_training_set",),
+        products=("cv.ecsv", "forensics_teff.ecsv"),
+        figures=("fig03", "forensics"),
+        tables=("forensics.ecsv",),
+    ),
     Notebook(
         "04_sample_size",
         ("01_training_set", "03_cross_validation"),

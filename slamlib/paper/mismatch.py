@@ -1,8 +1,9 @@
-"""Why labels of real stars scatter more than those of models: one mismatch after another.
+"""What makes labels of stars scatter more than those of models: one mismatch after another.
 
 The same simulated stars are labelled again and again. At first they differ from the training
 spectra by noise alone; each step adds one thing that real observations have, up to all that
-the simulated survey has. The last two steps undo what can be undone.
+the simulated survey has. The last two steps undo what can be undone. What real stars have
+beyond the simulation it cannot show.
 """
 
 import numpy as np
@@ -34,7 +35,8 @@ def ladder(observatory, exact, labeller, n, snr, seed):
     ----------
     observatory : Observatory
     exact : Slam
-        Trained on model spectra divided by their true continuum, as in the paper.
+        Trained on model spectra divided by their true continuum. The paper does not tell how it
+        divided its own.
     labeller : Labeller
         Trained on spectra of matched continuum, with systematics.
     n : int

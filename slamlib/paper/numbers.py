@@ -31,6 +31,13 @@ _PRINTED = {
     "mh": ("[M/H] [dex]", 3),
     "vsini": ("v sin i [km/s]", 1),
 }
+# Of each instrument, under the table.
+_WHY = (
+    "{instrument} {svr:.0f} and not {paper:.0f} K: the Cramer-Rao bound of these models, which no unbiased "
+    "method beats, is {bound:.0f} K; without any noise the regression still errs by {floor:.0f} K; {hot:.0%} "
+    "of its squared error comes from the {hot_stars:.0%} of stars above 45,000 K, and below 30,000 K it errs "
+    "by {cool:.0f} K."
+)
 
 
 def collect(run):
@@ -44,8 +51,9 @@ def collect(run):
     -------
     dict
         run (its parameters), took (minutes of each notebook, machine and code; None unless all are
-        recorded), sources, and numbers: rows of instrument, label, paper (None where it has no
-        such number), svr, krr and star.
+        recorded), sources, numbers: rows of instrument, label, paper (None where it has no
+        such number), svr, krr and star; and forensics: what makes the error of Teff, for each
+        instrument (None in numbers collected before there were forensics).
 
     Raises
     ------
@@ -56,6 +64,7 @@ def collect(run):
         "cv": run.products / "cv.ecsv",
         "recovery": run.tables / "recovery.ecsv",
         "claims": run.tables / "claims.ecsv",
+        "forensics": run.tables / "forensics.ecsv",
     }
     tables = {name: read_ecsv(path) for name, path in paths.items()}
     claims = dict(zip(tables["claims"]["key"], tables["claims"]["paper"], strict=True))
@@ -73,6 +82,7 @@ def collect(run):
         "took": _took(run),
         "sources": [manifest.describe(path, run) for path in paths.values()],
         "numbers": rows,
+        "forensics": {name: _forensics(tables["forensics"], name) for name in INSTRUMENTS},
     }
 
 
@@ -114,7 +124,27 @@ def render(numbers):
             *(f"{row[key]:.{digits}f}" for key in ("svr", "krr", "star")),
         ]
         lines.append(f"| {row['instrument']} {heading} | {' | '.join(cells)} |")
+    if numbers["forensics"]:
+        lines += ["", _why(numbers)]
     return "\n".join(lines)
+
+
+def _why(numbers):
+    """Say why the error of Teff of the paper's regression is not the paper's."""
+    rows = [row for row in numbers["numbers"] if row["label"] == "teff"]
+    told = [_WHY.format(**row, **numbers["forensics"][row["instrument"]]) for row in rows]
+    return (
+        "Why the same regression has a larger error of Teff than the paper (notebook 03, "
+        f"`tables/forensics.ecsv`): {' '.join(told)}"
+    )
+
+
+def _forensics(table, name):
+    rows = {row["row"]: row for row in table[table["instrument"] == name]}
+    told = {"bound": "Cramer-Rao bound", "floor": "SVR, no noise", "cool": "SVR, below 30,000 K"}
+    return {key: float(rows[row]["teff"]) for key, row in told.items()} | {
+        key: float(rows["SVR"][key]) for key in ("hot", "hot_stars")
+    }
 
 
 def fill(text, block):

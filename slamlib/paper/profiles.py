@@ -25,6 +25,8 @@ class Profile:
     n_validate : int
         Held-out stars labelled at each SNR of a cross-validation, and simulated ones at each
         step of the ladder of mismatches.
+    choices : bool
+        Whether notebook 03 tries other choices of the regression, each a cross-validation.
     n_stars : dict of int
         Stars of the simulated survey.
     n_calibration : int
@@ -51,6 +53,7 @@ class Profile:
     n_folds: int
     snrs: tuple
     n_validate: int
+    choices: bool
     n_stars: dict
     n_calibration: int
     calibration_snrs: tuple
@@ -77,6 +80,7 @@ QUICK = Profile(
     n_folds=5,
     snrs=(20, 40, 60, 80, 100),
     n_validate=250,
+    choices=False,
     n_stars={"LRS": 400, "MRS": 240},
     n_calibration=60,
     calibration_snrs=(20, 60, 180),
@@ -100,6 +104,7 @@ PAPER = Profile(
     n_folds=5,
     snrs=(20, 40, 60, 80, 100),
     n_validate=1000,
+    choices=True,
     n_stars={"LRS": 16032, "MRS": 9382},
     n_calibration=2000,
     # Half octaves where systematics, not noise, make the errors.

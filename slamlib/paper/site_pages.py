@@ -52,7 +52,7 @@ def _claims_table(rows, text):
         # The unit is that of both columns; a count has none.
         unit = f" [{row['unit']}]" if row["unit"] else ""
         lines.append(
-            f"| {text[row['key']]}{unit} | {row['paper']:.5g} | {row['ours']:.4g} | {row['verdict']} |"
+            f"| {text[row['key']]}{unit} | {row['paper']:.5g} | {row['ours']:.5g} | {row['verdict']} |"
         )
     return "\n".join(lines) + "\n"
 

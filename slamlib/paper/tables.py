@@ -1,25 +1,20 @@
 """Published tables: ECSV (the truth), ApJ machine-readable and AASTeX, from one astropy Table."""
 
 import io
-import unicodedata
+import re
 from pathlib import Path
-from textwrap import fill
 
 import numpy as np
 from astropy import units as u
-from astropy.io import ascii
 from astropy.table import Column, MaskedColumn, Table
 
 from slamlib.errors import InputError
 from slamlib.files import atomic
 from slamlib.instruments import get_instrument
-from slamlib.labels import LABELS
+from slamlib.labels import LABELS, VSINI
+from slamlib.paper.printed import deluxetable, machine_readable, plain
 
 SIMULATED = "SIMULATED STARS, not LAMOST observations."
-AUTHORS = "slamlib, after Guo Y. et al. (2021, ApJS, 257, 54)"
-# A longer table is printed as its first rows, as the journal does.
-LONGEST_PRINTED = 60
-ROWS_OF_A_SAMPLE = 6
 
 # Columns before and after the labels: (name, unit, decimals or None, description). The
 # decimals are the paper's, except for log g: it prints 0.1 dex and claims errors of 0.03.
@@ -37,10 +32,13 @@ _OBSERVATION = {
     ),
 }
 _ERROR_DECIMALS = {"teff": 0, "logg": 3, "mh": 3, "vsini": 1}
-_FLAG = ("flag", None, None, "I: inside the training grid")
-_HEADINGS = {label.name: label.symbol for label in LABELS} | {
-    f"e_{label.name}": rf"$\sigma$({label.symbol})" for label in LABELS
-}
+# The prefix l_ is that of limit flags (https://journals.aas.org/mrt-labels).
+_LIMIT = ("l_vsini", None, None, "<: vsini is an upper limit (95%)")
+_OUTCOME = (
+    ("flag", None, None, "I: inside the training grid"),
+    ("status", None, None, "Outcome of the fit; ok: no doubt known"),
+    ("reason", None, None, "Why there are no labels"),
+)
 
 
 def catalogue_table(labels, instrument):
@@ -50,14 +48,16 @@ def catalogue_table(labels, instrument):
     ----------
     labels : astropy.table.Table
         The catalogue of one instrument: obsid, ra, dec, snr (LRS) or mjd, snr_r, snr_b
-        (MRS), the labels, `e_` and each label's name, and flag. Other columns are ignored.
+        (MRS), the labels, `e_` and each label's name, vsini_limit, flag, status and reason.
+        Other columns are ignored.
     instrument : str or Instrument
 
     Returns
     -------
     astropy.table.Table
-        Rounded to the printed decimals; a value that is not finite is masked. The metadata
-        is the catalogue's.
+        Rounded to the printed decimals; a value that is not finite is masked. Where v sin i
+        is a limit, l_vsini is "<", vsini the limit, and it has no error. The metadata is the
+        catalogue's.
 
     Raises
     ------
@@ -67,16 +67,19 @@ def catalogue_table(labels, instrument):
     name = get_instrument(instrument).name
     columns: list[tuple] = [*_POSITION, *_OBSERVATION[name]]
     for label in LABELS:
+        columns += [_LIMIT] if label is VSINI else []
         columns.append((label.name, label.unit, label.decimals, label.description.capitalize()))
         error = f"Error (1 sigma) of {label.name}"
         columns.append((f"e_{label.name}", label.unit, _ERROR_DECIMALS[label.name], error))
-    columns.append(_FLAG)
-    missing = [column[0] for column in columns if column[0] not in labels.colnames]
+    columns += _OUTCOME
+    wanted = {column[0] for column in columns} - {_LIMIT[0]} | {"vsini_limit"}
+    missing = sorted(wanted - set(labels.colnames))
     if missing:
         raise InputError(f"the {name} catalogue lacks the columns {', '.join(missing)}; has notebook 06 run?")
+    printed = _with_limits(labels)
     table = Table(meta=dict(labels.meta))
     for column, unit, decimals, description in columns:
-        table[column] = _rounded(labels[column], decimals)
+        table[column] = _rounded(printed[column], decimals)
         table[column].unit = unit
         table[column].description = description
         if decimals:
@@ -84,8 +87,26 @@ def catalogue_table(labels, instrument):
     return table
 
 
+def _with_limits(labels):
+    """Return the catalogue as it is printed: v sin i or its limit, reasons without the file."""
+    printed = labels.copy()
+    limit = np.ma.filled(_values(labels["vsini_limit"]).astype(float), np.nan)
+    limited = np.isfinite(limit)
+    printed["l_vsini"] = np.where(limited, "<", "")
+    printed["vsini"] = np.ma.where(limited, limit, _values(labels["vsini"]))
+    printed["e_vsini"] = np.ma.where(limited, np.nan, _values(labels["e_vsini"]))
+    reasons = _values(labels["reason"]).astype(str).filled("")
+    # The row says which star it is; what is left is the same for many.
+    printed["reason"] = [re.sub(r"^\S+\.fits(\.gz)?: ", "", reason) for reason in reasons]
+    return printed
+
+
+def _values(column):
+    return np.ma.asarray(column.value if isinstance(column, u.Quantity) else column)
+
+
 def _rounded(column, decimals):
-    values = np.ma.asarray(column.value if isinstance(column, u.Quantity) else column)
+    values = _values(column)
     if decimals is None:
         return Column(values.filled("").astype(str))
     if not np.issubdtype(values.dtype, np.integer):
@@ -105,7 +126,8 @@ def write_table(table, folder, name, caption):
     ----------
     table : astropy.table.Table
         With units and descriptions. ``meta["simulated"]`` true puts SIMULATED before the
-        caption. A column's format decides its printed digits; without one, six count.
+        caption. A column's format decides its printed digits; without one, six count. Long
+        texts are printed as notes (`slamlib.paper.printed`).
     folder : str or Path
     name : str
     caption : str
@@ -131,11 +153,11 @@ def write_table(table, folder, name, caption):
     truth.meta["caption"] = caption
     ecsv = io.StringIO()
     truth.write(ecsv, format="ascii.ecsv")
-    plain = _plain(table)
+    printed = *plain(table), name, caption
     texts = {
         ".ecsv": ecsv.getvalue(),
-        ".mrt": _machine_readable(plain, name, caption),
-        ".tex": _deluxetable(plain, name, caption),
+        ".mrt": machine_readable(*printed),
+        ".tex": deluxetable(*printed),
     }
     paths = []
     for suffix, text in texts.items():
@@ -143,131 +165,3 @@ def write_table(table, folder, name, caption):
         with atomic(paths[-1]) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
     return paths
-
-
-def _plain(table):
-    """Return a copy that both printed formats can hold: no NaN, no bool, one line a string."""
-    plain = Table()
-    for name in table.colnames:
-        column, values = table[name], np.ma.asarray(table[name])
-        if values.dtype.kind == "f":
-            values = np.ma.masked_invalid(values.astype(float))
-        elif values.dtype.kind in "bUS":
-            texts = [" ".join(str(value).split()) for value in values.filled().astype(str)]
-            values = np.ma.array(texts, mask=np.ma.getmaskarray(values) | (np.array(texts) == ""))
-        masked = np.ma.getmaskarray(values).any()
-        plain[name] = MaskedColumn(values) if masked else Column(values.filled())
-        plain[name].unit, plain[name].description = column.unit, column.description
-        if values.dtype.kind == "f":
-            plain[name].format = column.format or _format_of(values.compressed())
-    return plain
-
-
-def _format_of(values):
-    """Return a format in which every value keeps six digits; one exponent makes all have one.
-
-    astropy's MRT writer takes the decimals of a mixed column from the values that happen to
-    need an exponent, and so writes 16032 beside 1e-07 as 2e+04.
-    """
-    texts = [f"{value:.6g}" for value in values]
-    if any("e" in text for text in texts):
-        return ".5e"
-    return f".{max((len(text.partition('.')[2]) for text in texts), default=0)}f"
-
-
-def _machine_readable(plain, name, caption):
-    """Return the AAS machine-readable form (https://journals.aas.org/mrt-standards)."""
-    printed, notes = Table(), []
-    for column in plain.colnames:
-        values = plain[column]
-        if np.ma.getmaskarray(values).all():
-            # The writer would give it a byte range that ends before it begins.
-            notes.append(f"Column {column} is left out: it has no values.")
-            continue
-        if values.dtype.kind == "U":
-            ascii_only = [_ascii(text) for text in np.ma.filled(values, "")]
-            values = type(values)(np.ma.array(ascii_only, mask=np.ma.getmaskarray(values)))
-        printed[column] = values
-        # MRT has no bare dex, but it has the logarithm of a pure number.
-        unit = plain[column].unit
-        printed[column].unit = u.dex(u.one) if unit == u.dex else unit
-        printed[column].format = plain[column].format
-        printed[column].description = _ascii(plain[column].description or column)
-    if not printed.colnames:
-        raise InputError(f"table {name} holds no value at all; nothing to publish")
-    text = io.StringIO()
-    try:
-        ascii.write(printed, text, format="mrt")
-    except ValueError as error:
-        raise InputError(
-            f"table {name} cannot be machine-readable: {error}; change that unit or format"
-        ) from None
-    head = "\n".join(fill(line, 80) for line in (f"Title: {_ascii(caption)}", f"Authors: {AUTHORS}"))
-    filled = text.getvalue().replace("Title:\nAuthors:\nTable:\n", f"{head}\nTable: {name}\n", 1)
-    filled = filled.replace("file: table.dat", f"file: {name}.mrt", 1)
-    if notes:
-        filled = filled.replace("\nNotes:\n", "\nNotes: " + fill(" ".join(notes), 80) + "\n", 1)
-    return "\n".join(line.rstrip() for line in filled.splitlines()) + "\n"
-
-
-def _deluxetable(plain, name, caption):
-    """Return an AASTeX deluxetable; a long table shows its first rows and says so."""
-    long = len(plain) > LONGEST_PRINTED
-    shown = plain[:ROWS_OF_A_SAMPLE] if long else plain
-    rows = [
-        " & ".join(cells) + r" \\" for cells in zip(*(_cells(shown[c]) for c in shown.colnames), strict=True)
-    ]
-    heads = " & ".join(rf"\colhead{{{_HEADINGS.get(c, _tex(c))}}}" for c in plain.colnames)
-    units = " & ".join(rf"\colhead{{{_tex_unit(plain[c].unit)}}}" for c in plain.colnames)
-    align = "".join("l" if plain[c].dtype.kind == "U" else "r" for c in plain.colnames)
-    note = f"The first {ROWS_OF_A_SAMPLE} of {len(plain)} rows; the machine-readable table has all."
-    lines = [
-        rf"\begin{{deluxetable*}}{{{align}}}",
-        rf"\tablecaption{{{_tex(caption)}\label{{tab:{name}}}}}",
-        rf"\tablehead{{{heads} \\",
-        f"{units}}}",
-        r"\startdata",
-        *rows[:-1],
-        rows[-1].removesuffix(r" \\"),
-        r"\enddata",
-        *([rf"\tablecomments{{{note}}}"] if long else []),
-        r"\end{deluxetable*}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _cells(column):
-    if column.dtype.kind == "U":
-        return [_tex(text) for text in np.ma.filled(column, r"")]
-    texts = [format(value, column.format or "") for value in np.ma.filled(column, 0)]
-    shown = [rf"${text}$" if text.startswith("-") else text for text in texts]
-    missing = np.ma.getmaskarray(column)
-    return [r"\nodata" if gone else text for gone, text in zip(missing, shown, strict=True)]
-
-
-def _tex_unit(unit):
-    if unit is None or unit == u.dimensionless_unscaled:
-        return ""
-    if isinstance(unit, u.function.FunctionUnitBase) or unit == u.dex:
-        return "(dex)"
-    if unit == u.deg:
-        return "(deg)"
-    return f"({u.Unit(unit).to_string('latex_inline')})"
-
-
-_TEX = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"<": "$<$", ">": "$>$"}
-)
-
-
-def _tex(text):
-    return str(text).translate(_TEX)
-
-
-def _ascii(text):
-    text = str(text).replace("–", "-").replace("−", "-").replace("×", "x")
-    letters = unicodedata.normalize("NFKD", text)
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return plain.encode("ascii", "replace").decode()

@@ -1,5 +1,8 @@
 """How good SLAM is on model spectra it was not trained on, against noise and sample size."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from astropy.table import Table, vstack
 from tqdm import tqdm
@@ -41,6 +44,101 @@ def noisy(flux, snr, good, rng):
     return flux + noise, np.broadcast_to(np.float32(snr**2) * good, flux.shape)
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Models of a cross-validation, each with the spectra that it has not seen.
+
+    Attributes
+    ----------
+    training : TrainingSet
+    regressor : str
+    hyper : dict
+        `Slam.hyper_` of all models.
+    models : list of Slam
+    tests : list of ndarray of int
+        Which spectra of `training` each model labels.
+    draws : list of int
+        Seed of the noise of each fold: what changes from SNR to SNR is not the luck of the draw.
+    """
+
+    training: Any
+    regressor: str
+    hyper: dict
+    models: list
+    tests: list
+    draws: list
+
+    def labels(self, snr, weigh=None):
+        """Labels found at one SNR, (n, 4); NaN for spectra that are not to be labelled.
+
+        Parameters
+        ----------
+        snr : float
+            Signal-to-noise ratio per pixel of the noise added.
+        weigh : callable, optional
+            ``weigh(slam, ivar) -> slam, ivar``: what a fit of other weights uses.
+        """
+        found, good = np.full(self.training.labels.shape, np.nan), self.training.instrument.good
+        # The paper's fit has one start.
+        starts = 1 if self.regressor == "svr" else 2
+        for slam, test, draw in zip(self.models, self.tests, self.draws, strict=True):
+            flux, ivar = noisy(self.training.flux[test], snr, good, np.random.default_rng(draw))
+            if weigh is not None:
+                slam, ivar = weigh(slam, ivar)
+            found[test] = infer(slam, flux, ivar, starts=starts).labels
+        return found
+
+    def bounds(self):
+        """Cramer-Rao bound of each label at SNR = 1 a pixel, (n, 4), NaN as in `labels`."""
+        bound, good = np.full(self.training.labels.shape, np.nan), self.training.instrument.good
+        for slam, test in zip(self.models, self.tests, strict=True):
+            bound[test] = cramer_rao(slam, self.training.labels[test], good.astype(np.float32))
+        return bound
+
+    def table(self, snrs):
+        """Table of `cross_validate`."""
+        bound = self.bounds()
+        return vstack(
+            [_rows(self.training, self.regressor, snr, self.labels(snr), bound / snr) for snr in snrs]
+        )
+
+
+def held_out(
+    training, rng, regressor="svr", n_folds=5, max_stars=1000, seed=0, hyper=None, epsilon=0.05, progress=True
+):
+    """Train one model for each part of the training set, on the others.
+
+    Parameters
+    ----------
+    training, rng, regressor, n_folds, max_stars, seed
+        As in `cross_validate`.
+    hyper : dict, optional
+        `Slam.hyper_`: skips the search.
+    epsilon : float
+        As in `Slam`.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    HeldOut
+    """
+    labels, flux = training.labels, training.flux
+    options = {"n_folds": n_folds, "seed": seed, "epsilon": epsilon}
+    hyper = Slam(regressor, **options).choose(labels, flux) if hyper is None else hyper
+    name = f"{training.instrument.name} {len(labels)} {regressor}"
+    parts, models, squares = list(folds(len(labels), n_folds, seed)), [], np.zeros(flux.shape[1])
+    for train, test in tqdm(parts, desc=name, unit="fold", disable=not progress):
+        slam = Slam(regressor, **options).fit(labels[train], flux[train], hyper=hyper)
+        squares += ((slam.predict(labels[test]) - flux[test]) ** 2).sum(axis=0, dtype=float)
+        models.append(slam.compress(rank=None))
+    for slam in models:
+        slam.model_variance_ = (squares / len(labels)).astype(np.float32)
+    tests = [test[: -(-max_stars // n_folds)] for _, test in parts]
+    draws = [int(rng.integers(2**63)) for _ in parts]
+    return HeldOut(training, regressor, hyper, models, tests, draws)
+
+
 def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, max_stars=1000, seed=0):
     """Predict the labels of each spectrum with a SLAM that has not seen it.
 
@@ -67,28 +165,7 @@ def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, max_stars=10
         scatter, bias, mad (1.4826 times the median absolute error) and bound (the median
         Cramer-Rao bound of these stars).
     """
-    labels, flux, good = training.labels, training.flux, training.instrument.good
-    hyper = Slam(regressor, n_folds=n_folds, seed=seed).choose(labels, flux)
-    name = f"{training.instrument.name} {len(labels)} {regressor}"
-    # The paper's fit has one start.
-    starts = 1 if regressor == "svr" else 2
-    parts, slams, squares = list(folds(len(labels), n_folds, seed)), [], np.zeros(flux.shape[1])
-    for train, test in tqdm(parts, desc=name, unit="fold"):
-        slam = Slam(regressor, n_folds=n_folds, seed=seed).fit(labels[train], flux[train], hyper=hyper)
-        squares += ((slam.predict(labels[test]) - flux[test]) ** 2).sum(axis=0, dtype=float)
-        slams.append(slam.compress(rank=None))
-    predicted = {snr: np.full(labels.shape, np.nan) for snr in snrs}
-    unit_bound = np.full(labels.shape, np.nan)
-    for slam, (_, held_out) in zip(slams, parts, strict=True):
-        slam.model_variance_ = (squares / len(labels)).astype(np.float32)
-        test = held_out[: -(-max_stars // n_folds)]
-        unit_bound[test] = cramer_rao(slam, labels[test], good.astype(np.float32))
-        draw = rng.integers(2**63)
-        for snr in snrs:
-            # The same noise, only smaller: what changes from SNR to SNR is not the luck of the draw.
-            spoiled = noisy(flux[test], snr, good, np.random.default_rng(draw))
-            predicted[snr][test] = infer(slam, *spoiled, starts=starts).labels
-    return vstack([_rows(training, regressor, snr, predicted[snr], unit_bound / snr) for snr in snrs])
+    return held_out(training, rng, regressor, n_folds, max_stars, seed).table(snrs)
 
 
 def _rows(training, regressor, snr, predicted, bound):

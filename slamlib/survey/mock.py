@@ -248,6 +248,10 @@ def simulate(rows, library, grid, instrument, seed, noise=True):
         flux_i, ivar, mask = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
         header = {name: row[name] for name in ("obsid", "ra", "dec", "mjd")}
         header |= {"simulated": True, "release": "simulated, layout of DR7", "rv": np.nan, "e_rv": np.nan}
-        header |= dict.fromkeys(("snr", "snr_b", "snr_r"), row["snr"])
+        snr = [row["snr"]]
+        if instrument == "MRS":
+            # Both arms are exposed alike; each file says what its own pixels have.
+            snr = [float(np.median(flux_i * np.sqrt(ivar))) for flux_i, ivar, _ in pieces]
+        header |= {"snr": min(snr), "snr_b": snr[0], "snr_r": snr[-1]}
         spectra.append(Spectrum(np.concatenate([wave for wave, _ in arms]), flux_i, ivar, mask, header))
     return spectra

@@ -1,0 +1,86 @@
+"""The figure of `slamlib.paper.forensics`: what makes the errors of labels of model spectra."""
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from slamlib.labels import LOGG, TEFF, VSINI
+from slamlib.paper.style import (
+    BLACK,
+    GREY,
+    INSTRUMENT_STYLE,
+    PAGE,
+    apj_style,
+    new_figure,
+    require_columns,
+)
+
+_SHOWN = (TEFF, LOGG, VSINI)
+
+
+@apj_style()
+def fig_forensics(rows, by_teff, paper):
+    """Draw the error of Teff against Teff, and the errors that each experiment leaves.
+
+    Parameters
+    ----------
+    rows, by_teff : Table
+        As `slamlib.paper.forensics.forensics` and `by_temperature` give them, of one or both
+        instruments.
+    paper : dict
+        The paper's error at SNR = 100 of each (instrument, label) that it states.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Above, a panel an instrument: both regressions and the Cramer-Rao bound. Below, a panel
+        a label, a line a row of `rows`. The paper's errors are dashed.
+    """
+    require_columns(rows, ("instrument", "row", "teff", "logg", "vsini"), "the forensics")
+    require_columns(by_teff, ("instrument", "teff", "svr", "krr", "bound"), "the errors by temperature")
+    figure = new_figure(PAGE, 6.6)
+    above, below = figure.subfigures(2, 1, height_ratios=(2, 3))
+    for panel, name in zip(above.subplots(1, 2, sharey=True), INSTRUMENT_STYLE, strict=True):
+        _against_teff(panel, by_teff[by_teff["instrument"] == name], name, paper)
+    # The instrument with the most experiments has all of them.
+    names = max((list(rows["row"][rows["instrument"] == name]) for name in INSTRUMENT_STYLE), key=len)
+    panels = below.subplots(1, len(_SHOWN), sharey=True)
+    for panel, label in zip(panels, _SHOWN, strict=True):
+        for name, look in INSTRUMENT_STYLE.items():
+            some = rows[rows["instrument"] == name]
+            place = [names.index(row) for row in some["row"]]
+            panel.plot(some[label.name], place, **look, linestyle="none")
+            if (name, label.name) in paper:
+                panel.axvline(paper[name, label.name], color=look["color"], linestyle="--", linewidth=0.9)
+        panel.set(xscale="log", xlabel=f"rms error of {label.axis}")
+        _log(panel.xaxis)
+        panel.grid(axis="y", color=GREY, linewidth=0.4)
+        panel.tick_params(axis="y", which="minor", left=False, right=False)
+    panels[0].set_yticks(np.arange(len(names)), labels=names)
+    panels[0].invert_yaxis()
+    handles = [
+        Line2D([], [], linestyle="none", **look, label=name) for name, look in INSTRUMENT_STYLE.items()
+    ]
+    handles.append(Line2D([], [], color=BLACK, linestyle="--", linewidth=0.9, label="the paper, SNR = 100"))
+    below.legend(handles=handles, loc="outside upper center", ncols=3)
+    return figure
+
+
+def _against_teff(panel, rows, name, paper):
+    teff, look = np.asarray(rows["teff"]) / 1e3, INSTRUMENT_STYLE[name]
+    panel.plot(teff, rows["svr"], **look, label="support vectors")
+    panel.plot(teff, rows["krr"], **look | {"markerfacecolor": "white"}, label="kernel ridge")
+    panel.plot(teff, rows["bound"], color=BLACK, label="Cramer-Rao bound")
+    if (name, "teff") in paper:
+        panel.axhline(paper[name, "teff"], color=look["color"], linestyle="--", linewidth=0.9)
+    panel.set(yscale="log", xlabel=rf"{TEFF.symbol} [$10^3$ K]", ylabel=f"rms error of {TEFF.axis}")
+    _log(panel.yaxis)
+    panel.set_title(f"{name}, model spectra, SNR = 100", loc="left")
+    panel.legend(loc="upper left")
+    panel.label_outer()
+
+
+def _log(axis):
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,93 @@
+"""slamlib.paper.forensics: each row is the experiment that its name says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from slamlib.instruments import LRS
+from slamlib.labels import NAMES
+from slamlib.paper.forensics import astroslam_weights, forensics, share_of_largest_c
+from slamlib.slam.validate import cross_validate, held_out
+
+OPTIONS = {"n_folds": 3, "max_stars": 60, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def held(training):
+    few = replace(training, labels=training.labels[:90], flux=training.flux[:90])
+    return {name: held_out(few, np.random.default_rng(3), name, **OPTIONS) for name in ("svr", "krr")}
+
+
+@pytest.fixture(scope="module")
+def found(held):
+    return forensics(held["svr"], held["krr"])
+
+
+@pytest.fixture(scope="module")
+def rows(found):
+    return {row["row"]: row for row in found[0]}
+
+
+def rms(rows, name):
+    return np.array([rows[name][label] for label in NAMES])
+
+
+def test_rows_of_the_regressions_are_those_of_cross_validation(held, rows):
+    for name, regressor in (("SVR", "svr"), ("KRR", "krr")):
+        table = cross_validate(held[regressor].training, (100.0,), np.random.default_rng(3), regressor, 3, 60)
+        np.testing.assert_allclose(rms(rows, name), table["scatter"], rtol=1e-6)
+        assert rows[name]["n"] == 60
+
+
+def test_the_bound_is_the_rms_over_the_stars_that_were_labelled(held, rows):
+    bound = held["krr"].bounds() / 100
+    bound = bound[np.isfinite(bound[:, 0])]
+    np.testing.assert_allclose(rms(rows, "Cramer-Rao bound"), np.sqrt((bound**2).mean(axis=0)))
+    np.testing.assert_allclose(rms(rows, "Cramer-Rao bound, median star"), np.median(bound, axis=0))
+
+
+def test_a_model_labels_its_own_training_spectra_better(rows):
+    assert (rms(rows, "SVR, own training spectra") < rms(rows, "SVR")).all()
+
+
+def test_each_choice_is_a_row_that_differs(rows):
+    default = rms(rows, "SVR")
+    for choice in ("epsilon = 0.005", "C = 30", "gamma = 0.1", "gamma = 1", "astroslam's weights"):
+        assert (rms(rows, f"SVR, {choice}") != default).all(), choice
+
+
+def test_stars_of_a_range_are_counted(held, rows):
+    labelled = np.concatenate(held["svr"].tests)
+    teff = held["svr"].training.labels[labelled, 0]
+    assert rows["SVR, below 30,000 K"]["n"] == (teff < 30_000).sum()
+    assert rows["SVR, own training spectra, up to 45,000 K"]["n"] == (teff <= 45_000).sum()
+    assert rows["SVR"]["hot_stars"] == pytest.approx((teff > 45_000).mean())
+
+
+def test_bins_of_temperature_add_up_to_the_row(found, rows):
+    by_teff = found[1]
+    assert by_teff["n"].sum() == rows["SVR"]["n"]
+    for column, row in (("svr", "SVR"), ("krr", "KRR"), ("bound", "Cramer-Rao bound")):
+        total = np.sqrt(np.average(by_teff[column] ** 2, weights=by_teff["n"]))
+        assert total == pytest.approx(rows[row]["teff"])
+    hot = by_teff[by_teff["teff"] > 45_000]
+    share = (hot["svr"] ** 2 * hot["n"]).sum() / (by_teff["svr"] ** 2 * by_teff["n"]).sum()
+    assert rows["SVR"]["hot"] == pytest.approx(share, abs=1e-6)
+
+
+def test_astroslam_leaves_out_pixels_that_the_noise_drowns(held):
+    slam = held["svr"].models[0]
+    before = slam.model_variance_.copy()
+    other, ivar = astroslam_weights(slam, np.full((1, LRS.wave.size), 100.0**2))
+    assert ((ivar[0] > 0) == (slam.flux_scale_ >= 0.01)).all()
+    relative = slam.model_variance_ / slam.flux_scale_**2
+    np.testing.assert_allclose(other.model_variance_ / slam.flux_scale_**2, relative**2, rtol=1e-4)
+    np.testing.assert_array_equal(slam.model_variance_, before)
+
+
+def test_pixels_at_the_edge_of_what_is_offered_are_counted(held):
+    svr = held["svr"]
+    assert share_of_largest_c(svr) == np.mean(svr.hyper["C"] == 10)
+    half = np.where(np.arange(len(svr.hyper["C"])) % 2, 10.0, 1.0)
+    assert share_of_largest_c(replace(svr, hyper=svr.hyper | {"C": half})) == pytest.approx(0.5, abs=1e-3)
