@@ -69,11 +69,11 @@ def test_each_opens_with_what_it_makes_teaches_needs_and_takes(name):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_each_has_one_cell_of_the_four_parameters(name):
+def test_each_has_one_cell_of_the_parameters_of_a_run(name):
     tagged = [cell for cell in source(name).cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
     names = [line.split(":")[0] for line in tagged[0].source.splitlines() if line]
-    assert names == ["profile", "source", "grid", "seed"]
+    assert names == list(Run().parameters)
 
 
 @pytest.mark.parametrize(("name", "after"), list(zip(NOTEBOOKS, NOTEBOOKS[1:] + NOTEBOOKS[:1], strict=True)))

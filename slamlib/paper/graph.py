@@ -64,6 +64,8 @@ def _files(name, suffixes):
     return [name] if Path(name).suffix else [name + suffix for suffix in suffixes]
 
 
+_VELOCITIES = ("raw/catalogues/zhang2021", "embedded/vizier_columns.ecsv")
+
 GRAPH = (
     Notebook("00_overview"),
     Notebook("01_training_set", products=("training_LRS.npz", "training_MRS.npz"), figures=("fig02",)),
@@ -90,7 +92,7 @@ GRAPH = (
         ("02_train_slam",),
         products=("survey/index.ecsv",),
         figures=("fig01", "fig05", "fig06"),
-        lamost_reads=("raw/lamost_lrs", "raw/lamost_mrs"),
+        lamost_reads=("raw/lamost_lrs", "raw/lamost_mrs", *_VELOCITIES),
     ),
     Notebook(
         "06_lamost_labels",
@@ -98,7 +100,7 @@ GRAPH = (
         products=("labels_LRS.ecsv", "labels_MRS.ecsv"),
         tables=("table1", "table2"),
         mock_tables=("recovery.ecsv",),
-        lamost_reads=("raw/catalogues/guo2021", "embedded/vizier_columns.ecsv"),
+        lamost_reads=("raw/catalogues/guo2021", *_VELOCITIES),
     ),
     Notebook("07_hr_diagram", ("06_lamost_labels",), figures=("fig07",), reads=("raw/isochrones.ecsv",)),
     Notebook(
