@@ -16,7 +16,7 @@ from slamlib.survey.velocity import KnownVelocities
 
 def test_several_velocities_of_one_spectrum_are_averaged_and_missing_ones_left_out(tmp_path):
     run = SimpleNamespace(root=tmp_path, simulated=False)
-    with pytest.raises(FileError, match="fetch it with .*catalogues zhang2021"):
+    with pytest.raises(FileError, match=r"fetch it with .*catalogues zhang2021"):
         catalogue_velocities(run)
     rows = Table({"obsid": [7, 8, 7, 9], "RV": [10.0, -3.0, 14.0, np.nan]})
     write_ecsv(rows, tmp_path / "data/raw/catalogues/zhang2021/table1.ecsv")
@@ -28,7 +28,7 @@ def test_several_velocities_of_one_spectrum_are_averaged_and_missing_ones_left_o
 
 def test_the_simulated_catalogue_has_the_stated_errors():
     n = 4000
-    truth = Table({"obsid": np.arange(2 * n), "instrument": ["LRS"] * n + ["MRS"] * n, "rv": 20.0})
+    truth = Table({"obsid": np.arange(2 * n), "instrument": ["LRS"] * n + ["MRS"] * n, "rv": np.full(2 * n, 20.0)})
     off = simulated_catalogue(truth, np.random.default_rng(1))["rv"] - truth["rv"]
     assert np.std(off[:n]) == pytest.approx(5, rel=0.05)
     assert np.std(off[n:]) == pytest.approx(2, rel=0.05)
