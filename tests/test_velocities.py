@@ -28,7 +28,9 @@ def test_several_velocities_of_one_spectrum_are_averaged_and_missing_ones_left_o
 
 def test_the_simulated_catalogue_has_the_stated_errors():
     n = 4000
-    truth = Table({"obsid": np.arange(2 * n), "instrument": ["LRS"] * n + ["MRS"] * n, "rv": np.full(2 * n, 20.0)})
+    truth = Table(
+        {"obsid": np.arange(2 * n), "instrument": ["LRS"] * n + ["MRS"] * n, "rv": np.full(2 * n, 20.0)}
+    )
     off = simulated_catalogue(truth, np.random.default_rng(1))["rv"] - truth["rv"]
     assert np.std(off[:n]) == pytest.approx(5, rel=0.05)
     assert np.std(off[n:]) == pytest.approx(2, rel=0.05)
