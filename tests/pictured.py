@@ -69,7 +69,7 @@ def cv_table(sizes):
 def catalogue(n, seed):
     rng = np.random.default_rng(seed)
     teff, logg = rng.uniform(11000, 35000, n), rng.normal(4, 0.4, n)
-    return Table({"teff": teff, "logg": logg, "flag": np.where((teff > 15000) & (logg < 4.75), "I", "")})
+    return Table({"teff": teff, "logg": logg, "flag": np.where((teff > 15000) & (logg < 4.75), "I", "O")})
 
 
 def hrs_table(origin="simulated"):

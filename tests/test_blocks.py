@@ -82,6 +82,9 @@ def test_noise_alone_gives_the_errors_of_the_fit(krr_slam, mrs_slam, name):
     slam, instrument = {"LRS": (krr_slam, LRS), "MRS": (mrs_slam, MRS)}[name]
     blocked, plain = errors(slam, instrument, *spectra(slam, instrument, 60, 60, 1))
     np.testing.assert_allclose(np.sqrt(np.mean((blocked / plain) ** 2, axis=0)), 1, atol=0.2)
+    if name == "LRS":
+        # There are blocks enough for each star's own errors to be steady; of fewer they would scatter.
+        assert (np.std(blocked / plain, axis=0) < 0.25).all()
 
 
 def test_lines_of_wrong_strength_widen_the_errors_by_as_much_as_they_move_the_labels(krr_slam):
@@ -107,6 +110,15 @@ def test_real_stars_quote_the_larger_error_and_simulated_ones_that_of_the_fit(kr
         assert table[f"e_{name}"][1] == max(fit.errors[1, i], table[f"b_{name}"][1])
         assert np.isnan(table[f"b_{name}"][2])
         assert table[f"b_{name}"].unit == table[name].unit
+
+
+def test_a_simulated_star_that_the_models_do_not_describe_quotes_the_larger_error(krr_slam, known, labeller):
+    flux, ivar = spectra(krr_slam, LRS, 60, 1, 4)
+    poor = 1 + np.where(np.floor(LRS.wave / 60) % 2, 1.6, 0.4) * (flux - 1)
+    table = labeller(krr_slam, LRS, known).label(poor, ivar, [True])
+    assert table["chi2"][0] > 1.2
+    for name in NAMES:
+        assert table[f"e_{name}"][0] >= table[f"b_{name}"][0]
 
 
 def test_rotation_too_slow_to_be_measured_has_no_error_by_blocks(krr_slam, known, labeller):

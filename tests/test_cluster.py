@@ -341,7 +341,7 @@ def test_only_the_cluster_knows_dask():
 
 
 def test_labelling_on_one_machine_imports_no_dask():
-    code = "import sys, slamlib.paper.catalogue, slamlib.paper.trained, slamlib.paper.templates\n"
+    code = "import sys, slamlib.paper.catalogue, slamlib.paper.labeller, slamlib.paper.templates\n"
     code += "print({'dask', 'distributed', 'slamlib.cluster'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

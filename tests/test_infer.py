@@ -167,23 +167,23 @@ def test_a_label_does_not_depend_on_the_chunk(krr_slam, observed):
 
 def test_stars_outside_the_grid_are_not_flagged_inside(krr_slam, grid):
     labels = np.array([[14000, 4.2, -0.3, 100], [45000, 3.5, 0, 100], [25000, 4.0, 0.0, 150]], dtype=float)
-    flux = krr_slam.predict(labels)
+    flux = krr_slam.predict(labels, extrapolate=True)
     result = infer(krr_slam, flux, np.full(flux.shape, 1e6), inside=grid.contains)
     np.testing.assert_allclose(result.labels, labels, atol=0.02 * krr_slam.training_labels_.std(axis=0).max())
     assert result.inside.tolist() == [False, False, True]
-    assert result.table()["flag"].tolist() == ["", "", "I"]
+    assert result.table()["flag"].tolist() == ["O", "O", "I"]
 
 
 def test_rotation_beyond_the_training_set_is_outside(krr_slam):
     labels = np.array([[25000, 4.0, -0.2, 330], [25000, 4.0, -0.2, 290]], dtype=float)
-    flux = krr_slam.predict(labels)
+    flux = krr_slam.predict(labels, extrapolate=True)
     result = infer(krr_slam, flux, np.full(flux.shape, 1e6))
     assert result.labels[0, 3] > 310
     assert result.inside.tolist() == [False, True]
 
 
 def test_a_star_that_does_not_rotate_is_inside(krr_slam, grid):
-    flux = krr_slam.predict([[25000, 4.0, -0.2, -20]])
+    flux = krr_slam.predict([[25000, 4.0, -0.2, -20]], extrapolate=True)
     for inside in (None, grid.contains):
         result = infer(krr_slam, flux, np.full(flux.shape, 1e6), inside=inside)
         assert result.labels[0, 3] == pytest.approx(0, abs=1e-9)
@@ -214,6 +214,16 @@ def test_default_bounds_surround_the_training_set(krr_slam):
     assert low[3] == 0
 
 
+@pytest.mark.parametrize(("vsini", "status"), [(330, "ok"), (365, "edge")])
+def test_a_star_far_outside_ends_at_the_edge_not_in_the_wild(krr_slam, vsini, status):
+    """Beyond 15% of its range a label is no measurement of anything."""
+    flux = krr_slam.predict([[25000, 4.0, -0.2, vsini]], extrapolate=True)
+    result = infer(krr_slam, flux, np.full(flux.shape, 1e6))
+    assert result.status[0] == status
+    assert not result.inside[0]
+    assert result.labels[0, 3] == pytest.approx(min(vsini, 345), abs=5)
+
+
 def test_table_has_the_columns_and_units_of_the_catalogue(result):
     table = result.table()
     names = ["teff", "logg", "mh", "vsini"]
@@ -227,7 +237,7 @@ def test_table_has_the_columns_and_units_of_the_catalogue(result):
     np.testing.assert_array_equal(table["teff"], result.labels[:, 0])
     np.testing.assert_allclose(table["e_vsini"], np.sqrt(result.covariance[:, 3, 3]))
     assert all(table[name].description for name in table.colnames)
-    assert set(table["flag"]) == {"I", ""}
+    assert set(table["flag"]) == {"I", "O"}
     assert ((table["flag"] == "I") == result.inside).all()
 
 

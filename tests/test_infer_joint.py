@@ -265,3 +265,24 @@ def test_two_minima_that_fit_alike_are_told(thin_slam, unseen):
     spectra = noisy(unseen.flux[:, ::10], 15, GOOD, np.random.default_rng(0))
     assert (infer(thin_slam, *spectra, starts=2).status == "multimodal").any()
     assert not (infer(thin_slam, *spectra, starts=1).status == "multimodal").any()
+
+
+@pytest.mark.parametrize(("difference", "status"), [(5, "multimodal"), (8, "multimodal"), (12, "ok")])
+def test_a_second_solution_within_three_sigma_is_a_rival(thin_slam, difference, status):
+    """A spectrum half-way between a hot and a cool star, as precise as makes chi-squares differ so."""
+    planted = copy(thin_slam)
+    planted.model_variance_ = np.zeros_like(thin_slam.model_variance_)
+    solutions = np.array([[40_000, 4.0, -0.3, 150], [17_000, 4.0, -0.3, 150]], dtype=float)
+    hot, cool = planted.predict(solutions)
+    flux, degrees = 0.52 * hot + 0.48 * cool, hot.size - 4
+
+    def fit(ivar, start=slice(None), starts=1):
+        started = copy(planted)
+        started.training_labels_ = solutions[start]
+        options = {"bounds": default_bounds(planted), "starts": starts}
+        return infer(started, flux, np.full(flux.shape, ivar), **options)
+
+    one, other = (fit(1e4, slice(i, i + 1)) for i in range(2))
+    assert one.labels[0, 0] > 1.2 * other.labels[0, 0]
+    apart = abs(one.chi2[0] - other.chi2[0]) * degrees / 1e4
+    assert fit(difference / apart, starts=2).status[0] == status

@@ -13,7 +13,8 @@ from slamlib.survey.lamost_write import write_lrs, write_mrs
 from slamlib.survey.spectrum import Spectrum, air_from_vacuum
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
-LRS_FILES = sorted(SAMPLES.glob("lamost_lrs/*"))
+LRS_FILES = sorted(SAMPLES.glob("lamost_lrs/*.fits*"))
+PILOT_FILES = sorted(SAMPLES.glob("lamost_lrs/pilot/*"))
 MRS_FILES = sorted(SAMPLES.glob("lamost_mrs/*"))
 VACUUM = 10 ** (3.5682 + 1e-4 * np.arange(3909))
 MRS_VACUUM = {"B": 10 ** np.arange(3.690, 3.731, 1e-5), "R": 10 ** np.arange(3.798, 3.836, 1e-5)}
@@ -73,6 +74,42 @@ def test_vacuum_false_leaves_the_wavelengths_alone(tmp_path):
     hdu.header["VACUUM"] = False
     spectrum = read(save(tmp_path / "a.fits", hdu))
     np.testing.assert_allclose(spectrum.wave, VACUUM, atol=5e-4)
+
+
+def earliest(flux=9.0, **header):
+    """An LRS image in the layout of 2013: flux without continuum where later ones have wavelengths."""
+    hdu = lrs_image(flux=np.full(VACUUM.size, flux), wave=np.full(VACUUM.size, 1.02))
+    hdu.header["EXTEN0"] = "Flux Inverse Subcontinuum Andmask Ormask"
+    hdu.header.update({"COEFF0": 3.5682, "COEFF1": 1e-4, "SN_G": 71.5} | header)
+    return hdu
+
+
+def test_the_earliest_layout_has_its_wavelengths_in_the_header(tmp_path):
+    old, new = (read(save(tmp_path / f"{i}.fits", hdu)) for i, hdu in enumerate((earliest(), lrs_image())))
+    np.testing.assert_allclose(old.wave, new.wave, atol=5e-4)
+    np.testing.assert_array_equal(old.flux, new.flux)
+    assert old.header["snr"] == 71.5
+
+
+@pytest.mark.parametrize(
+    ("header", "message"), [({"COEFF1": 1e5}, "not in order"), ({"COEFF0": 2.5}, "not LAMOST's")]
+)
+def test_coefficients_that_no_lamost_file_has_are_refused(tmp_path, header, message):
+    refused(save(tmp_path / "a.fits", earliest(**header)), message)
+
+
+@pytest.mark.skipif(not PILOT_FILES, reason="no sample spectra")
+@pytest.mark.parametrize("path", PILOT_FILES, ids=lambda path: path.name)
+def test_real_files_of_the_earliest_layout_are_read(path):
+    spectrum = read(path)
+    assert spectrum.header["instrument"] == "LRS"
+    assert 5 < spectrum.header["snr"] < 72
+    assert spectrum.wave[0] == pytest.approx(3698.934, abs=0.01)
+    if spectrum.header["snr"] > 50:
+        # The sodium lines, at the velocity in the header.
+        rest = spectrum.wave / (1 + spectrum.header["rv"] / 299792.458)
+        near = (rest > 5880) & (rest < 5905) & ~spectrum.mask
+        assert rest[near][np.argmin(spectrum.flux[near])] == pytest.approx(5892, abs=5)
 
 
 def test_the_coadd_table_of_dr9_gives_the_same_spectrum_as_the_image(tmp_path):

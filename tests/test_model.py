@@ -5,6 +5,7 @@ import pytest
 
 from slamlib.errors import FileError, InputError
 from slamlib.instruments import LRS
+from slamlib.labels import NAMES
 from slamlib.slam.infer import infer
 from slamlib.slam.model import Slam
 from slamlib.slam.search import folds
@@ -105,7 +106,9 @@ def test_more_spectra_make_better_predictions(training, unseen):
     errors = []
     for n in (40, 120, 300):
         slam = Slam("krr").fit(training.labels[:n], training.flux[:n, ::10])
-        errors.append(np.mean(((slam.predict(unseen.labels) - flux) / slam.flux_scale_) ** 2))
+        errors.append(
+            np.mean(((slam.predict(unseen.labels, extrapolate=True) - flux) / slam.flux_scale_) ** 2)
+        )
     assert errors[0] > 1.5 * errors[1] > 2 * errors[2]
 
 
@@ -123,7 +126,8 @@ def test_constant_pixels_are_predicted_as_they_are(training):
     flux[:, 2] = 0.75
     for regressor in ("krr", "svr"):
         slam = Slam(regressor).fit(training.labels[:60], flux)
-        np.testing.assert_allclose(slam.predict(training.labels[100:120])[:, 2], 0.75, atol=1e-6)
+        flat = slam.predict(training.labels[100:120], extrapolate=True)[:, 2]
+        np.testing.assert_allclose(flat, 0.75, atol=1e-6)
 
 
 @pytest.mark.parametrize("slam", SLAMS, indirect=True)
@@ -288,3 +292,15 @@ def test_unusable_training_sets_are_refused(training, how, message):
 def test_unknown_regressor_is_refused(training):
     with pytest.raises(InputError, match="unknown regressor 'forest'; use one of svr, krr"):
         Slam("forest").fit(training.labels[:40], training.flux[:40, ::500])
+
+
+@pytest.mark.parametrize("method", ["predict", "jacobian"])
+@pytest.mark.parametrize(
+    ("label", "value"), [("teff", 70_000), ("teff", 3.95), ("logg", 22_000), ("vsini", 345)]
+)
+def test_labels_outside_the_training_range_are_refused_unless_meant(thin_slam, method, label, value):
+    """Too hot, columns swapped, or where the fit of a star outside the grid may end."""
+    star = list((dict(zip(NAMES, (22_000, 3.95, 0.0, 120), strict=True)) | {label: value}).values())
+    with pytest.raises(InputError, match=rf"{label} = {value:.6g} lies outside the training range, .* to "):
+        getattr(thin_slam, method)(star)
+    assert np.isfinite(getattr(thin_slam, method)(star, extrapolate=True)).all()

@@ -24,7 +24,7 @@ def catalogue(n=3, simulated=True):
         table[name] = rng.uniform(*limits, n)
         table[f"e_{name}"] = 0.01 * np.ptp(limits) * rng.uniform(0.5, 1, n)
     table["vsini_limit"] = np.nan
-    table["flag"] = np.where(np.arange(n) % 2 == 0, "I", "")
+    table["flag"] = np.where(np.arange(n) % 2 == 0, "I", "O")
     table["status"], table["reason"] = "ok", ""
     table["residual"] = rng.normal(size=n)
     return table

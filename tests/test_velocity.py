@@ -102,6 +102,14 @@ def test_nan_flux_with_weight_is_refused(templates):
         templates.measure(WAVE, flux, np.ones(WAVE.size))
 
 
+def test_a_spectrum_without_lines_of_hot_stars_says_so():
+    """A hump where the template has a broad line: at no velocity do they agree."""
+    broad = {"width": 4000.0, "centres": (4600.0,)}
+    templates = VelocityTemplates(TEMPLATE_WAVE, model(TEMPLATE_WAVE, **broad), step=20.0)
+    with pytest.raises(InputError, match="no lines of hot stars were found"):
+        templates.measure(WAVE, 2 - model(WAVE, **broad), np.ones(WAVE.size))
+
+
 def test_a_flat_spectrum_is_refused(templates):
     with pytest.raises(InputError, match="no radial velocity"):
         templates.measure(WAVE, np.ones(WAVE.size), np.ones(WAVE.size))

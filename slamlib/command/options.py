@@ -31,7 +31,7 @@ models:
   The best trained models in data/products/ are used: those of 'make paper', or
   else of 'make quick'. Where there are none they are trained, once, in about a
   minute for each instrument. The models span O to late B stars (Teff above 15,000 K);
-  labels of other stars are flagged as outside the grid.
+  labels of other stars are flagged: outside the grid, or not early-type.
 
 interruption:
   Finished parts, of 500 files each, are kept; the same command goes on from there.

@@ -58,7 +58,7 @@ def _draw(panel, row, path, models):
     flux, ivar, _ = prepare_with_velocity(read(path), instrument, row["rv"])
     labeller, labels = models.labeller(instrument.name), [row[name] for name in NAMES]
     spectrum = {"wave": instrument.wave, "flux": flux, "ivar": ivar}
-    spectrum["model"] = labeller.predict([labels])[0]
+    spectrum["model"] = labeller.predict([labels], extrapolate=True)[0]
     spectrum["rejected"] = rejected_pixels(labeller.slam, flux, ivar, labels, labeller.systematics)
     axes = panel.subplots(2, len(instrument.arms), squeeze=False, gridspec_kw=_RATIOS)
     for main, strip, (first, last, _) in zip(*axes, instrument.arms, strict=True):

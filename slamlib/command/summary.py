@@ -6,32 +6,29 @@ from astropy.table import Table
 from slamlib.command.labelling import usable
 from slamlib.errors import printable
 from slamlib.labels import LABELS, VSINI
-from slamlib.slam.inference import DOUBTS
+from slamlib.paper.worth import STATUSES
 
-# Chi-square per degree of freedom above which the models do not describe a star.
-POOR_CHI2 = 2.0
-# Signal-to-noise ratio below which noise hides that a star does not belong.
-NOISY = 20.0
+# Words of these statuses are followed by the number that says how much.
+_NUMBERS = {"poor fit": "chi2 {chi2:.1f}", "wrong ivar": "chi2 {chi2:.2f}", "noisy": "SNR {snr:.0f}"}
 _HEADS = ("file", "", "Teff [K]", "log g", "[M/H]", "v sin i [km/s]", "what it is worth")
 
 
 def verdict(row):
-    """Say in words what the labels of a row are worth: "ok", or what is wrong.
+    """Say in words what the labels of a row are worth, by its flag and status: "ok", or what is wrong.
 
     Examples
     --------
-    >>> verdict({"reason": "", "status": "edge", "flag": "", "chi2": 7.31, "snr": 90})
-    'outside the model grid; a label at its bound; poor fit (chi2 7.3)'
-    >>> verdict({"reason": "", "status": "outliers", "flag": "I", "chi2": 1.0, "snr": 90})
+    >>> verdict({"status": "poor fit", "flag": "O", "chi2": 7.31, "snr": 90})
+    'outside the model grid; the models do not describe the spectrum (chi2 7.3)'
+    >>> verdict({"status": "outliers", "flag": "I", "chi2": 1.0, "snr": 90})
     'too many outlying pixels'
     """
-    if row["reason"] or row["status"] == "no data":
-        return "not usable"
-    doubts = [] if row["flag"] == "I" else ["outside the model grid"]
-    doubts += [DOUBTS[row["status"]]] if row["status"] in DOUBTS else []
-    doubts += [f"poor fit (chi2 {row['chi2']:.1f})"] if row["chi2"] > POOR_CHI2 else []
-    doubts += [f"noisy (SNR {row['snr']:.0f})"] if row["snr"] < NOISY else []
-    return "; ".join(doubts) or "ok"
+    words = STATUSES[row["status"]]
+    number = _NUMBERS.get(row["status"], "").format(chi2=row["chi2"], snr=row["snr"])
+    words += f" ({number})" if number and "nan" not in number else ""
+    if row["flag"] == "O":
+        return "outside the model grid" + f"; {words}" * (row["status"] != "ok")
+    return words
 
 
 def quantities(row):
@@ -74,7 +71,7 @@ def summary(table, most=None):
     lines = shown.pformat(max_lines=-1, max_width=-1, align=align)
     if len(table) > len(rows):
         lines.append(f"... and {len(table) - len(rows)} more")
-    ok, known = sum(verdict(row) == "ok" for row in table), int(has_labels.sum())
+    ok, known = int(np.sum((table["flag"] == "I") & (table["status"] == "ok"))), int(has_labels.sum())
     counts = f"{ok} ok, {known - ok} to distrust, {len(table) - known} without labels"
     lines += ["", f"{len(table)} spectra: {counts}. docs/flags.md says what each flag means."]
     simulated = int(np.sum(table["simulated"]))

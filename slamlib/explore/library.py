@@ -11,7 +11,7 @@ from slamlib.files import read_ecsv
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
 from slamlib.paper.train import labeller_path, read_labeller
-from slamlib.slam.inference import DOUBTS
+from slamlib.paper.worth import STATUSES
 from slamlib.survey.lamost import read
 from slamlib.survey.prepare import prepare_with_velocity
 from slamlib.synth.grid import ModelGrid
@@ -144,7 +144,7 @@ class Library:
             simulated = spectrum.header["simulated"]
             labeller = self.labellers[instrument]
             flux, ivar, velocity = prepare_with_velocity(spectrum, instrument, labeller.templates)
-            fit = labeller.label(flux, ivar, [simulated])[0]
+            fit = labeller.label(flux, ivar, [simulated], [spectrum.header["snr"]])[0]
         except SlamlibError as error:
             raise type(error)(str(error).replace(str(path), name)) from None
         if not np.isfinite(fit["teff"]):
@@ -154,7 +154,7 @@ class Library:
 
 
 def _star(name, obsid, instrument, flux, ivar, header, fit, simulated):
-    notes = [DOUBTS[fit["status"]]] if fit["status"] in DOUBTS else []
+    notes = [STATUSES[fit["status"]]] if fit["status"] != "ok" else []
     if fit["flag"] != "I":
         notes.append("outside the grid")
     if np.isfinite(fit["vsini_limit"]):

@@ -96,8 +96,8 @@ def look(controls, slam, grid, noise, star=None):
     View
     """
     instrument, labels = get_instrument(controls.instrument), np.array(controls.labels, dtype=float)
-    model = slam.predict(labels)[0].astype(float)
-    slope = slam.jacobian(labels)[0, NAMES.index(controls.slope)] * STEPS[controls.slope]
+    model = slam.predict(labels, extrapolate=True)[0].astype(float)
+    slope = slam.jacobian(labels, extrapolate=True)[0, NAMES.index(controls.slope)] * STEPS[controls.slope]
     model_wave = instrument.wave * (1 + controls.velocity / C_KMS)
     if star is None:
         wave, there = model_wave, model

@@ -156,6 +156,13 @@ CAPTIONS = {
         "line for each experiment with the errors of temperature, gravity and rotation; dashed lines mark "
         "the paper's.",
     ),
+    "selection": Caption(
+        "Which stars are early-type",
+        "Equivalent width of the G band (LRS) or of H alpha (MRS) against that of the Mg I triplet: the "
+        "stars of the survey crowd at widths of metal lines near zero, left of and below lines at 1 "
+        "angstrom; those of the MILES library, in black, reach far beyond.",
+        stars=True,
+    ),
     "calibration": Caption(
         "Do errors mean what they say?",
         "A column for each label, values of LRS and MRS against signal-to-noise ratio. Top: width and "

@@ -114,7 +114,7 @@ def label_part(paths, labellers, rv=MEASURED):
     with blas_threads(1):
         flux, ivar, table = read_many(paths, first.instrument, rv=rv, n_jobs=n_cores(), progress=False)
     for i, (name, labeller) in enumerate(labellers.items()):
-        labels = labeller.label(flux, ivar, table["simulated"])
+        labels = labeller.label(flux, ivar, table["simulated"], table["snr"])
         if i:
             labels = labels[[*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"]]
             for column in labels.colnames:
@@ -125,6 +125,8 @@ def label_part(paths, labellers, rv=MEASURED):
 
 def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",)):
     """Scatter and bias of the labels of simulated stars inside the grid, against the truth.
+
+    The stars are those of status "ok", the same for all regressors.
 
     Parameters
     ----------
@@ -149,10 +151,12 @@ def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",)):
     # A file that could not be read has no obsid.
     catalogue = catalogue[[obsid in row for obsid in catalogue["obsid"]]]
     true = truth[[row[obsid] for obsid in catalogue["obsid"]]]
+    ok = (catalogue["status"] == "ok") & np.isfinite([catalogue["teff" + suffix] for suffix in suffixes]).all(
+        axis=0
+    )
+    chosen = np.flatnonzero(ok & (true["group"] == "OB") & (true["snr"] > snr))
     rows = []
     for suffix in suffixes:
-        ok = np.isin(np.asarray(catalogue["status" + suffix]), ("ok", "edge"))
-        chosen = np.flatnonzero(ok & (true["group"] == "OB") & (true["snr"] > snr))
         for label in NAMES:
             error = np.asarray(catalogue[label + suffix] - true[label], dtype=float)[chosen]
             quoted = np.asarray(catalogue[f"e_{label}{suffix}"], dtype=float)[chosen]

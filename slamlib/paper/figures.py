@@ -9,6 +9,7 @@ from slamlib.paper.figures_compare import fig08_hrs, fig09_lrs_vs_mrs
 from slamlib.paper.figures_forensics import fig_forensics
 from slamlib.paper.figures_labels import fig07_hr_diagram, fig10_corner
 from slamlib.paper.figures_models import fig02_training_set, fig03_cross_validation, fig04_sample_size
+from slamlib.paper.figures_selection import fig_selection
 from slamlib.paper.figures_sky import fig01_sky
 from slamlib.paper.figures_spectra import fig_fit
 from slamlib.paper.figures_trust import (
@@ -37,5 +38,6 @@ __all__ = [
     "fig_mismatches",
     "fig_no_data",
     "fig_ranks",
+    "fig_selection",
     "save",
 ]

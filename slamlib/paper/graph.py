@@ -91,7 +91,8 @@ GRAPH = (
         "05_lamost_spectra",
         ("02_train_slam",),
         products=("survey/index.ecsv",),
-        figures=("fig01", "fig05", "fig06"),
+        figures=("fig01", "fig05", "fig06", "selection"),
+        reads=("raw/miles",),
         lamost_reads=("raw/lamost_lrs", "raw/lamost_mrs", *_VELOCITIES),
     ),
     Notebook(
@@ -138,7 +139,8 @@ GRAPH = (
         "12_calibration",
         ("01_training_set", "02_train_slam", "03_cross_validation"),
         figures=("calibration", "ranks", "efficiency", "information_LRS", "information_MRS"),
-        tables=("calibration.ecsv", "failures.ecsv", "efficiency.ecsv"),
+        tables=("calibration.ecsv", "failures.ecsv", "selection.ecsv", "efficiency.ecsv"),
+        reads=("raw/miles",),
         extra=True,
     ),
 )

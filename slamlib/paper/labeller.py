@@ -11,6 +11,7 @@ from slamlib.instruments import Instrument
 from slamlib.labels import LABELS, NAMES, VSINI
 from slamlib.npz import check_shapes, reading_npz, write_npz
 from slamlib.paper.calibration import REJECT
+from slamlib.paper.worth import NOISE_ALONE, judged
 from slamlib.slam.blocks import BLOCK, block_errors
 from slamlib.slam.infer import infer
 from slamlib.slam.model import Slam
@@ -71,9 +72,9 @@ class Labeller:
         }
         return cls(instrument, slam, templates, grid.edge, systematics, about)
 
-    def predict(self, labels):
-        """Normalised flux at labels (m, 4), on the pixels of the instrument: float32, (m, n_pix)."""
-        return self.slam.predict(labels)
+    def predict(self, labels, extrapolate=False):
+        """Normalised flux at labels (m, 4), as `Slam.predict`: float32, (m, n_pix)."""
+        return self.slam.predict(labels, extrapolate)
 
     def fit(self, flux, ivar, wave=None, **options):
         """Find the labels of prepared spectra: `slamlib.slam.infer.infer` with all that this model knows.
@@ -95,7 +96,7 @@ class Labeller:
         options = known | {"inside": self.edge.contains} | options
         return infer(self.slam, flux, ivar, self.systematics, wave, **options)
 
-    def label(self, flux, ivar, simulated):
+    def label(self, flux, ivar, simulated, snr=None):
         """Labels of prepared spectra as a catalogue gives them, with the errors to quote.
 
         Parameters
@@ -103,17 +104,20 @@ class Labeller:
         flux, ivar : ndarray, (m, n_pix) or (n_pix,)
         simulated : array_like of bool, (m,)
             The others are real stars: where the models are wrong from line to line, more than
-            the noise is uncertain, so that their errors are at least those by blocks.
+            the noise is uncertain, so that their errors are at least those by blocks. So are
+            those of simulated stars that the models do not describe to their noise.
+        snr : array_like, (m,), optional
+            By the files, as `judged` takes it.
 
         Returns
         -------
         Table
-            That of `Inference.table`, and, unless this is the paper's way, the errors by blocks
+            That of `judged`, and, unless this is the paper's way, the errors by blocks
             ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.slam.blocks`); that of a
             v sin i too slow to be measured is NaN.
         """
         found = self.fit(flux, ivar)
-        table = found.table()
+        table = judged(found, self.slam, self.instrument, flux, ivar, snr)
         if self.systematics is None:
             return table
         wave = self.instrument.wave
@@ -123,7 +127,8 @@ class Labeller:
             about = f"error of {label.name} from the disagreement of blocks of {BLOCK:.0f} A"
             table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
             quoted = table[f"e_{label.name}"]
-            quoted[:] = np.where(simulated, quoted, np.fmax(quoted, error))
+            noise_alone = np.asarray(simulated) & (found.chi2 < NOISE_ALONE)
+            quoted[:] = np.where(noise_alone, quoted, np.fmax(quoted, error))
         return table
 
     def save(self, path):

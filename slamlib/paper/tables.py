@@ -35,8 +35,8 @@ _ERROR_DECIMALS = {"teff": 0, "logg": 3, "mh": 3, "vsini": 1}
 # The prefix l_ is that of limit flags (https://journals.aas.org/mrt-labels).
 _LIMIT = ("l_vsini", None, None, "<: vsini is an upper limit (95%)")
 _OUTCOME = (
-    ("flag", None, None, "I: inside the training grid"),
-    ("status", None, None, "Outcome of the fit; ok: no doubt known"),
+    ("flag", None, None, "I: inside the training grid; O: outside; N: no labels"),
+    ("status", None, None, "What the row is worth; ok: no doubt known"),
     ("reason", None, None, "Why there are no labels"),
 )
 

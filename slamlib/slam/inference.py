@@ -9,15 +9,6 @@ from slamlib.labels import LABELS, NAMES
 
 _VSINI = NAMES.index("vsini")
 
-# What a status other than "ok" and "no data" means, in short (docs/flags.md).
-DOUBTS = {
-    "multimodal": "another solution fits as well",
-    "edge": "a label at its bound",
-    "incomplete": "too few pixels",
-    "outliers": "too many outlying pixels",
-    "unconverged": "not converged",
-}
-
 
 @dataclass(frozen=True)
 class Inference:
@@ -58,7 +49,7 @@ class Inference:
         return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
 
     def table(self):
-        """Return a Table: labels, e_labels, chi2, n_pix, flag ("I" inside the grid) and status."""
+        """Return a Table: labels, e_labels, vsini_limit, chi2, n_pix, flag ("I", "O" or "N") and status."""
         table = Table()
         for label, values in zip(LABELS, self.labels.T, strict=True):
             table[label.name] = Column(values, unit=label.unit, description=label.description)
@@ -73,6 +64,7 @@ class Inference:
         )
         table["chi2"] = Column(self.chi2, description="chi-square per degree of freedom")
         table["n_pix"] = Column(self.n_pix, description="pixels used")
-        table["flag"] = Column(np.where(self.inside, "I", ""), description="I: inside the model grid")
+        flag = np.where(self.inside, "I", np.where(np.isfinite(self.labels).all(axis=1), "O", "N"))
+        table["flag"] = Column(flag, description="I: inside the model grid; O: outside; N: no labels")
         table["status"] = Column(self.status, description="outcome of the fit")
         return table

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import eigh, solve_triangular
 
 from slamlib.errors import InputError
-from slamlib.labels import as_labels
+from slamlib.labels import NAMES, as_labels
 from slamlib.npz import check_shapes, digest_of, reading_npz, write_npz
 from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
 from slamlib.slam.rows import times
@@ -20,6 +20,8 @@ RANK, COMPONENTS = 1500, 300
 _SPECTRA = 2000
 # A pixel whose flux varies less than this over the whole training set is continuum.
 _FLAT = 1e-5
+# Labels drawn at random seldom reach the ends of their range: a tenth of it more is no extrapolation.
+_SLACK = 0.1
 
 
 @dataclass(frozen=True)
@@ -221,16 +223,23 @@ class Slam:
         self.flux_scale_ = np.where(spread > _FLAT, spread, np.float32(1))
         return labels, flux
 
-    def predict(self, labels):
-        """Normalised flux at the labels (m, 4): float32, (m, n_pix)."""
-        self._require_fit()
-        standardised = self.standardised(self.standardise(as_labels(labels)))[0]
+    def predict(self, labels, extrapolate=False):
+        """Normalised flux at the labels (m, 4): float32, (m, n_pix).
+
+        Far from the training labels it is the mean of the training spectra.
+
+        Raises
+        ------
+        InputError
+            If a label lies outside the range of the training labels by more than a tenth of it, unless
+            `extrapolate`.
+        """
+        standardised = self.standardised(self.standardise(self._known(labels, extrapolate)))[0]
         return (self.flux_mean_ + self.flux_scale_ * standardised).astype(np.float32)
 
-    def jacobian(self, labels):
-        """Analytic derivative of the flux with respect to each label: float32, (m, 4, n_pix)."""
-        self._require_fit()
-        slope = self.standardised(self.standardise(as_labels(labels)), gradient=True)[1]
+    def jacobian(self, labels, extrapolate=False):
+        """Analytic derivative of `predict` with respect to each label: float32, (m, 4, n_pix)."""
+        slope = self.standardised(self.standardise(self._known(labels, extrapolate)), gradient=True)[1]
         return (slope * self.flux_scale_ / self.label_scale_[:, None]).astype(np.float32)
 
     def standardised(self, z, gradient=False):
@@ -337,6 +346,20 @@ class Slam:
     def digest(self):
         """Return a hash of all that was learned, by which systematics know their model."""
         return digest_of(self.get_params(), self.to_arrays())
+
+    def _known(self, labels, extrapolate):
+        """Labels as an array, refused outside the training range unless `extrapolate`."""
+        self._require_fit()
+        labels = as_labels(labels)
+        low, high = self.training_labels_.min(axis=0), self.training_labels_.max(axis=0)
+        outside = np.abs(labels - (low + high) / 2) > (0.5 + _SLACK) * (high - low)
+        if outside.any() and not extrapolate:
+            row, i = np.argwhere(outside)[0]
+            raise InputError(
+                f"{NAMES[i]} = {labels[row, i]:.6g} lies outside the training range, {low[i]:.6g} to "
+                f"{high[i]:.6g}, where the model knows nothing; extrapolate=True predicts all the same"
+            )
+        return labels
 
     def _require_fit(self):
         if not hasattr(self, "expansions_"):

@@ -130,7 +130,7 @@ def held_out(
     parts, models, squares = list(folds(len(labels), n_folds, seed)), [], np.zeros(flux.shape[1])
     for train, test in tqdm(parts, desc=name, unit="fold", disable=not progress):
         slam = Slam(regressor, **options).fit(labels[train], flux[train], hyper=hyper)
-        squares += ((slam.predict(labels[test]) - flux[test]) ** 2).sum(axis=0, dtype=float)
+        squares += ((slam.predict(labels[test], extrapolate=True) - flux[test]) ** 2).sum(axis=0, dtype=float)
         models.append(slam.compress(rank=None))
     for slam in models:
         slam.model_variance_ = (squares / len(labels)).astype(np.float32)
@@ -206,7 +206,7 @@ def cramer_rao(slam, labels, ivar):
         If the pixels that count say nothing about some label.
     """
     # Scaled by the spread of the labels, or the matrix is too ill-conditioned to invert.
-    slope = slam.jacobian(labels).astype(float) * slam.label_scale_[:, None]
+    slope = slam.jacobian(labels, extrapolate=True).astype(float) * slam.label_scale_[:, None]
     weighted = slope * np.broadcast_to(ivar, (len(slope), slope.shape[2]))[:, None, :]
     fisher = weighted @ slope.transpose(0, 2, 1)
     try:

@@ -33,7 +33,8 @@ def read(path):
     """Read a LAMOST spectrum, whatever its release.
 
     The layout is told from the content, not from the name: LRS as one image of five rows
-    (up to DR8) or as a COADD table (from DR9); MRS with COADD_B and COADD_R tables, or,
+    (up to DR8; those of 2013 hold no wavelengths but their coefficients) or as a COADD table
+    (from DR9); MRS with COADD_B and COADD_R tables, or,
     where a coadd is missing, the single exposure of that arm with the highest SNR
     (``header["source_b"]``, ``header["source_r"]`` say which was taken). Gzipped or not.
 
@@ -122,6 +123,9 @@ def _read_hdus(hdus, path):
     header = _common_header(primary, path)
     if primary.get("NAXIS") == 2 and hdus[0].shape[0] >= 5:
         flux, ivar, wave, andmask = np.asarray(hdus[0].data[:4], dtype=float)
+        if "subcontinuum" in str(primary.get("EXTEN0")).lower():
+            # The earliest layout has flux without its continuum where later ones have wavelengths.
+            wave = 10.0 ** (primary["COEFF0"] + primary["COEFF1"] * np.arange(wave.size))
         return _lrs((wave, flux, ivar, andmask), primary, header)
     names = [hdu.name for hdu in hdus[1:3]]
     if "COADD" in names:
@@ -140,7 +144,7 @@ def _lrs(vectors, primary, header):
     z, z_err = _number(primary, "Z"), _number(primary, "Z_ERR")
     header.update(
         instrument="LRS",
-        snr=_number(primary, "SNRG", -_MAX_SNR, _MAX_SNR),
+        snr=_number(primary, "SNRG" if "SNRG" in primary else "SN_G", -_MAX_SNR, _MAX_SNR),
         snr_b=math.nan,
         snr_r=math.nan,
         rv=z * C_KMS if abs(z) < 1 else math.nan,

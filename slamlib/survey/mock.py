@@ -235,23 +235,48 @@ def simulate(rows, library, grid, instrument, seed, noise=True):
         flux[i] = emission(grid.wave, flux[i], group, streams[i])
     fine = broaden(flux, grid.dv, rows["vsini"], rows["sigma"], rows["rv"])
     arms = []
-    for first, last, step in _NATIVE[instrument]:
-        centre = first + step * np.arange(round((last - first) / step) + 1)
-        wave = air_from_vacuum(10**centre)
+    for wave in native_pixels(instrument):
         arms.append((wave, fine @ rebin_matrix(pixel_edges(grid.wave), pixel_edges(wave))))
-    spectra = []
-    for i, row in enumerate(rows):
-        pieces = [
-            observed_counts(wave, normalised[i], row, instrument, streams[i], noise)
-            for wave, normalised in arms
-        ]
-        flux_i, ivar, mask = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-        header = {name: row[name] for name in ("obsid", "ra", "dec", "mjd")}
-        header |= {"simulated": True, "release": "simulated, layout of DR7", "rv": np.nan, "e_rv": np.nan}
-        snr = [row["snr"]]
-        if instrument == "MRS":
-            # Both arms are exposed alike; each file says what its own pixels have.
-            snr = [float(np.median(flux_i * np.sqrt(ivar))) for flux_i, ivar, _ in pieces]
-        header |= {"snr": min(snr), "snr_b": snr[0], "snr_r": snr[-1]}
-        spectra.append(Spectrum(np.concatenate([wave for wave, _ in arms]), flux_i, ivar, mask, header))
-    return spectra
+    return [
+        expose([(wave, star[i]) for wave, star in arms], row, instrument, streams[i], noise)
+        for i, row in enumerate(rows)
+    ]
+
+
+def native_pixels(instrument):
+    """Pixel centres of LAMOST's files in air [A], one array (n,) for each arm of an instrument, by name."""
+    grids = [
+        first + step * np.arange(round((last - first) / step) + 1)
+        for first, last, step in _NATIVE[instrument]
+    ]
+    return [air_from_vacuum(10**grid) for grid in grids]
+
+
+def expose(arms, row, instrument, rng, noise=True):
+    """Observe one star of known normalised spectrum.
+
+    Parameters
+    ----------
+    arms : list of (ndarray, ndarray)
+        Of each arm the `native_pixels` and the flux on them, broadened and shifted.
+    row : Row
+        Of the truth table, with obsid, ra, dec, mjd, snr and ebv.
+    instrument : str
+    rng : numpy.random.Generator
+    noise : bool
+        As `simulate` takes it.
+
+    Returns
+    -------
+    Spectrum
+    """
+    pieces = [observed_counts(wave, flux, row, instrument, rng, noise) for wave, flux in arms]
+    flux, ivar, mask = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    header = {name: row[name] for name in ("obsid", "ra", "dec", "mjd")}
+    header |= {"simulated": True, "release": "simulated, layout of DR7", "rv": np.nan, "e_rv": np.nan}
+    snr = [row["snr"]]
+    if instrument == "MRS":
+        # Both arms are exposed alike; each file says what its own pixels have.
+        snr = [float(np.median(arm_flux * np.sqrt(arm_ivar))) for arm_flux, arm_ivar, _ in pieces]
+    header |= {"snr": min(snr), "snr_b": snr[0], "snr_r": snr[-1]}
+    return Spectrum(np.concatenate([wave for wave, _ in arms]), flux, ivar, mask, header)

@@ -24,7 +24,7 @@ MARGIN = 50.0
 # Stiffness of the continuum spline [A^3] for pixels of LAMOST's own width: log10 steps of
 # the coadded spectra.
 SMOOTHING = 1e6
-_NATIVE_STEP = {"LRS": 1e-4 * math.log(10), "MRS": 1e-5 * math.log(10)}
+NATIVE_STEP = {"LRS": 1e-4 * math.log(10), "MRS": 1e-5 * math.log(10)}
 # Beyond these, flux in units of the continuum and SNR of a pixel are accidents: emission lines of
 # hot stars reach ten, no spectrograph's pixel 10,000.
 _MAX_FLUX, _MAX_SNR = 100.0, 1e5
@@ -84,7 +84,7 @@ def normalise(wave, flux, ivar, instrument):
         good = ivar[arm] > 0
         if not (within & good).any():
             raise InputError(f"no good pixel from {first:.0f} to {last:.0f} A; leave this spectrum out")
-        coarseness = np.median(np.diff(np.log(wave[arm]))) / _NATIVE_STEP[instrument.name]
+        coarseness = np.median(np.diff(np.log(wave[arm]))) / NATIVE_STEP[instrument.name]
         continuum = pseudo_continuum(wave[arm], flux[arm], ivar[arm], SMOOTHING / coarseness)
         positive = good & (continuum > 0)
         if positive.sum() < good.sum() / 2:

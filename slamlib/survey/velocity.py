@@ -158,7 +158,7 @@ class VelocityTemplates:
         ------
         InputError
             If fewer than 10 good pixels lie where the templates reach at every velocity,
-            the spectrum is flat, or the correlation has no peak within the range.
+            the spectrum is flat, or it resembles no template at any velocity within the range.
         """
         position, depth, weight = self._observed(wave, flux, ivar)
         n, sum_w = weight.size, weight.sum()
@@ -211,7 +211,7 @@ def _peak(correlation):
     inner = correlation[:, 1:-1]
     is_peak = (inner > correlation[:, :-2]) & (inner >= correlation[:, 2:]) & (inner > 0)
     if not is_peak.any():
-        raise InputError("the correlation has no peak within the velocity range; widen it or check the lines")
+        raise InputError("no lines of hot stars were found, at any velocity; leave this spectrum out")
     template, lag = np.unravel_index(np.argmax(np.where(is_peak, inner, -np.inf)), inner.shape)
     before, top, after = correlation[template, lag : lag + 3]
     curvature = 2 * top - before - after
