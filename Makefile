@@ -16,10 +16,10 @@ PYTHON = python3
 
 READY = .venv/.ready
 PY = .venv/bin/python
-PIPELINE = $(PY) -m slamlib.paper.pipeline
+PIPELINE = $(PY) -m compendium.pipeline.pipeline
 # Single quotes, so that the shell leaves odd values to slamlib, which says what is wrong with them.
 OPTIONS = --profile '$(PROFILE)' --source '$(SOURCE)' --grid '$(GRID)' --seed '$(SEED)' --rv '$(RV)'
-CODE = slamlib tests notebooks benchmarks
+CODE = slamlib compendium tests notebooks benchmarks
 NOTEBOOKS = notebooks/*.ipynb notebooks/teaching/*.ipynb
 # JupyterLab writes the version of Python into every notebook that it opens; that is no change.
 STRIP = $(PY) -m nbstripout --extra-keys metadata.language_info
@@ -37,7 +37,7 @@ help: ## this list (the default)
 	@sed -n 's/^\([a-zA-Z%-]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
 	    | sed 's/%/N/' | awk -F'|' '{printf "%-15s%s\n", $$1, $$2}'
 
-# The graph of notebooks lives in slamlib/paper/graph.py, which writes the rules followed here.
+# The graph of notebooks lives in compendium/pipeline/graph.py, which writes the rules followed here.
 define follow
 +@rules="$$($(PIPELINE) plan $(1) $(OPTIONS))" && $(MAKE) --no-print-directory -f "$$rules" $(2)
 endef
@@ -89,7 +89,7 @@ trace: $(READY) ## where a figure or table comes from: FILE=fig03
 	@$(PIPELINE) trace '$(FILE)' $(OPTIONS)
 
 numbers: $(READY) ## fill the numbers of README.md from what was made
-	@$(PY) -m slamlib.paper.numbers --profile '$(PROFILE)' --grid '$(GRID)' --seed '$(SEED)'
+	@$(PY) -m compendium.numbers --profile '$(PROFILE)' --grid '$(GRID)' --seed '$(SEED)'
 
 verify-twice: quick ## `make quick` in a second folder: the same bytes?
 	@$(PY) tests/torture.py --kills 0
@@ -101,11 +101,11 @@ calibration: $(READY) ## do errors mean what they say? build/calibration.json
 	$(call follow,calibration,notebooks)
 
 site: notebooks ## the site, offline: build/site/html/index.html
-	@$(PY) -m slamlib.paper.site $(OPTIONS)
+	@$(PY) -m compendium.site.build $(OPTIONS)
 
 picture: ## the README's picture, from the notebooks at small size
 	@$(MAKE) --no-print-directory notebooks PROFILE=quick
-	@$(PY) -m slamlib.paper.picture --profile quick
+	@$(PY) -m compendium.overview --profile quick
 
 bench: $(READY) ## time training and inference beside the reference's methods
 	@$(PY) -m benchmarks.bench
@@ -119,7 +119,7 @@ lab: $(READY) ## open the notebooks in JupyterLab
 # The explorer shows the models and the catalogue that table 1 is made of.
 explore: $(READY) ## sliders, spectra and the HR diagram as a web page; PORT=8866
 	$(call follow,table-1,notebooks)
-	@$(PY) -m slamlib.explore $(OPTIONS) --port '$(PORT)'
+	@$(PY) -m compendium.explorer $(OPTIONS) --port '$(PORT)'
 
 clean: ## delete everything computed; data/raw and .venv stay
 	rm -rf build tables data/products
@@ -128,18 +128,18 @@ clean: ## delete everything computed; data/raw and .venv stay
 # Extras stay in the names: pip, which checks hashes, refuses `coverage[toml]` if only `coverage` is pinned.
 lock: ## renew requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: $(PYTHON) -m pip install uv"; exit 1; }
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
+	uv pip compile pyproject.toml compendium/pyproject.toml --all-extras --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
 	    --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 # The filter keeps outputs out of the repository; it is set for this clone alone.
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml compendium/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "$(PYTHON) is missing or older than 3.11; name another: make PYTHON=python3.12"; exit 1; }
 	@echo "Installing the pinned packages into .venv (once, a minute or two) ..."
 	@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e compendium
 	@if [ -e .git ] && command -v git >/dev/null; then \
 	    git config filter.nbstripout.clean "$(STRIP)" && \
 	    git config filter.nbstripout.smudge cat && \

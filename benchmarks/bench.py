@@ -16,12 +16,12 @@ from tqdm import tqdm
 from benchmarks import inference, training
 from benchmarks.drawing import draw, exponent, straight
 from benchmarks.isolated import run
-from slamlib.files import atomic, write_ecsv
+from compendium.run import EMBEDDED_GRID, find_root
+from slamlib import style
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import training_set
+from slamlib.io import atomic, write_ecsv
 from slamlib.labels import NAMES
-from slamlib.paper import style
-from slamlib.paper.run import EMBEDDED_GRID, find_root
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.training import training_set
 
 # Training sets, and how many pixels are timed where all of them would take hours; the seconds
 # of a sample are scaled linearly to all pixels.

@@ -23,15 +23,16 @@ import psutil
 from benchmarks.cluster_page import FULL, PAGE, draw, fill, tell
 from benchmarks.isolated import run as isolated
 from benchmarks.killer import Killer
-from slamlib.cluster.merge import merge, read_catalogue
-from slamlib.cluster.run import label_cluster, local_cluster
+from compendium.run import EMBEDDED_GRID, Run, find_root
+from compendium.train import labeller_path
+from slamlib import style
 from slamlib.errors import SlamlibError
-from slamlib.files import atomic, read_ecsv
-from slamlib.paper import catalogue, style
-from slamlib.paper.run import EMBEDDED_GRID, Run, find_root
-from slamlib.paper.train import labeller_path
-from slamlib.survey.mock import SpectrumLibrary, draw_survey, write_survey
-from slamlib.synth.grid import ModelGrid
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.io import atomic, read_ecsv
+from slamlib.labelling import catalogue
+from slamlib.labelling.cluster.merge import merge, read_catalogue
+from slamlib.labelling.cluster.run import label_cluster, local_cluster
+from slamlib.mock.survey import SpectrumLibrary, draw_survey, write_survey
 from slamlib.threads import n_cores
 
 SEED = 257

@@ -1,8 +1,8 @@
 """The cluster's figures as words, as a picture and in docs/cluster.md."""
 
 from slamlib.errors import FileError
-from slamlib.files import atomic
-from slamlib.paper.style import BLACK, BLUE, COLUMN, apj_style, new_figure, note_simulated
+from slamlib.io import atomic
+from slamlib.style import BLACK, BLUE, COLUMN, apj_style, new_figure, note_simulated
 
 PAGE = "docs/cluster.md"
 _BEGIN, _END = "<!-- figures: make bench-cluster -->", "<!-- end of figures -->"

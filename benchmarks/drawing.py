@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy.optimize import nnls
 
-from slamlib.paper.style import BLACK, BLUE, CYAN, GREY, PAGE, RED, apj_style, new_figure
+from slamlib.style import BLACK, BLUE, CYAN, GREY, PAGE, RED, apj_style, new_figure
 
 _STYLES = {
     "scikit-learn": (BLACK, "o"),

@@ -10,9 +10,9 @@ import time
 
 import numpy as np
 
+from compendium.explorer.app import Explorer
+from compendium.run import Run
 from slamlib.errors import SlamlibError
-from slamlib.explore.app import Explorer
-from slamlib.paper.run import Run
 
 _CHANGES = 200
 

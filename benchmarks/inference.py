@@ -6,9 +6,9 @@ import numpy as np
 
 from benchmarks.peers import label_one_star
 from benchmarks.training import spectra
-from slamlib.slam.infer import infer
-from slamlib.slam.model import Slam
-from slamlib.slam.validate import noisy
+from slamlib.inference.infer import infer
+from slamlib.inference.validate import noisy
+from slamlib.regression.slam import Slam
 
 SNR = 100
 

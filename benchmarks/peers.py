@@ -6,8 +6,8 @@ from scipy.optimize import least_squares
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.svm import SVR
 
-from slamlib.slam.kernel import rbf
-from slamlib.slam.model import Slam
+from slamlib.regression.kernel import rbf
+from slamlib.regression.slam import Slam
 
 
 def train_per_pixel(z, targets, n_jobs=2):
@@ -40,7 +40,7 @@ def train_per_pixel(z, targets, n_jobs=2):
 def label_one_star(slam, templates, flux, ivar):
     """Labels of one star by `scipy.optimize.least_squares`, the model evaluated pixel by pixel.
 
-    Starts from the nearest training spectrum, as `slamlib.slam.infer` does; derivatives by
+    Starts from the nearest training spectrum, as `slamlib.inference.infer` does; derivatives by
     finite differences.
 
     Parameters

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.peers import train_per_pixel
-from slamlib.slam.infer import infer
-from slamlib.slam.model import Slam
-from slamlib.slam.search import folds, pair_errors
-from slamlib.slam.svr import fit_svr
-from slamlib.slam.validate import cramer_rao, noisy
-from slamlib.synth.training import TrainingSet
+from slamlib.grid.training import TrainingSet
+from slamlib.inference.infer import infer
+from slamlib.inference.validate import cramer_rao, noisy
+from slamlib.regression.search import folds, pair_errors
+from slamlib.regression.slam import Slam
+from slamlib.regression.svr.fit import fit_svr
 
 SNRS = (50, 100)
 

@@ -1,1 +1,1 @@
-"""What is published: figures, tables, claims and the pipeline behind them."""
+"""The paper, Guo et al. (2021): runs, pipeline, figures, tables, claims, site, lessons, explorer."""

@@ -3,10 +3,10 @@
 import numpy as np
 from astropy.table import Table
 
+from compendium.hrs import comparable
+from slamlib.inference.validate import scatter_and_bias
 from slamlib.labels import NAMES
-from slamlib.paper.hrs import comparable
-from slamlib.slam.model import Slam
-from slamlib.slam.validate import scatter_and_bias
+from slamlib.regression.slam import Slam
 
 # Ours may differ from the paper's by this factor and still count as the same finding.
 _FACTOR = 1.5
@@ -34,7 +34,7 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
     Parameters
     ----------
     cv : Table
-        As `slamlib.slam.validate.cross_validate` gives it.
+        As `slamlib.inference.validate.cross_validate` gives it.
     labels_lrs, labels_mrs : Table
         Catalogues.
     common : Table
@@ -118,7 +118,7 @@ def compare(claims, ours, simulated, forensics):
     simulated : bool
         Whether the observed stars are simulated.
     forensics : Table
-        As `slamlib.paper.forensics.forensics` gives it: the reasons quote its rows.
+        As `compendium.forensics.forensics` gives it: the reasons quote its rows.
 
     Returns
     -------

@@ -3,10 +3,10 @@
 import numpy as np
 from astropy.table import Table
 
+from compendium.hrs import comparable, floats
+from compendium.hrs_stars import REAL
+from slamlib.inference.validate import scatter_and_bias
 from slamlib.labels import NAMES
-from slamlib.paper.hrs import comparable, floats
-from slamlib.paper.hrs_stars import REAL
-from slamlib.slam.validate import scatter_and_bias
 
 # A sample suffices if the next larger one lowers no scatter by more than this part.
 _GAIN = 0.2
@@ -22,7 +22,7 @@ def of_models(cv, sample_size, n_train, largest_c):
     Parameters
     ----------
     cv, sample_size : Table
-        As `slamlib.slam.validate.cross_validate` gives them: of "svr" and "krr", and of "svr"
+        As `slamlib.inference.validate.cross_validate` gives them: of "svr" and "krr", and of "svr"
         for several training sizes.
     n_train : dict of int
         The training size of each instrument that the paper calls sufficient.
@@ -70,7 +70,7 @@ def of_stars(steps, labels, common, hrs, posterior, simulated):
     Parameters
     ----------
     steps : Table
-        As `slamlib.paper.mismatch.ladder` gives it, of both instruments.
+        As `compendium.mismatch.ladder` gives it, of both instruments.
     labels : dict of Table
         Catalogue of each instrument.
     common : Table

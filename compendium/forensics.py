@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 from astropy.table import Table
 
+from slamlib.inference.validate import HeldOut, held_out
 from slamlib.labels import NAMES
-from slamlib.slam.model import Slam
-from slamlib.slam.validate import HeldOut, held_out
+from slamlib.regression.slam import Slam
 
 SNR = 100.0
 # Far above any noise that matters beside the regression's own error.

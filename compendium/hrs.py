@@ -5,12 +5,12 @@ import math
 import numpy as np
 from astropy.table import Table, vstack
 
+from compendium.hrs_stars import KNOWN, ORIGINS, REAL, SNR
 from slamlib.errors import SlamlibError
+from slamlib.inference.validate import scatter_and_bias
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import LOGG, TEFF, VSINI
-from slamlib.paper.hrs_stars import KNOWN, ORIGINS, REAL, SNR
-from slamlib.slam.validate import scatter_and_bias
-from slamlib.survey.degrade import prepare_hires
+from slamlib.spectra.degrade import prepare_hires
 
 # Fewer stars have no scatter worth printing.
 _LEAST_STARS = 3

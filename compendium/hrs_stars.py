@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from slamlib.errors import FileError, SlamlibError, printable
-from slamlib.files import read_ecsv
+from slamlib.grid.broaden import broaden, instrument_sigma
+from slamlib.io import read_ecsv
 from slamlib.labels import NAMES
-from slamlib.survey.degrade import without_telluric
-from slamlib.survey.hires import HighResolution, read_hires
-from slamlib.survey.mock import SpectrumLibrary
-from slamlib.synth.broaden import broaden, instrument_sigma
+from slamlib.mock.survey import SpectrumLibrary
+from slamlib.spectra.degrade import without_telluric
+from slamlib.spectra.hires import HighResolution, read_hires
 
 REAL, SIMULATED, SPUN = "real", "simulated", "simulated, spun"
 # Kinds of spectra, in the order of figures and tables.

@@ -12,8 +12,8 @@ from astropy.table import Table
 from scipy.interpolate import CubicSpline
 
 from slamlib.errors import FileError
-from slamlib.survey.mock import expose, native_pixels
-from slamlib.survey.velocity import shift_to_rest
+from slamlib.mock.survey import expose, native_pixels
+from slamlib.spectra.velocity import shift_to_rest
 
 # Where in data/ the library lies: its FITS files and MILES_params.db, as sdss-mangadap has them.
 FOLDER = Path("raw/miles")

@@ -10,12 +10,12 @@ import numpy as np
 from astropy.stats import mad_std
 from astropy.table import Table
 
+from slamlib.grid.training import observe
+from slamlib.inference.infer import infer
+from slamlib.inference.validate import noisy, scatter_and_bias
 from slamlib.instruments import get_instrument
+from slamlib.labelling.calibration import REJECT
 from slamlib.labels import NAMES
-from slamlib.paper.calibration import REJECT
-from slamlib.slam.infer import infer
-from slamlib.slam.validate import noisy, scatter_and_bias
-from slamlib.synth.training import observe
 
 STEPS = (
     "noise alone",

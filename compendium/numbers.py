@@ -1,6 +1,6 @@
 """The numbers in README.md: taken from what a run made, never typed.
 
-    python -m slamlib.paper.numbers --profile quick
+    python -m compendium.numbers --profile quick
 
 `collect` reads the tables of a finished run into ``docs/numbers.json``, which is committed;
 `fill` writes them between two comments of README.md. The text follows from the file alone, so
@@ -13,13 +13,13 @@ import sys
 
 import numpy as np
 
+from compendium.pipeline import manifest
+from compendium.pipeline.graph import GRAPH
+from compendium.run import DEFAULT_SEED, Run
 from slamlib.errors import FileError, SlamlibError
-from slamlib.files import atomic, read_ecsv
 from slamlib.instruments import INSTRUMENTS
+from slamlib.io import atomic, read_ecsv
 from slamlib.labels import NAMES
-from slamlib.paper import manifest
-from slamlib.paper.graph import GRAPH
-from slamlib.paper.run import DEFAULT_SEED, Run
 
 BEGIN = "<!-- `make numbers` writes from here -->"
 END = "<!-- to here -->"
@@ -162,9 +162,7 @@ def fill(text, block):
 
 def main(arguments=None):
     """Write docs/numbers.json and fill README.md; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m slamlib.paper.numbers", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m compendium.numbers", description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="paper")
     parser.add_argument("--grid", default="embedded")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED)

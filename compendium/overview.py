@@ -1,6 +1,6 @@
 """The one picture that the README shows: learn model spectra, fit a star, trust the labels.
 
-python -m slamlib.paper.picture [--profile quick]    write docs/overview.png
+python -m compendium.overview [--profile quick]    write docs/overview.png
 """
 
 import argparse
@@ -8,12 +8,14 @@ import sys
 
 import numpy as np
 
+from compendium.run import Run
+from compendium.train import read_labeller
 from slamlib.errors import InputError, SlamlibError
-from slamlib.files import atomic, read_ecsv
 from slamlib.instruments import LRS
+from slamlib.io import atomic, read_ecsv
 from slamlib.labels import NAMES, TEFF
-from slamlib.paper.run import Run
-from slamlib.paper.style import (
+from slamlib.spectra.prepare import read_many
+from slamlib.style import (
     BLACK,
     BLUE,
     GREY,
@@ -24,8 +26,6 @@ from slamlib.paper.style import (
     new_figure,
     note_simulated,
 )
-from slamlib.paper.train import read_labeller
-from slamlib.survey.prepare import read_many
 
 # Around the lines that tell temperature: He I 4388 and 4471, Mg II 4481, He II 4542, Si III 4553.
 _LEARNED = (4360, 4580)
@@ -115,7 +115,7 @@ def overview_of(run):
 
 def main(arguments=None):
     """Write `docs/overview.png` from the products of a run; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m slamlib.paper.picture")
+    parser = argparse.ArgumentParser(prog="python -m compendium.overview")
     parser.add_argument("--profile", default="quick")
     options = parser.parse_args(arguments)
     try:

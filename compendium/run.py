@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from compendium.profiles import PROFILES
 from slamlib.errors import FileError, InputError
-from slamlib.paper.profiles import PROFILES
 
 SOURCES = ("mock", "lamost")
 EMBEDDED_GRID = Path("data/embedded/tlusty_ob_grid.fits")

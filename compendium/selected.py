@@ -3,11 +3,11 @@
 import numpy as np
 from astropy.table import Table
 
+from compendium.miles import observe_miles, read_miles
 from slamlib.errors import SlamlibError
 from slamlib.instruments import get_instrument
-from slamlib.survey.miles import observe_miles, read_miles
-from slamlib.survey.population import observing_conditions
-from slamlib.survey.prepare import prepare_with_velocity
+from slamlib.mock.population import observing_conditions
+from slamlib.spectra.prepare import prepare_with_velocity
 
 # Stars of the library by temperature: from [K], and what the spectral type is about.
 KINDS = ((0, "K, M"), (5_200, "G"), (6_000, "F"), (7_500, "A"), (10_000, "late B"), (15_000, "O, B"))

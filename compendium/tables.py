@@ -8,11 +8,11 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Column, MaskedColumn, Table
 
+from compendium.printed import deluxetable, machine_readable, plain
 from slamlib.errors import InputError
-from slamlib.files import atomic
 from slamlib.instruments import get_instrument
+from slamlib.io import atomic
 from slamlib.labels import LABELS, VSINI
-from slamlib.paper.printed import deluxetable, machine_readable, plain
 
 SIMULATED = "SIMULATED STARS, not LAMOST observations."
 
@@ -127,7 +127,7 @@ def write_table(table, folder, name, caption):
     table : astropy.table.Table
         With units and descriptions. ``meta["simulated"]`` true puts SIMULATED before the
         caption. A column's format decides its printed digits; without one, six count. Long
-        texts are printed as notes (`slamlib.paper.printed`).
+        texts are printed as notes (`compendium.printed`).
     folder : str or Path
     name : str
     caption : str

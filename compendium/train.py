@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from slamlib.files import read_ecsv
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import draw_labels, synthesise
 from slamlib.instruments import get_instrument
-from slamlib.paper.calibration import Observatory, measure_systematics
-from slamlib.paper.labeller import Labeller
-from slamlib.paper.templates import velocity_templates
-from slamlib.slam.model import Slam
-from slamlib.survey.matching import match_continuum
-from slamlib.survey.mock import SpectrumLibrary
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.training import draw_labels, synthesise
+from slamlib.io import read_ecsv
+from slamlib.labelling.calibration import Observatory, measure_systematics
+from slamlib.labelling.labeller import Labeller
+from slamlib.labelling.templates import velocity_templates
+from slamlib.mock.survey import SpectrumLibrary
+from slamlib.regression.slam import Slam
+from slamlib.spectra.matching import match_continuum
 
 # SNR of the spectra that the spline of the continuum is fitted to: high enough to leave the
 # training flux quiet, low enough for the clipping to act as on data.

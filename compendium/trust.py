@@ -1,7 +1,7 @@
 """Do labels and errors hold? Pulls, coverage, failures and efficiency on simulated stars.
 
 The stars are drawn and observed like those that the systematics were measured on, but they
-are other stars (`slamlib.paper.calibration`).
+are other stars (`slamlib.labelling.calibration`).
 """
 
 from dataclasses import replace
@@ -12,13 +12,13 @@ from astropy.table import Table
 from scipy.stats import multivariate_t
 from tqdm import tqdm
 
+from slamlib.grid.training import observe
+from slamlib.inference.infer import infer
+from slamlib.inference.posterior import LogPosterior
+from slamlib.inference.validate import cramer_rao
 from slamlib.instruments import get_instrument
+from slamlib.labelling.calibration import VSINI, mean_of_most, pulls_of, spread
 from slamlib.labels import NAMES
-from slamlib.paper.calibration import VSINI, mean_of_most, pulls_of, spread
-from slamlib.slam.infer import infer
-from slamlib.slam.posterior import LogPosterior
-from slamlib.slam.validate import cramer_rao
-from slamlib.synth.training import observe
 
 # Two chi-squares that differ by more are not of the same minimum.
 _WORSE = 1.0

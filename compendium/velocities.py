@@ -5,7 +5,7 @@ from astropy.table import Table
 
 from slamlib.errors import FileError
 from slamlib.fetch.catalogues import read_first
-from slamlib.files import read_ecsv
+from slamlib.io import read_ecsv
 
 CATALOGUE = "zhang2021"
 # Scatter of the simulated catalogue [km/s]: for MRS what Zhang et al. 2021 (ApJS 256, 14) find at

@@ -1,4 +1,4 @@
-"""How Sphinx builds the site; `make site` gathers its pages first (slamlib/paper/site.py)."""
+"""How Sphinx builds the site; `make site` gathers its pages first (compendium/site/build.py)."""
 
 from functools import partial
 from html import escape

@@ -9,8 +9,8 @@ worth. The rooms, from the star to the page:
 - `slamlib.fetch`: the official grids, spectra and catalogues;
 - `slamlib.paper`: figures, tables, claims and the pipeline that makes them;
 - `slamlib.command`: labels of your own spectra, the command ``slamlib``;
-- `slamlib.cluster`: the same for ten million spectra, on a Dask cluster;
-- `slamlib.explore` and `slamlib.teach`: the explorer, and the checks of the lessons.
+- `slamlib.labelling.cluster`: the same for ten million spectra, on a Dask cluster;
+- `compendium.explorer` and `compendium.teaching`: the explorer, and the checks of the lessons.
 """
 
 import importlib
@@ -18,7 +18,7 @@ import importlib
 __version__ = "0.1.0"
 
 
-_PUBLIC = {"label": "slamlib.command.labelling", "summary": "slamlib.command.summary"}
+_PUBLIC = {"label": "slamlib.labelling.files", "summary": "slamlib.labelling.summary"}
 
 
 def __getattr__(name):

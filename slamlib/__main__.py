@@ -2,7 +2,7 @@
 
 import sys
 
-from slamlib.command.main import main
+from slamlib.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

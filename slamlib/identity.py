@@ -1,4 +1,4 @@
-"""Which files of a package some code reaches through its imports, and their hash.
+"""Which files of some packages code reaches through its imports, and their hash.
 
 Kept work is taken up again only if the code it depends on is the same; what it does not depend
 on may change.
@@ -10,15 +10,15 @@ from functools import cache
 from pathlib import Path
 
 
-def reached(trees, package):
-    """Return the files of a package that some code imports, directly or through others.
+def reached(trees, *packages):
+    """Return the files of packages that some code imports, directly or through others.
 
     Parameters
     ----------
     trees : iterable of ast.AST
         Parsed code.
-    package : Path
-        The folder of the package.
+    *packages : Path
+        The folders of the packages.
 
     Returns
     -------
@@ -27,7 +27,8 @@ def reached(trees, package):
     todo = [name for tree in trees for name in _imported(tree, parents=())]
     seen: set = set()
     while todo:
-        for path in _files(todo.pop(), package) - seen:
+        name = todo.pop()
+        for path, package in ((path, p) for p in packages for path in _files(name, p) - seen):
             seen.add(path)
             parents = path.relative_to(package.parent).parent.parts
             todo.extend(_imported(ast.parse(path.read_text(encoding="utf-8")), parents))

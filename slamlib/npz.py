@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from slamlib.errors import FileError, InputError
-from slamlib.files import atomic, check_version
+from slamlib.io import atomic, check_version
 
 
 def write_npz(path, version, params, arrays):

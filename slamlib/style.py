@@ -6,7 +6,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from slamlib.errors import InputError
-from slamlib.files import atomic
+from slamlib.io import atomic
 
 # Widths of one column and of the full page of ApJ [inch].
 COLUMN, PAGE = 3.5, 7.1

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from compendium.run import Run
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import draw_labels, synthesise, training_set
 from slamlib.instruments import LRS
-from slamlib.paper.labeller import Labeller
-from slamlib.paper.run import Run
-from slamlib.paper.templates import velocity_templates
-from slamlib.slam.model import Slam
-from slamlib.survey.matching import match_continuum
-from slamlib.survey.mock import SpectrumLibrary
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.training import draw_labels, synthesise, training_set
+from slamlib.labelling.labeller import Labeller
+from slamlib.labelling.templates import velocity_templates
+from slamlib.mock.survey import SpectrumLibrary
+from slamlib.regression.slam import Slam
+from slamlib.spectra.matching import match_continuum
 from slamlib.threads import blas_threads
 
 EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"

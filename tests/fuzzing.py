@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from corruptions import as_vectors
 
+from compendium.run import Run
 from slamlib.errors import SlamlibError
-from slamlib.files import read_ecsv
+from slamlib.io import read_ecsv
+from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
-from slamlib.paper.labeller import Labeller
-from slamlib.paper.run import Run
-from slamlib.survey.lamost import read_bytes
-from slamlib.survey.prepare import read_many
+from slamlib.spectra.lamost import read_bytes
+from slamlib.spectra.prepare import read_many
 
 ROOT = Path(__file__).parents[1]
 # Seconds after which a file counts as a hang; good ones take a hundredth.

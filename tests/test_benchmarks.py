@@ -11,7 +11,7 @@ import pytest
 from benchmarks.cluster_page import fill
 from benchmarks.drawing import exponent, straight
 from slamlib.errors import FileError
-from slamlib.slam.systematics import Systematics
+from slamlib.inference.systematics import Systematics
 
 ROOT = Path(__file__).parents[1]
 KEYS = {"work", "instrument", "n", "method", "seconds", "speedup", "flux_rms", "peak_gb", "per_second"}

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from scipy.linalg import inv, sqrtm
 
+from slamlib.grid.training import training_set
+from slamlib.inference.blocks import BLOCK, block_errors
+from slamlib.inference.infer import infer
+from slamlib.inference.likelihood import Likelihood
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS, MRS
 from slamlib.labels import NAMES
-from slamlib.slam.blocks import BLOCK, block_errors
-from slamlib.slam.infer import infer
-from slamlib.slam.likelihood import Likelihood
-from slamlib.slam.model import Slam
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
-from slamlib.synth.training import training_set
+from slamlib.regression.slam import Slam
 
 STAR = np.array([[20_000, 4.0, -0.2, 120.0]])
 

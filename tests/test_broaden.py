@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from slamlib.errors import InputError
-from slamlib.synth.broaden import broaden, instrument_sigma, pixel_edges, rebin_matrix, rotation_transform
+from slamlib.grid.broaden import broaden, instrument_sigma, pixel_edges, rebin_matrix, rotation_transform
 
 DV = 2.0
 VELOCITY = DV * (np.arange(1500) - 750)

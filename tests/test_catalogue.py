@@ -10,11 +10,11 @@ from astropy.io import fits
 from astropy.table import Table, vstack
 
 from slamlib.errors import InputError
+from slamlib.labelling import catalogue
+from slamlib.labelling.catalogue import common_stars, label_survey, recovery
+from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
-from slamlib.paper import catalogue
-from slamlib.paper.catalogue import common_stars, label_survey, recovery
-from slamlib.paper.labeller import Labeller
-from slamlib.survey.mock import draw_survey, write_survey
+from slamlib.mock.survey import draw_survey, write_survey
 
 N_STARS, SNR = 40, 100.0
 

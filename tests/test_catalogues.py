@@ -19,7 +19,7 @@ from slamlib.fetch.catalogues import (
 )
 from slamlib.fetch.download import Manners
 from slamlib.fetch.options import ROOT
-from slamlib.files import read_ecsv, write_ecsv
+from slamlib.io import read_ecsv, write_ecsv
 
 EMBEDDED = ROOT / "data/embedded"
 LISTED = read_ecsv(EMBEDDED / "vizier_catalogues.ecsv")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from slamlib.files import read_ecsv
-from slamlib.paper.claims import compare, our_numbers, setup_numbers
-from slamlib.paper.profiles import PAPER, QUICK
-from slamlib.synth.grid import ModelGrid
+from compendium.claims import compare, our_numbers, setup_numbers
+from compendium.profiles import PAPER, QUICK
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.io import read_ecsv
 
 EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"
 NAMES = ("teff", "logg", "mh", "vsini")

@@ -14,17 +14,17 @@ import pyarrow.parquet as pq
 import pytest
 from distributed import Scheduler, SpecCluster
 
-from slamlib.cluster import merge as merging
-from slamlib.cluster import run as running
-from slamlib.cluster.__main__ import FileList, main
-from slamlib.cluster.merge import merge, read_catalogue
-from slamlib.cluster.parts import work
-from slamlib.cluster.recipe import Recipe, load
-from slamlib.cluster.run import connected, label_cluster, local_cluster
 from slamlib.errors import FileError, InputError
-from slamlib.paper import catalogue
-from slamlib.paper.catalogue import label_survey
-from slamlib.survey.mock import draw_survey, write_survey
+from slamlib.labelling import catalogue
+from slamlib.labelling.catalogue import label_survey
+from slamlib.labelling.cluster import merge as merging
+from slamlib.labelling.cluster import run as running
+from slamlib.labelling.cluster.__main__ import FileList, main
+from slamlib.labelling.cluster.merge import merge, read_catalogue
+from slamlib.labelling.cluster.parts import work
+from slamlib.labelling.cluster.recipe import Recipe, load
+from slamlib.labelling.cluster.run import connected, label_cluster, local_cluster
+from slamlib.mock.survey import draw_survey, write_survey
 
 N_STARS, PART = 60, 10
 
@@ -331,7 +331,7 @@ def test_no_file_is_refused(label, tmp_path):
 
 
 def test_only_the_cluster_knows_dask():
-    package = Path(running.__file__).parents[1]
+    package = Path(running.__file__).parents[2]
     for path in package.rglob("*.py"):
         if path.parent.name != "cluster":
             words = path.read_text(encoding="utf-8").split()
@@ -341,8 +341,8 @@ def test_only_the_cluster_knows_dask():
 
 
 def test_labelling_on_one_machine_imports_no_dask():
-    code = "import sys, slamlib.paper.catalogue, slamlib.paper.labeller, slamlib.paper.templates\n"
-    code += "print({'dask', 'distributed', 'slamlib.cluster'} & set(sys.modules))"
+    code = "import sys, slamlib.labelling.catalogue, slamlib.labelling.labeller\n"
+    code += "print({'dask', 'distributed', 'slamlib.labelling.cluster'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -351,6 +351,6 @@ def test_without_dask_the_command_says_how_to_install_it(monkeypatch, capsys):
     for name in ("distributed", "pyarrow"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, name, None)
-            patch.delitem(sys.modules, "slamlib.cluster.run")
+            patch.delitem(sys.modules, "slamlib.labelling.cluster.run")
             assert main(["a.fits", "-o", "c.parquet"]) == 1
         assert "pip install 'slamlib[cluster]'" in capsys.readouterr().err

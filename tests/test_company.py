@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from slamlib.inference.blocks import block_errors
+from slamlib.inference.infer import infer
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS
-from slamlib.slam.blocks import block_errors
-from slamlib.slam.infer import infer
-from slamlib.slam.rows import times
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
+from slamlib.regression.rows import times
 
 COMPANY = {
     "alone": [4],

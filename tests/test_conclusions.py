@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from slamlib.paper.conclusions import of_models, of_stars
+from compendium.conclusions import of_models, of_stars
 
 NAMES = ("teff", "logg", "mh", "vsini")
 PAPER, OTHER = ("LRS", "LRS", "LRS", "MRS"), ("MRS", "MRS", "MRS", "LRS")

@@ -5,7 +5,7 @@ import pytest
 from scipy.interpolate import make_smoothing_spline
 
 from slamlib.errors import InputError
-from slamlib.survey.continuum import pseudo_continuum, smoothing_spline
+from slamlib.spectra.continuum import pseudo_continuum, smoothing_spline
 
 WAVE = 10 ** np.arange(3.586, 3.848, 1e-4)
 TRUE = 1 + 0.4 * np.sin((WAVE - 3850) / 900) + 0.2 * (WAVE - 5000) / 1000

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
+from slamlib.grid.broaden import broaden, instrument_sigma
 from slamlib.instruments import INSTRUMENTS, LRS, MRS
-from slamlib.paper.templates import velocity_templates
-from slamlib.survey.degrade import TELLURIC, degrade, prepare_hires, to_lamost, without_telluric
-from slamlib.survey.hires import read_hires
-from slamlib.survey.spectrum import to_instrument
-from slamlib.synth.broaden import broaden, instrument_sigma
+from slamlib.labelling.templates import velocity_templates
+from slamlib.spectra.degrade import TELLURIC, degrade, prepare_hires, to_lamost, without_telluric
+from slamlib.spectra.hires import read_hires
+from slamlib.spectra.spectrum import to_instrument
 
 SAMPLE = Path(__file__).parents[2] / "shared" / "samples" / "hires" / "HD886_elodie.fits"
 FWHM = 2.354820045

@@ -6,7 +6,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from slamlib.errors import FileError
-from slamlib.survey.dispersion import check_optical, wavelengths
+from slamlib.spectra.dispersion import check_optical, wavelengths
 
 N = 60_000
 LINEAR = 3900 + 0.05 * np.arange(N)

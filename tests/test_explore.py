@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
+from compendium.explorer.app import Explorer
+from compendium.explorer.library import Library, Star
+from compendium.explorer.lines import KNOWN, strongest
+from compendium.explorer.picture import HR_HEIGHT, HR_WIDTH, thin
+from compendium.explorer.svg import Panel
+from compendium.explorer.view import Controls, at_velocity, look, outside
+from compendium.explorer.words import STEPS
+from compendium.run import Run
 from slamlib.errors import FileError
-from slamlib.explore.app import Explorer
-from slamlib.explore.library import Library, Star
-from slamlib.explore.lines import KNOWN, strongest
-from slamlib.explore.picture import HR_HEIGHT, HR_WIDTH, thin
-from slamlib.explore.svg import Panel
-from slamlib.explore.view import Controls, at_velocity, look, outside
-from slamlib.explore.words import STEPS
+from slamlib.grid.training import VSINI_MAX, synthesise
 from slamlib.instruments import C_KMS, INSTRUMENTS, LRS
 from slamlib.labels import NAMES
-from slamlib.paper.run import Run
-from slamlib.synth.training import VSINI_MAX, synthesise
 
 B_STAR = (22_000.0, 4.0, 0.0, 50.0)
 

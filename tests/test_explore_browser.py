@@ -34,7 +34,7 @@ def address(quick_run):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "slamlib.explore", "--no-browser", f"--port={port}"]
+    command = [sys.executable, "-m", "compendium.explorer", "--no-browser", f"--port={port}"]
     SHOTS.mkdir(parents=True, exist_ok=True)
     with (SHOTS / "voila.log").open("w") as log:
         server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)

@@ -17,13 +17,13 @@ from serving import closed_port, interrupting, page, short, status
 from slamlib.fetch import __main__ as command
 from slamlib.fetch.manifest import Manifest
 from slamlib.fetch.options import ROOT
-from slamlib.files import read_ecsv
-from slamlib.survey.lamost import read
-from slamlib.survey.lamost_write import write_lrs, write_mrs
-from slamlib.survey.spectrum import Spectrum, air_from_vacuum
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.merge import Model, write_grid
-from slamlib.synth.tlusty_write import spectrum_files
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.tlusty.merge import Model, write_grid
+from slamlib.grid.tlusty.write import spectrum_files
+from slamlib.io import read_ecsv
+from slamlib.mock.lamost_write import write_lrs, write_mrs
+from slamlib.spectra.lamost import read
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 WAVE = 4000 * np.exp(np.arange(300) * 4.0 / 299792.458)
 MODELS = {

@@ -13,10 +13,10 @@ from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import Manners
 from slamlib.fetch.lamost import FOLDERS, fetch, find_token, jobs, targets
 from slamlib.fetch.options import ROOT
-from slamlib.files import read_ecsv
-from slamlib.survey.lamost import read
-from slamlib.survey.lamost_write import write_lrs, write_mrs
-from slamlib.survey.spectrum import Spectrum, air_from_vacuum
+from slamlib.io import read_ecsv
+from slamlib.mock.lamost_write import write_lrs, write_mrs
+from slamlib.spectra.lamost import read
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 RELEASES_PATH = ROOT / "data/embedded/lamost_releases.ecsv"
 RELEASES = read_ecsv(RELEASES_PATH)

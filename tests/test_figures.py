@@ -25,12 +25,12 @@ from pictured import (
     training_set,
 )
 
+from compendium import figures
+from compendium.hrs_stars import SPUN
 from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
 from slamlib.labels import LABELS, NAMES
-from slamlib.paper import figures
-from slamlib.paper.hrs_stars import SPUN
-from slamlib.paper.style import BLACK, BLUE, RED, SIMULATED_NOTE
+from slamlib.style import BLACK, BLUE, RED, SIMULATED_NOTE
 
 CV_SIZES = {"LRS": (1000,), "MRS": (5000,)}
 SAMPLE_SIZES = {"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)}

@@ -3,8 +3,8 @@
 import pytest
 from astropy.table import Table
 
+from compendium import figures
 from slamlib.errors import InputError
-from slamlib.paper import figures
 
 PAPER = {("LRS", "teff"): 327.0, ("LRS", "logg"): 0.03, ("MRS", "teff"): 562.0}
 

@@ -10,8 +10,8 @@ from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.contour import QuadContourSet
 from pictured import BOX, RANGES, catalogue, common_table, hr_diagram, posterior, texts
 
+from compendium import figures
 from slamlib.labels import LABELS
-from slamlib.paper import figures
 
 corner = cache(lambda: figures.fig10_corner(posterior()[0], True))
 

@@ -5,11 +5,11 @@ import pytest
 from astropy.table import Table
 from pictured import EMBEDDED, FIT, fitted, sky, texts
 
+from compendium import figures
+from compendium.figures.spectra import LINES, spread_apart
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import synthesise
 from slamlib.instruments import LRS, MRS
-from slamlib.paper import figures
-from slamlib.paper.figures_spectra import LINES, spread_apart
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.training import synthesise
 
 
 def line(axes, label):

@@ -5,10 +5,10 @@ import pytest
 from astropy.stats import mad_std
 from astropy.table import Table
 
+from compendium import figures
+from compendium.mismatch import STEPS
+from slamlib.labelling.calibration import spread
 from slamlib.labels import LABELS, NAMES
-from slamlib.paper import figures
-from slamlib.paper.calibration import spread
-from slamlib.paper.mismatch import STEPS
 
 N = 400
 

@@ -4,7 +4,7 @@ import pytest
 from astropy.table import Table
 
 from slamlib.errors import FileError
-from slamlib.files import atomic, read_ecsv, write_ecsv
+from slamlib.io import atomic, read_ecsv, write_ecsv
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path):

@@ -1,14 +1,14 @@
-"""slamlib.paper.forensics: each row is the experiment that its name says."""
+"""compendium.forensics: each row is the experiment that its name says."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from compendium.forensics import astroslam_weights, forensics, share_of_largest_c
+from slamlib.inference.validate import cross_validate, held_out
 from slamlib.instruments import LRS
 from slamlib.labels import NAMES
-from slamlib.paper.forensics import astroslam_weights, forensics, share_of_largest_c
-from slamlib.slam.validate import cross_validate, held_out
 
 OPTIONS = {"n_folds": 3, "max_stars": 60, "progress": False}
 

@@ -16,19 +16,19 @@ from corruptions_other import ARRAYS, HEADER, LINES
 from fuzzing import Lab, as_table, spoil_and_label, spoil_and_read
 
 from slamlib.errors import FileError
-from slamlib.files import MAX_SIZE, read_ecsv, write_ecsv
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.tlusty.archives import entries
+from slamlib.grid.tlusty.merge import write_grid
+from slamlib.grid.tlusty.read import read_columns
+from slamlib.grid.training import TrainingSet
 from slamlib.instruments import INSTRUMENTS
+from slamlib.io import MAX_SIZE, read_ecsv, write_ecsv
+from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
-from slamlib.paper.labeller import Labeller
-from slamlib.slam.model import Slam
-from slamlib.survey.hires import read_hires
-from slamlib.survey.lamost import read
-from slamlib.survey.prepare import read_many
-from slamlib.synth.archives import entries
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.merge import write_grid
-from slamlib.synth.tlusty import read_columns
-from slamlib.synth.training import TrainingSet
+from slamlib.regression.slam import Slam
+from slamlib.spectra.hires import read_hires
+from slamlib.spectra.lamost import read
+from slamlib.spectra.prepare import read_many
 
 LAMOST = {**ANY_FILE, **CARDS, **PIXELS}
 SEED = int(os.environ.get("FUZZ_SEED", "257"))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slamlib.errors import FileError, InputError
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.merge import write_grid
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.tlusty.merge import write_grid
 
 unit = st.floats(0, 1)
 

@@ -7,8 +7,8 @@ import pytest
 from astropy.io import fits
 
 from slamlib.errors import FileError
-from slamlib.survey.hires import ASSUMED_AIR, read_hires
-from slamlib.survey.spectrum import air_from_vacuum
+from slamlib.spectra.hires import ASSUMED_AIR, read_hires
+from slamlib.spectra.spectrum import air_from_vacuum
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "hires"
 WAVE = 4000 + 0.5 * np.arange(50)

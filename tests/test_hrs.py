@@ -10,14 +10,14 @@ import pytest
 from astropy.table import Table
 from pictured import EMBEDDED, hrs_table
 
+from compendium.hrs import comparable, hrs_errors, label_stars
+from compendium.hrs_stars import ASSUMED_RESOLUTION, RESOLUTION, SPUN, real_stars, simulated_stars
 from slamlib.errors import FileError
-from slamlib.files import read_ecsv, write_ecsv
 from slamlib.instruments import C_KMS, INSTRUMENTS
+from slamlib.io import read_ecsv, write_ecsv
+from slamlib.labelling.templates import velocity_templates
 from slamlib.labels import NAMES
-from slamlib.paper.hrs import comparable, hrs_errors, label_stars
-from slamlib.paper.hrs_stars import ASSUMED_RESOLUTION, RESOLUTION, SPUN, real_stars, simulated_stars
-from slamlib.paper.templates import velocity_templates
-from slamlib.survey.hires import ASSUMED_AIR
+from slamlib.spectra.hires import ASSUMED_AIR
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT.parent / "shared" / "samples" / "hires"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from slamlib.imports import code_digest
+from slamlib.identity import code_digest
 
 PACKAGE = Path(__file__).parents[1] / "slamlib"
-CATALOGUE, SURVEY = "slamlib.paper.catalogue", "slamlib.survey.mock"
+CATALOGUE, SURVEY = "slamlib.labelling.catalogue", "slamlib.mock.survey"
 
 
 @pytest.fixture
@@ -32,9 +32,9 @@ def digest(tmp_path):
     [
         (
             CATALOGUE,
-            ["slam/infer.py", "slam/rows.py", "survey/continuum.py", "labels.py"],
+            ["inference/infer.py", "regression/rows.py", "spectra/continuum.py", "labels.py"],
         ),
-        (SURVEY, ["survey/population.py", "synth/broaden.py", "survey/lamost_write.py", "instruments.py"]),
+        (SURVEY, ["mock/population.py", "grid/broaden.py", "mock/lamost_write.py", "instruments.py"]),
     ],
 )
 def test_what_matters_changes_the_identity(module, files, digest):
@@ -43,7 +43,7 @@ def test_what_matters_changes_the_identity(module, files, digest):
 
 
 def test_a_comment_elsewhere_does_not(digest):
-    others = ["teach/t1.py", "paper/figures_labels.py", "explore/app.py", "fetch/lamost.py", "cluster/run.py"]
+    others = ["cli/pages.py", "style.py", "fetch/lamost.py", "labelling/cluster/run.py"]
     for module in (CATALOGUE, SURVEY):
         assert digest(module, *others) == digest(module)
-    assert digest(SURVEY, "slam/infer.py") == digest(SURVEY)
+    assert digest(SURVEY, "inference/infer.py") == digest(SURVEY)

@@ -8,9 +8,9 @@ import pytest
 from scipy.optimize import least_squares
 
 from slamlib.errors import InputError
-from slamlib.slam.infer import default_bounds, infer, infer_joint
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
+from slamlib.inference.infer import default_bounds, infer, infer_joint
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
 
 GOOD = np.array(1.0)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
-from slamlib.slam.infer import default_bounds, infer, infer_joint
-from slamlib.slam.model import Slam
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
-from slamlib.synth.training import draw_labels, synthesise
+from slamlib.grid.training import draw_labels, synthesise
+from slamlib.inference.infer import default_bounds, infer, infer_joint
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
+from slamlib.regression.slam import Slam
 
 GOOD = np.array(1.0)
 SNR = {"LRS": 100, "MRS": 60}

@@ -5,7 +5,7 @@ import pytest
 
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.isochrones import convert, read_cmd
-from slamlib.files import read_ecsv
+from slamlib.io import read_ecsv
 
 NAMES = "# Zini     MH   logAge Mini        int_IMF         Mass   logL    logTe  logg  label  mbolmag  Gmag"
 OLD = "# Z logageyr M_ini M_act logL/Lo logTe logG mbol"

@@ -6,8 +6,8 @@ from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics.pairwise import rbf_kernel
 
 from slamlib.errors import InputError
-from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
-from slamlib.slam.krr import fit_krr, loo_error
+from slamlib.regression.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
+from slamlib.regression.krr import fit_krr, loo_error
 
 RIDGES = (1e-5, 1e-3, 1e-1)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from slamlib.errors import FileError, InputError
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS, MRS
-from slamlib.paper.labeller import Labeller
-from slamlib.slam.model import Slam
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
+from slamlib.labelling.labeller import Labeller
+from slamlib.regression.slam import Slam
 
 STAR = np.array([[22_000.0, 3.9, -0.1, 90.0]])
 

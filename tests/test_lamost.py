@@ -8,9 +8,9 @@ import pytest
 from astropy.io import fits
 
 from slamlib.errors import FileError, InputError
-from slamlib.survey.lamost import read
-from slamlib.survey.lamost_write import write_lrs, write_mrs
-from slamlib.survey.spectrum import Spectrum, air_from_vacuum
+from slamlib.mock.lamost_write import write_lrs, write_mrs
+from slamlib.spectra.lamost import read
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 LRS_FILES = sorted(SAMPLES.glob("lamost_lrs/*.fits*"))

@@ -1,75 +1,61 @@
-"""Imports flow downwards only, as docs and DESIGN promise."""
+"""Imports flow downwards only, as docs/architecture.md promises."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "slamlib"
-ROOMS = ("synth", "slam", "survey", "fetch", "paper", "command", "cluster", "explore", "teach")
-# The bridges between rooms: the simulated survey draws its stars from synth, and what is
-# fetched is tried with the readers of synth and survey.
-BRIDGES = {("survey/mock.py", "synth"), ("fetch/lamost.py", "survey"), ("fetch/__main__.py", "synth")}
-# The door: `python -m slamlib`.
-DOOR = "__main__.py"
+ROOT = Path(__file__).parents[1]
+# Rooms of one floor do not know each other; what lies directly in slamlib is the ground.
+FLOORS = (("grid", "regression", "spectra"), ("inference", "mock"), ("labelling",), ("fetch",), ("cli",))
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, 1) for room in rooms}
+# `python -m slamlib` is the command; the public names are loaded when they are asked for.
+DOORS = {"slamlib/__main__.py"}
+MODULES = sorted((ROOT / "slamlib").rglob("*.py"))
 
 
-def rooms_imported(path, root=PACKAGE):
-    """Rooms that a module imports, wherever in it the import stands."""
-    names = set()
+def imported(path, root=ROOT):
+    """Dotted names that a module imports, wherever in it the import stands."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            package = ["slamlib", *path.relative_to(root).parts[:-1]]
-            base = package[: len(package) + 1 - node.level] if node.level else []
+            package = path.relative_to(root).parts[:-1]
+            base = package[: len(package) + 1 - node.level] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
-            names |= {f"{module}.{alias.name}" for alias in node.names}
-    parts = (name.split(".") for name in names)
-    return {part[1] for part in parts if part[0] == "slamlib" and len(part) > 1 and part[1] in ROOMS}
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def rooms_imported(path, root=ROOT):
+    parts = (name.split(".") for name in imported(path, root))
+    return {part[1] for part in parts if part[0] == "slamlib" and len(part) > 1 and part[1] in FLOOR_OF}
 
 
 def test_the_check_sees_every_kind_of_import(tmp_path):
-    module = tmp_path / "survey" / "mock.py"
-    module.parent.mkdir()
+    module = tmp_path / "slamlib/mock/survey.py"
+    module.parent.mkdir(parents=True)
     module.write_text(
-        "import slamlib.synth.grid\nfrom slamlib import slam\ndef f():\n    from ..paper import style\n"
+        "import slamlib.grid.edge\nfrom slamlib import spectra\ndef f():\n    from ..labelling import a\n"
     )
-    assert rooms_imported(module, tmp_path) == {"synth", "slam", "paper"}
+    assert rooms_imported(module, tmp_path) == {"grid", "spectra", "labelling"}
 
 
-GROUND = sorted(path for path in PACKAGE.glob("*.py") if path.name != DOOR)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_run_downwards(path):
+    name = path.relative_to(ROOT)
+    room = name.parts[1] if len(name.parts) > 2 else None
+    floor = FLOOR_OF[room] if room else 0
+    above = {other for other in rooms_imported(path) - {room} if FLOOR_OF[other] >= floor}
+    assert not above or name.as_posix() in DOORS, f"{name} imports {sorted(above)}"
 
 
-@pytest.mark.parametrize("path", GROUND, ids=lambda path: path.name)
-def test_the_ground_floor_knows_no_room(path):
-    assert rooms_imported(path) == set()
+def test_the_library_knows_no_paper():
+    users = {path for path in MODULES if any(name.startswith("compendium") for name in imported(path))}
+    assert users == set()
 
 
-@pytest.mark.parametrize("room", ["synth", "slam", "survey", "fetch"])
-def test_rooms_do_not_know_each_other(room):
-    for path in sorted((PACKAGE / room).rglob("*.py")):
-        name = path.relative_to(PACKAGE).as_posix()
-        others = {(name, other) for other in rooms_imported(path) - {room}}
-        assert others <= BRIDGES, f"{name} imports {sorted(other for _, other in others - BRIDGES)}"
-
-
-def test_nothing_but_the_door_imports_the_command():
-    assert users_of("command") == {DOOR}
-
-
-@pytest.mark.parametrize("room", ["explore", "teach"])
-def test_nothing_imports_what_is_for_people_alone(room):
-    assert users_of(room) == set()
-
-
-def users_of(room):
-    """Modules outside a room that import it."""
-    users = [path for path in PACKAGE.rglob("*.py") if room in rooms_imported(path)]
-    return {path.relative_to(PACKAGE).as_posix() for path in users if path.parent.name != room}
-
-
-def test_only_the_explorer_needs_widgets():
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path.parent.name != "explore":
-            assert "ipywidgets" not in path.read_text(encoding="utf-8"), path.name
+@pytest.mark.parametrize("part", ["explorer", "teaching", "site"])
+def test_nothing_imports_what_is_for_people_alone(part):
+    paths = [path for path in (ROOT / "compendium").rglob("*.py") if path.parts[-2] != part]
+    users = [path.name for path in paths if any(f"compendium.{part}" in name for name in imported(path))]
+    assert users == []

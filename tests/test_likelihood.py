@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
-from slamlib.slam.infer import checked, infer
-from slamlib.slam.likelihood import Joint, Likelihood, rejected_pixels
-from slamlib.slam.model import Slam
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
+from slamlib.inference.infer import checked, infer
+from slamlib.inference.likelihood import Joint, Likelihood, rejected_pixels
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
+from slamlib.regression.slam import Slam
 
 N = 8
 GOOD = np.array(1.0)

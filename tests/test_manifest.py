@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from rocrate.rocrate import ROCrate
 
+from compendium.pipeline import crate, manifest, pipeline, verify
+from compendium.pipeline.graph import Notebook
+from compendium.run import Run
 from slamlib.errors import FileError, InputError
-from slamlib.paper import crate, manifest, pipeline, verify
-from slamlib.paper.graph import Notebook
-from slamlib.paper.run import Run
 
 GRAPH = (
     Notebook("01_train", products=("model.npz", "survey/index.ecsv")),

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
+from slamlib.grid.training import synthesise
 from slamlib.instruments import LRS, MRS
-from slamlib.survey.matching import match_continuum
-from slamlib.survey.mock import draw_survey, simulate
-from slamlib.survey.prepare import prepare
-from slamlib.synth.training import synthesise
+from slamlib.mock.survey import draw_survey, simulate
+from slamlib.spectra.matching import match_continuum
+from slamlib.spectra.prepare import prepare
 
 BALMER = (3970.1, 4101.7, 4340.5, 4861.3, 6562.8)
 # Nodes of the grid: there the simulated survey's interpolation and the training set's agree.

@@ -5,16 +5,16 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from compendium.miles import observe_miles, read_miles
+from compendium.selected import miles_spectra, rates
 from slamlib.errors import FileError
 from slamlib.instruments import INSTRUMENTS, LRS
-from slamlib.paper.selected import miles_spectra, rates
-from slamlib.paper.templates import velocity_templates
-from slamlib.survey.lamost import read
-from slamlib.survey.lamost_write import write_lrs
-from slamlib.survey.miles import observe_miles, read_miles
-from slamlib.survey.population import observing_conditions
-from slamlib.survey.prepare import prepare_with_velocity
-from slamlib.survey.selection import line_widths
+from slamlib.labelling.templates import velocity_templates
+from slamlib.mock.lamost_write import write_lrs
+from slamlib.mock.population import observing_conditions
+from slamlib.spectra.lamost import read
+from slamlib.spectra.prepare import prepare_with_velocity
+from slamlib.spectra.selection import line_widths
 
 PIXELS, WAVE0, STEP = 4300, 3540.5, 0.9
 STARS = {"0002": (22_000.0, 4.0, 0.0), "0010": (5_700.0, 4.4, 0.1), "0007": (99_999.0, 9999.0, 9999.0)}

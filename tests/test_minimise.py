@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from slamlib.slam.infer import checked, default_bounds
-from slamlib.slam.likelihood import Likelihood
-from slamlib.slam.minimise import Minimum, minimise
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
+from slamlib.inference.infer import checked, default_bounds
+from slamlib.inference.likelihood import Likelihood
+from slamlib.inference.minimise import Minimum, minimise
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
 
 N = 12
 GOOD = np.array(1.0)

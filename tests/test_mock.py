@@ -8,10 +8,10 @@ from astropy.table import Table
 from scipy.stats import kstest
 
 from slamlib.errors import InputError
-from slamlib.survey.atmosphere import emission, extinction, observed_counts
-from slamlib.survey.lamost import read
-from slamlib.survey.mock import SpectrumLibrary, draw_survey, simulate, write_survey
-from slamlib.survey.population import GROUPS, draw_population, rotation, salpeter_masses
+from slamlib.mock.observation import emission, extinction, observed_counts
+from slamlib.mock.population import GROUPS, draw_population, rotation, salpeter_masses
+from slamlib.mock.survey import SpectrumLibrary, draw_survey, simulate, write_survey
+from slamlib.spectra.lamost import read
 
 COUNTS, N_COMMON = {"LRS": 24, "MRS": 12}, 5
 

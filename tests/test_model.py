@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from slamlib.errors import FileError, InputError
+from slamlib.grid.training import training_set
+from slamlib.inference.infer import infer
+from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS
 from slamlib.labels import NAMES
-from slamlib.slam.infer import infer
-from slamlib.slam.model import Slam
-from slamlib.slam.search import folds
-from slamlib.slam.validate import noisy
-from slamlib.synth.training import training_set
+from slamlib.regression.search import folds
+from slamlib.regression.slam import Slam
 
 SLAMS = ["krr_slam", "svr_slam"]
 

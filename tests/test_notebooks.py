@@ -14,11 +14,11 @@ import pytest
 from astropy.table import Table
 from matplotlib.image import imread
 
+from compendium.hrs_stars import SIMULATED, SPUN
+from compendium.pipeline.graph import GRAPH, find
+from compendium.run import Run
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
-from slamlib.paper.graph import GRAPH, find
-from slamlib.paper.hrs_stars import SIMULATED, SPUN
-from slamlib.paper.run import Run
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = [notebook.name for notebook in GRAPH]

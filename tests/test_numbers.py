@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from compendium import numbers
+from compendium.profiles import PAPER, QUICK
+from compendium.run import Run
 from slamlib.errors import FileError
-from slamlib.files import read_ecsv
-from slamlib.paper import numbers
-from slamlib.paper.profiles import PAPER, QUICK
-from slamlib.paper.run import Run
+from slamlib.io import read_ecsv
 
 ROOT = Path(__file__).parents[1]
 KEPT = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
-from slamlib.slam.infer import default_bounds, infer
-from slamlib.slam.posterior import LogPosterior, sample_posterior
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
+from slamlib.inference.infer import default_bounds, infer
+from slamlib.inference.posterior import LogPosterior, sample_posterior
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
 
 LABELS = np.array([24000.0, 4.0, -0.3, 150.0])
 

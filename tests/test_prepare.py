@@ -5,11 +5,11 @@ import pytest
 
 from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
-from slamlib.survey.lamost import read
-from slamlib.survey.lamost_write import write_lrs, write_mrs
-from slamlib.survey.prepare import normalise, prepare, read_many
-from slamlib.survey.spectrum import Spectrum, air_from_vacuum
-from slamlib.survey.velocity import VelocityTemplates, shift_to_rest
+from slamlib.mock.lamost_write import write_lrs, write_mrs
+from slamlib.spectra.lamost import read
+from slamlib.spectra.prepare import normalise, prepare, read_many
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
+from slamlib.spectra.velocity import VelocityTemplates, shift_to_rest
 
 LRS_WAVE = air_from_vacuum(10 ** (3.5682 + 1e-4 * np.arange(3909)))
 MRS_WAVE = air_from_vacuum(

@@ -9,17 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slamlib.errors import FileError, InputError, printable
-from slamlib.files import read_ecsv
+from slamlib.grid.broaden import broaden
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import draw_labels
+from slamlib.inference.infer import infer
 from slamlib.instruments import LRS
-from slamlib.slam.infer import infer
-from slamlib.slam.model import Slam
-from slamlib.survey.hires import read_hires
-from slamlib.survey.lamost import read
-from slamlib.survey.lamost_write import write_lrs
-from slamlib.survey.spectrum import Spectrum, air_from_vacuum, to_instrument, vacuum_from_air
-from slamlib.synth.broaden import broaden
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.training import draw_labels
+from slamlib.io import read_ecsv
+from slamlib.mock.lamost_write import write_lrs
+from slamlib.regression.slam import Slam
+from slamlib.spectra.hires import read_hires
+from slamlib.spectra.lamost import read
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum, to_instrument, vacuum_from_air
 
 NATIVE = air_from_vacuum(10 ** (3.5682 + 1e-4 * np.arange(3909)))
 FEW = settings(deadline=None, derandomize=True, max_examples=15, suppress_health_check=list(HealthCheck))

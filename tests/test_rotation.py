@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from slamlib.slam.infer import infer
-from slamlib.slam.rotation import VSINI, freed_of_blur, measured_blur
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
+from slamlib.inference.infer import infer
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
+from slamlib.inference.vsini import VSINI, freed_of_blur, measured_blur
 
 BLUR = np.array([190.0, 170.0])
 

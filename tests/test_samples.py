@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from slamlib.inference.infer import infer
 from slamlib.instruments import INSTRUMENTS, LRS, MRS
+from slamlib.labelling.templates import velocity_templates
+from slamlib.labelling.worth import judged
 from slamlib.labels import NAMES
-from slamlib.paper.templates import velocity_templates
-from slamlib.paper.worth import judged
-from slamlib.slam.infer import infer
-from slamlib.survey.degrade import prepare_hires, without_telluric
-from slamlib.survey.hires import read_hires
-from slamlib.survey.prepare import read_many
+from slamlib.spectra.degrade import prepare_hires, without_telluric
+from slamlib.spectra.hires import read_hires
+from slamlib.spectra.prepare import read_many
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra beside the repository")

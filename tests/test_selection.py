@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from astropy import units as u
 
+from slamlib.inference.validate import noisy
 from slamlib.instruments import INSTRUMENTS, LRS, MRS
-from slamlib.paper.templates import velocity_templates
-from slamlib.slam.validate import noisy
-from slamlib.survey.lamost import read
-from slamlib.survey.mock import draw_survey, simulate
-from slamlib.survey.prepare import prepare_with_velocity
-from slamlib.survey.selection import CLEARLY, LINES, excess, line_widths
-from slamlib.survey.spectrum import Spectrum
+from slamlib.labelling.templates import velocity_templates
+from slamlib.mock.survey import draw_survey, simulate
+from slamlib.spectra.lamost import read
+from slamlib.spectra.prepare import prepare_with_velocity
+from slamlib.spectra.selection import CLEARLY, LINES, excess, line_widths
+from slamlib.spectra.spectrum import Spectrum
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 COOL = sorted(SAMPLES.glob("lamost_lrs/cool/*"))

@@ -18,16 +18,16 @@ import pytest
 from astropy.table import Table
 from serving import serving
 
+from compendium.pipeline.graph import GRAPH
+from compendium.run import Run
 from slamlib.fetch.manifest import Manifest
-from slamlib.files import read_ecsv
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.tlusty.read import NODES
+from slamlib.grid.tlusty.write import write_archives
 from slamlib.instruments import INSTRUMENTS
+from slamlib.io import read_ecsv
 from slamlib.labels import NAMES
-from slamlib.paper.graph import GRAPH
-from slamlib.paper.run import Run
-from slamlib.survey.mock import draw_survey, write_survey
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.tlusty import NODES
-from slamlib.synth.tlusty_write import write_archives
+from slamlib.mock.survey import draw_survey, write_survey
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [

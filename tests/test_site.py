@@ -16,9 +16,9 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from chromium import CHROMIUM, browser
 
-from slamlib.paper import site
-from slamlib.paper.graph import GRAPH
-from slamlib.paper.run import Run
+from compendium.pipeline.graph import GRAPH
+from compendium.run import Run
+from compendium.site import build as site
 
 ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI", "").lower() == "true"
@@ -34,7 +34,7 @@ SHOWN = (
     "formats",
     "howto_grid",
     "data/DATASETS",
-    "reference/slamlib.slam.infer",
+    "reference/slamlib.inference.infer",
 )
 
 
@@ -91,7 +91,10 @@ def is_far(address):
 def test_every_notebook_and_every_module_has_a_page(html):
     for notebook in GRAPH:
         assert (html / "notebooks" / f"{notebook.name}.html").is_file()
-    modules = [path.relative_to(ROOT).with_suffix("") for path in (ROOT / "slamlib").rglob("*.py")]
+    modules = [
+        path.relative_to(ROOT).with_suffix("")
+        for path in (*(ROOT / "slamlib").rglob("*.py"), *(ROOT / "compendium").rglob("*.py"))
+    ]
     names = [".".join(path.parts) for path in modules if not path.name.startswith("__")]
     assert [name for name in names if not (html / "reference" / f"{name}.html").is_file()] == []
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from slamlib.files import read_ecsv
-from slamlib.paper import site
-from slamlib.paper.captions import CAPTIONS
-from slamlib.paper.graph import GRAPH
+from compendium.figures.captions import CAPTIONS
+from compendium.pipeline.graph import GRAPH
+from compendium.site import build as site
+from slamlib.io import read_ecsv
 
 ROOT = Path(__file__).parents[1]
 

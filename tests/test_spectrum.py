@@ -5,7 +5,7 @@ import pytest
 
 from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
-from slamlib.survey.spectrum import Spectrum, air_from_vacuum, to_instrument, vacuum_from_air
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum, to_instrument, vacuum_from_air
 
 # Log-uniform pixels of about LAMOST's own width.
 NATIVE = 10 ** np.arange(3.5682, 3.86, 1e-4)

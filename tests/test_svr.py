@@ -5,8 +5,8 @@ import pytest
 from sklearn.svm import SVR
 
 from slamlib.errors import InputError
-from slamlib.slam.kernel import rbf
-from slamlib.slam.svr import fit_svr
+from slamlib.regression.kernel import rbf
+from slamlib.regression.svr.fit import fit_svr
 
 EPSILON = 0.05
 PAIRS = [(C, gamma) for gamma in (0.1, 1.0) for C in (0.1, 1.0, 10.0)]

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
-from slamlib.paper.calibration import spread
-from slamlib.slam.infer import infer
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import noisy
-from slamlib.synth.training import draw_labels
+from slamlib.grid.training import draw_labels
+from slamlib.inference.infer import infer
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
+from slamlib.labelling.calibration import spread
 
 GOOD = np.array(1.0)
 N_PIX = 80

@@ -1,4 +1,4 @@
-"""slamlib.paper.tables: what is written is what was meant, in each of the three forms."""
+"""compendium.tables: what is written is what was meant, in each of the three forms."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ import pytest
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
+from compendium.printed import ROWS_OF_A_SAMPLE, WIDEST
+from compendium.tables import catalogue_table, write_table
 from slamlib.errors import InputError
-from slamlib.paper.printed import ROWS_OF_A_SAMPLE, WIDEST
-from slamlib.paper.tables import catalogue_table, write_table
 
 
 def catalogue(n=3, simulated=True):

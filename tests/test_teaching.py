@@ -7,14 +7,14 @@ import nbformat
 import numpy as np
 import pytest
 
+from compendium.teaching import notebooks, t3, t4, t5
+from compendium.teaching.__main__ import main
+from compendium.teaching.checks import LESSONS, STRICT_VARIABLE, NotYetError, check, exercises, judge
+from compendium.teaching.classroom import stars
+from compendium.teaching.t1 import equivalent_width
+from compendium.teaching.t2 import EPSILON, RIDGE, machine, pixel
 from slamlib.errors import FileError, InputError
-from slamlib.slam.kernel import rbf
-from slamlib.teach import notebooks, t3, t4, t5
-from slamlib.teach.__main__ import main
-from slamlib.teach.checks import LESSONS, STRICT_VARIABLE, NotYetError, check, exercises, judge
-from slamlib.teach.classroom import stars
-from slamlib.teach.t1 import equivalent_width
-from slamlib.teach.t2 import EPSILON, RIDGE, machine, pixel
+from slamlib.regression.kernel import rbf
 
 BY_LESSON = pytest.mark.parametrize("lesson", LESSONS)
 EXERCISES = [name for lesson in LESSONS for name in exercises(lesson)]

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from slamlib.grid.training import observe
 from slamlib.instruments import INSTRUMENTS
-from slamlib.paper.templates import velocity_templates
-from slamlib.survey.prepare import normalise
-from slamlib.synth.training import observe
+from slamlib.labelling.templates import velocity_templates
+from slamlib.spectra.prepare import normalise
 
 SNR = 100
 # Between the templates in every label: Teff, log g, [M/H], v sin i.

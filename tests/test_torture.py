@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torture
 
-from slamlib.paper.run import Run
+from compendium.run import Run
 
 NOTEBOOK, TARGET = "09_lrs_vs_mrs", "fig-9"
 

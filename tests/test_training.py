@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import chisquare, kstest
 
 from slamlib.errors import FileError, InputError
+from slamlib.grid.training import VSINI_MAX, TrainingSet, draw_labels, synthesise, training_set
 from slamlib.instruments import C_KMS, get_instrument
-from slamlib.synth.training import VSINI_MAX, TrainingSet, draw_labels, synthesise, training_set
 
 
 @pytest.fixture(scope="module")

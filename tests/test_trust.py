@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from compendium import figures, trust
+from compendium.train import read_labeller
+from slamlib.grid.training import observe
+from slamlib.inference.result import Inference
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import cramer_rao
 from slamlib.instruments import LRS
+from slamlib.labelling.calibration import Observed, pulls_of, spread
 from slamlib.labels import NAMES
-from slamlib.paper import figures, trust
-from slamlib.paper.calibration import Observed, pulls_of, spread
-from slamlib.paper.train import read_labeller
-from slamlib.slam.inference import Inference
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import cramer_rao
-from slamlib.synth.training import observe
 
 M = 2000
 KEYS = {"instrument", "snr", "label", "scatter", "bias", "pull_mean", "pull_width", "cover68", "cover95"}

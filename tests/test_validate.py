@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
+from slamlib.inference.infer import infer
+from slamlib.inference.validate import cramer_rao, cross_validate, noisy, scatter_and_bias
 from slamlib.instruments import LRS
-from slamlib.slam.infer import infer
-from slamlib.slam.validate import cramer_rao, cross_validate, noisy, scatter_and_bias
 
 SNRS = (20, 100)
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from compendium.velocities import catalogue_velocities, simulated_catalogue
 from slamlib.errors import FileError
-from slamlib.files import write_ecsv
-from slamlib.paper.velocities import catalogue_velocities, simulated_catalogue
-from slamlib.survey.mock import draw_survey, write_survey
-from slamlib.survey.prepare import read_many
-from slamlib.survey.velocity import KnownVelocities
+from slamlib.io import write_ecsv
+from slamlib.mock.survey import draw_survey, write_survey
+from slamlib.spectra.prepare import read_many
+from slamlib.spectra.velocity import KnownVelocities
 
 
 def test_several_velocities_of_one_spectrum_are_averaged_and_missing_ones_left_out(tmp_path):

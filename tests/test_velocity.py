@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
-from slamlib.survey.velocity import VelocityTemplates, radial_velocity, shift_to_rest
+from slamlib.spectra.velocity import VelocityTemplates, radial_velocity, shift_to_rest
 
 C_KMS = 299792.458
 TEMPLATE_WAVE = np.exp(np.arange(np.log(4000), np.log(5200), 10 / C_KMS))

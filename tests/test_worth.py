@@ -10,13 +10,13 @@ from astropy.io import ascii
 from astropy.table import Table
 from test_selection import COOL, SAMPLES, noisier
 
-from slamlib.command.output import write
+from slamlib.cli.output import write
+from slamlib.inference.infer import infer
+from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS
-from slamlib.paper.worth import NOISY, STATUSES, judged, snr_of
-from slamlib.slam.infer import infer
-from slamlib.slam.validate import noisy
-from slamlib.survey.lamost import read
-from slamlib.survey.prepare import prepare_with_velocity
+from slamlib.labelling.worth import NOISY, STATUSES, judged, snr_of
+from slamlib.spectra.lamost import read
+from slamlib.spectra.prepare import prepare_with_velocity
 
 ROOT = Path(__file__).parents[1]
 STAR = np.array([[20_000, 4.0, -0.2, 120.0]])

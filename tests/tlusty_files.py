@@ -7,8 +7,8 @@ import zipfile
 
 import numpy as np
 
-from slamlib.synth.merge import Model
-from slamlib.synth.tlusty_write import spectrum_files
+from slamlib.grid.tlusty.merge import Model
+from slamlib.grid.tlusty.write import spectrum_files
 
 N_PIX = 400
 WAVE = 4000 * np.exp(np.arange(N_PIX) * 4.0 / 299792.458)

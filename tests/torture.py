@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from slamlib.paper import manifest
-from slamlib.paper.graph import GRAPH
-from slamlib.paper.run import Run
+from compendium.pipeline import manifest
+from compendium.pipeline.graph import GRAPH
+from compendium.run import Run
 
 ROOT = Path(__file__).parents[1]
 GROUP = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
@@ -37,7 +37,15 @@ _GB = 1 << 30
 
 def copy_compendium(folder, finished=False):
     """Copy what git holds (and, if asked, what the quick run made) with its dates; share .venv."""
-    names = ["Makefile", "pyproject.toml", "requirements.lock", "notebooks", "slamlib", "data/embedded"]
+    names = [
+        "Makefile",
+        "pyproject.toml",
+        "requirements.lock",
+        "notebooks",
+        "slamlib",
+        "compendium",
+        "data/embedded",
+    ]
     if finished:
         names += [f"build/{Run('quick').key}", f"data/products/{Run('quick').key}"]
     for name in names:

@@ -2,7 +2,7 @@
 
 import nbformat
 
-from slamlib.paper.graph import Notebook
+from compendium.pipeline.graph import Notebook
 
 PARAMETERS = """profile: str = "quick"  # size
 source: str = "mock"

@@ -1,6 +1,6 @@
 """The explorer as a web page of its own, on this machine alone.
 
-    python -m slamlib.explore --profile quick --port 8866
+    python -m compendium.explorer --profile quick --port 8866
 
 The Makefile is the usual caller (`make explore`).
 """
@@ -15,10 +15,10 @@ import nbformat
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
+from compendium.explorer.library import Library
+from compendium.run import DEFAULT_SEED, Run
 from slamlib.errors import InputError, SlamlibError
-from slamlib.explore.library import Library
-from slamlib.files import atomic
-from slamlib.paper.run import DEFAULT_SEED, Run
+from slamlib.io import atomic
 from slamlib.threads import n_cores, thread_environment
 
 _TEMPLATES = Path(__file__).parent / "jupyter"
@@ -101,7 +101,7 @@ def main(arguments=None):
     arguments : list of str, optional
         `sys.argv[1:]` by default.
     """
-    parser = argparse.ArgumentParser(prog="python -m slamlib.explore", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m compendium.explorer", description=__doc__.split("\n")[0])
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--source", default="mock")
     parser.add_argument("--grid", default="embedded")

@@ -9,15 +9,15 @@ import ipywidgets as widgets
 import numpy as np
 from IPython.display import display
 
+from compendium.explorer.library import Library
+from compendium.explorer.picture import HRDiagram, spectrum, thin
+from compendium.explorer.style import PAGE, star_places
+from compendium.explorer.view import Controls, look
+from compendium.explorer.words import FORMATS, SYMBOLS, UNITS, quantity, told, warning
 from slamlib.errors import SlamlibError
-from slamlib.explore.library import Library
-from slamlib.explore.picture import HRDiagram, spectrum, thin
-from slamlib.explore.style import PAGE, star_places
-from slamlib.explore.view import Controls, look
-from slamlib.explore.words import FORMATS, SYMBOLS, UNITS, quantity, told, warning
+from slamlib.inference.infer import default_bounds
 from slamlib.instruments import get_instrument
 from slamlib.labels import NAMES
-from slamlib.slam.infer import default_bounds
 
 # Where the sliders start: an early B star.
 _START = {"teff": 22_000.0, "logg": 4.0, "mh": 0.0, "vsini": 50.0}

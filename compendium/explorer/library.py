@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from compendium.train import labeller_path, read_labeller
 from slamlib.errors import FileError, InputError, SlamlibError
-from slamlib.files import read_ecsv
+from slamlib.grid.model_grid import ModelGrid
 from slamlib.instruments import INSTRUMENTS
+from slamlib.io import read_ecsv
+from slamlib.labelling.worth import STATUSES
 from slamlib.labels import NAMES
-from slamlib.paper.train import labeller_path, read_labeller
-from slamlib.paper.worth import STATUSES
-from slamlib.survey.lamost import read
-from slamlib.survey.prepare import prepare_with_velocity
-from slamlib.synth.grid import ModelGrid
+from slamlib.spectra.lamost import read
+from slamlib.spectra.prepare import prepare_with_velocity
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 import numpy as np
 from scipy.spatial import KDTree
 
-from slamlib.explore.svg import INK, Panel, picture, reach, text_at
-from slamlib.explore.words import step_text
+from compendium.explorer.svg import INK, Panel, picture, reach, text_at
+from compendium.explorer.words import step_text
+from compendium.figures.spectra import spread_apart
 from slamlib.instruments import C_KMS, get_instrument
-from slamlib.paper.figures_spectra import spread_apart
-from slamlib.paper.style import BLUE, CYAN, RED, SIMULATED_NOTE
+from slamlib.style import BLUE, CYAN, RED, SIMULATED_NOTE
 
 # Of the spectrum [0.1 px]: the whole, what frames the panels, the gap between arms.
 WIDTH, HEIGHT = 10_000, 5_800

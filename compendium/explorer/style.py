@@ -1,6 +1,6 @@
 """Where things stand on the page, and how stars look: style sheets, as text."""
 
-from slamlib.paper.style import BLUE, RED
+from slamlib.style import BLUE, RED
 
 # The side and the spectrum stand beside each other where there is room, else below.
 PAGE = f"""<style>

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from slamlib.explore.lines import strongest
-from slamlib.explore.words import STEPS, UNITS, number, quantity
+from compendium.explorer.lines import strongest
+from compendium.explorer.words import STEPS, UNITS, number, quantity
+from slamlib.grid.training import VSINI_MAX
+from slamlib.inference.validate import cramer_rao
 from slamlib.instruments import C_KMS, get_instrument
 from slamlib.labels import NAMES
-from slamlib.slam.validate import cramer_rao
-from slamlib.synth.training import VSINI_MAX
 
 # Lines named on one picture.
 _NAMED = 18

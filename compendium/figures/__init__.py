@@ -5,21 +5,21 @@ Figs 2-4 are about models, 1 and 5-10 about stars, `figures_trust` and `figures_
 errors.
 """
 
-from slamlib.paper.figures_compare import fig08_hrs, fig09_lrs_vs_mrs
-from slamlib.paper.figures_forensics import fig_forensics
-from slamlib.paper.figures_labels import fig07_hr_diagram, fig10_corner
-from slamlib.paper.figures_models import fig02_training_set, fig03_cross_validation, fig04_sample_size
-from slamlib.paper.figures_selection import fig_selection
-from slamlib.paper.figures_sky import fig01_sky
-from slamlib.paper.figures_spectra import fig_fit
-from slamlib.paper.figures_trust import (
+from compendium.figures.compare import fig08_hrs, fig09_lrs_vs_mrs
+from compendium.figures.forensics import fig_forensics
+from compendium.figures.labels import fig07_hr_diagram, fig10_corner
+from compendium.figures.models import fig02_training_set, fig03_cross_validation, fig04_sample_size
+from compendium.figures.selection import fig_selection
+from compendium.figures.sky import fig01_sky
+from compendium.figures.spectra import fig_fit
+from compendium.figures.trust import (
     fig_calibration,
     fig_efficiency,
     fig_information,
     fig_mismatches,
     fig_ranks,
 )
-from slamlib.paper.style import fig_no_data, save
+from slamlib.style import fig_no_data, save
 
 __all__ = [
     "fig01_sky",

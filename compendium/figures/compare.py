@@ -8,11 +8,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from compendium.hrs import floats, hrs_errors, trusted, unit_of
+from compendium.hrs_stars import ORIGINS, REAL, SIMULATED, SPUN
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, LOGG, TEFF, VSINI
-from slamlib.paper.hrs import floats, hrs_errors, trusted, unit_of
-from slamlib.paper.hrs_stars import ORIGINS, REAL, SIMULATED, SPUN
-from slamlib.paper.style import (
+from slamlib.style import (
     BLACK,
     BLUE,
     GREY,
@@ -53,7 +53,7 @@ def fig08_hrs(table):
     Parameters
     ----------
     table : Table
-        One row a star and instrument, as `slamlib.paper.hrs.label_stars` gives it: columns star,
+        One row a star and instrument, as `compendium.hrs.label_stars` gives it: columns star,
         instrument, origin, flag, status, and for x = teff, logg, vsini the columns x, e_x (SLAM),
         x_hrs, e_x_hrs; vsini_limit [km/s] where v sin i is only that. Rows without finite labels
         from both are left out.

@@ -1,11 +1,11 @@
-"""The figure of `slamlib.paper.forensics`: what makes the errors of labels of model spectra."""
+"""The figure of `compendium.forensics`: what makes the errors of labels of model spectra."""
 
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from slamlib.labels import LOGG, TEFF, VSINI
-from slamlib.paper.style import (
+from slamlib.style import (
     BLACK,
     GREY,
     INSTRUMENT_STYLE,
@@ -25,7 +25,7 @@ def fig_forensics(rows, by_teff, paper):
     Parameters
     ----------
     rows, by_teff : Table
-        As `slamlib.paper.forensics.forensics` and `by_temperature` give them, of one or both
+        As `compendium.forensics.forensics` and `by_temperature` give them, of one or both
         instruments.
     paper : dict
         The paper's error at SNR = 100 of each (instrument, label) that it states.

@@ -13,7 +13,7 @@ from scipy.stats import chi2, norm
 
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, LOGG, TEFF, VSINI
-from slamlib.paper.style import (
+from slamlib.style import (
     BLACK,
     BLUE,
     COLUMN,

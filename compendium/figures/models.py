@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
 from slamlib.labels import LABELS, LOGG, MH, TEFF, VSINI, as_labels
-from slamlib.paper.style import (
+from slamlib.style import (
     BLACK,
     BLUE,
     COLUMN,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from slamlib.paper.style import (
+from slamlib.spectra.selection import LINES
+from slamlib.style import (
     BLACK,
     GREY,
     INSTRUMENT_STYLE,
@@ -12,7 +13,6 @@ from slamlib.paper.style import (
     note_simulated,
     require_columns,
 )
-from slamlib.survey.selection import LINES
 
 # What is drawn against what, for each instrument.
 _AXES = {"LRS": ("mg5175", "gband"), "MRS": ("mg5175", "halpha")}
@@ -27,7 +27,7 @@ def fig_selection(widths, simulated, cool=None):
     Parameters
     ----------
     widths : dict of Table
-        For each instrument, as `slamlib.survey.selection.line_widths` gives it.
+        For each instrument, as `slamlib.spectra.selection.line_widths` gives it.
     simulated : bool
     cool : dict of Table, optional
         The same of stars of the MILES library.

@@ -5,7 +5,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from matplotlib.lines import Line2D
 
-from slamlib.paper.style import (
+from slamlib.style import (
     BLACK,
     PAGE,
     RED,

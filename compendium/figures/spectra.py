@@ -10,7 +10,7 @@ from scipy.optimize import isotonic_regression
 from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
 from slamlib.labels import LABELS, VSINI
-from slamlib.paper.style import (
+from slamlib.style import (
     BLACK,
     BLUE,
     CYAN,

@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from slamlib.instruments import get_instrument
 from slamlib.labels import LABELS
-from slamlib.paper.style import (
+from slamlib.style import (
     BLACK,
     BLUE,
     CYAN,
@@ -49,7 +49,7 @@ def fig_calibration(table):
     Parameters
     ----------
     table : Table
-        As `slamlib.paper.trust.calibration` gives it, of one or both instruments.
+        As `compendium.trust.calibration` gives it, of one or both instruments.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def fig_ranks(ranks):
     Parameters
     ----------
     ranks : dict of ndarray, (m, 4)
-        For each instrument, as `slamlib.paper.trust.ranks` gives them.
+        For each instrument, as `compendium.trust.ranks` gives them.
     """
     figure = new_figure(PAGE, 1.9)
     panels = figure.subplots(1, 4, sharey=True)
@@ -133,7 +133,7 @@ def fig_ranks(ranks):
     return figure
 
 
-# The steps of the ladder, for those who have not read `slamlib.paper.mismatch`.
+# The steps of the ladder, for those who have not read `compendium.mismatch`.
 _STEPS = {
     "+ interpolation": "+ other interpolation",
     "+ profile": "+ other line profile",
@@ -151,7 +151,7 @@ def fig_mismatches(table):
     Parameters
     ----------
     table : Table
-        As `slamlib.paper.mismatch.ladder` gives it, of one or both instruments.
+        As `compendium.mismatch.ladder` gives it, of one or both instruments.
 
     Returns
     -------
@@ -187,7 +187,7 @@ def fig_efficiency(table):
     Parameters
     ----------
     table : Table
-        As `slamlib.slam.validate.cross_validate` gives it, of "krr" and "svr", of one or both
+        As `slamlib.inference.validate.cross_validate` gives it, of "krr" and "svr", of one or both
         instruments.
 
     Returns

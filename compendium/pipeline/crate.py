@@ -1,16 +1,16 @@
 """RO-Crate metadata of the build folder, so that an archive knows what each file is and what made it.
 
 RO-Crate 1.1 (https://w3id.org/ro/crate/1.1) with one CreateAction a notebook, as the profile
-Process Run Crate has it. All of it follows from the records of `slamlib.paper.manifest`.
+Process Run Crate has it. All of it follows from the records of `compendium.pipeline.manifest`.
 """
 
 import json
 from pathlib import Path
 from urllib.parse import quote
 
-from slamlib.files import atomic
-from slamlib.paper import manifest
-from slamlib.paper.graph import GRAPH
+from compendium.pipeline import manifest
+from compendium.pipeline.graph import GRAPH
+from slamlib.io import atomic
 
 NAME = "ro-crate-metadata.json"
 _CRATE = "https://w3id.org/ro/crate/1.1"

@@ -1,4 +1,4 @@
-"""Which files of slamlib a notebook reaches through its imports.
+"""Which files of slamlib and of the compendium a notebook reaches through its imports.
 
 A notebook is run again when code it uses changes, and only then: to retouch a figure must
 not retrain anything.
@@ -9,32 +9,32 @@ from pathlib import Path
 
 import nbformat
 
-from slamlib.imports import reached
+from slamlib.identity import reached
 
 
-def code_of(notebook, package):
-    """Return the files of the package that a notebook imports, directly or through others.
+def code_of(notebook, root):
+    """Return the files of slamlib and the compendium that a notebook imports, directly or through others.
 
     Parameters
     ----------
     notebook : str or Path
         A notebook file.
-    package : str or Path
-        The folder of the package, such as ``root / "slamlib"``.
+    root : str or Path
+        The folder that holds both packages.
 
     Returns
     -------
     list of Path
-        Sorted. Every file of the package when a cell cannot be parsed: to run too often is
+        Sorted. Every file of both when a cell cannot be parsed: to run too often is
         the safe error.
     """
-    package = Path(package)
+    packages = [Path(root) / name for name in ("slamlib", "compendium")]
     cells = nbformat.read(notebook, as_version=4).cells
     try:
         sources = [ast.parse(_without_magics(c.source)) for c in cells if c.cell_type == "code"]
     except SyntaxError:
-        return sorted(package.rglob("*.py"))
-    return sorted(reached(sources, package))
+        return sorted(path for package in packages for path in package.rglob("*.py"))
+    return sorted(reached(sources, *packages))
 
 
 def content_of(notebook):

@@ -16,11 +16,11 @@ from importlib import metadata
 from threadpoolctl import threadpool_info
 
 import slamlib
+from compendium.pipeline.graph import GRAPH, closure, find
+from compendium.pipeline.imports import code_of
 from slamlib.errors import FileError
-from slamlib.files import atomic
-from slamlib.imports import digest_of
-from slamlib.paper.graph import GRAPH, closure, find
-from slamlib.paper.imports import code_of
+from slamlib.identity import digest_of
+from slamlib.io import atomic
 from slamlib.threads import n_cores
 
 FORMAT = 1
@@ -130,7 +130,7 @@ def begin(notebook, parameters, run, graph=GRAPH):
         "format": FORMAT,
         "notebook": describe(path, run),
         "parameters": parameters,
-        "code": code(code_of(path, run.root / "slamlib"), run),
+        "code": code(code_of(path, run.root), run),
         "packages": packages(),
         "machine": machine(),
         "inputs": [found for path in inputs_of(notebook, run, graph) if (found := describe(path, run))],
@@ -198,7 +198,11 @@ def code(files, run):
 
 def packages():
     """Return the versions of Python and of the packages that slamlib asks for."""
-    asked = (line for line in metadata.requires("slamlib") or () if "extra ==" not in line)
+    asked = (
+        line
+        for line in (*metadata.requires("slamlib"), *metadata.requires("slamlib-compendium"))
+        if "extra ==" not in line
+    )
     names = sorted(re.split(r"[^\w.-]", line)[0] for line in asked)
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
 

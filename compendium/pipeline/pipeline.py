@@ -1,11 +1,11 @@
 """The pipeline: make decides what is stale, this module runs it and publishes the results.
 
-    python -m slamlib.paper.pipeline plan TARGET     write the rules for make, print their path
-    python -m slamlib.paper.pipeline run NOTEBOOK    run one notebook
-    python -m slamlib.paper.pipeline publish [NAME]  copy figures and tables to the top level
-    python -m slamlib.paper.pipeline expect          remember what is recorded, before `plan verify`
-    python -m slamlib.paper.pipeline verify          is every output what was remembered?
-    python -m slamlib.paper.pipeline trace FILE      where a figure or table comes from
+    python -m compendium.pipeline.pipeline plan TARGET     write the rules for make, print their path
+    python -m compendium.pipeline.pipeline run NOTEBOOK    run one notebook
+    python -m compendium.pipeline.pipeline publish [NAME]  copy figures and tables to the top level
+    python -m compendium.pipeline.pipeline expect          remember what is recorded, before `plan verify`
+    python -m compendium.pipeline.pipeline verify          is every output what was remembered?
+    python -m compendium.pipeline.pipeline trace FILE      where a figure or table comes from
 
 Each takes --profile, --source, --grid, --seed and --rv; the Makefile is the usual caller.
 """
@@ -18,14 +18,14 @@ import shutil
 import sys
 from collections import Counter
 
+from compendium.pipeline import crate, manifest, verify
+from compendium.pipeline.execute import NotebookError, execute
+from compendium.pipeline.graph import GRAPH, closure, find, targets
+from compendium.pipeline.imports import code_of, content_of
+from compendium.pipeline.manifest import stamp_of
+from compendium.run import DEFAULT_SEED, Run
 from slamlib.errors import FileError, InputError, SlamlibError
-from slamlib.files import atomic
-from slamlib.paper import crate, manifest, verify
-from slamlib.paper.execute import NotebookError, execute
-from slamlib.paper.graph import GRAPH, closure, find, targets
-from slamlib.paper.imports import code_of, content_of
-from slamlib.paper.manifest import stamp_of
-from slamlib.paper.run import DEFAULT_SEED, Run
+from slamlib.io import atomic
 
 
 def plan(run, target, graph=GRAPH):
@@ -59,7 +59,7 @@ def plan(run, target, graph=GRAPH):
     every = [n.name for n in graph if target == "notebooks" or not n.extra or n.name in extra]
     wanted = closure(last, graph) if last else every
     data = [*manifest.embedded_data(run), run.grid_path]
-    lines = ["# Written by slamlib.paper.pipeline; edit slamlib/paper/graph.py instead.", ""]
+    lines = ["# Written by compendium.pipeline.pipeline; edit compendium/pipeline/graph.py instead.", ""]
     for notebook in graph:
         if notebook.name not in wanted:
             continue
@@ -74,7 +74,7 @@ def plan(run, target, graph=GRAPH):
         if not content.is_file() or content.read_text(encoding="utf-8") != content_of(path):
             with atomic(content) as temporary:
                 temporary.write_text(content_of(path), encoding="utf-8")
-        code = code_of(path, run.root / "slamlib")
+        code = code_of(path, run.root)
         inputs = dict.fromkeys([content, *needs, *code, *data, *notebook.inputs(run)])
         lines += [
             f"{_make_name(stamp, run)}: {' '.join(_make_name(file, run) for file in inputs)}",
@@ -176,7 +176,7 @@ def main(arguments=None):
         `sys.argv[1:]` by default.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m slamlib.paper.pipeline", description=__doc__.split("\n")[0]
+        prog="python -m compendium.pipeline.pipeline", description=__doc__.split("\n")[0]
     )
     parser.add_argument("action", choices=("plan", "run", "publish", "expect", "verify", "trace"))
     parser.add_argument("name", nargs="?", help="a target, a notebook or a figure")
@@ -239,7 +239,7 @@ def _announce(run, target):
 
 def _command(run, action, *names):
     options = [text for name, value in run.parameters.items() for text in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "slamlib.paper.pipeline", action, *names, *options]
+    command = [sys.executable, "-m", "compendium.pipeline.pipeline", action, *names, *options]
     return shlex.join(command).replace("$", "$$")
 
 

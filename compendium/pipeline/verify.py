@@ -8,10 +8,10 @@ follows the records from an output back to the data that came with the compendiu
 import json
 from pathlib import Path
 
+from compendium.pipeline import manifest
+from compendium.pipeline.graph import GRAPH
 from slamlib.errors import InputError
-from slamlib.files import atomic
-from slamlib.paper import manifest
-from slamlib.paper.graph import GRAPH
+from slamlib.io import atomic
 
 
 def expect(run, graph=GRAPH):

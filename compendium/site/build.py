@@ -15,10 +15,10 @@ from pathlib import Path
 
 import nbformat
 
+from compendium.figures.captions import CAPTIONS
+from compendium.run import DEFAULT_SEED, Run
+from compendium.site.pages import benchmark_results, calibration_page, figures_page
 from slamlib.errors import FileError, SlamlibError
-from slamlib.paper.captions import CAPTIONS
-from slamlib.paper.run import DEFAULT_SEED, Run
-from slamlib.paper.site_pages import benchmark_results, calibration_page, figures_page
 
 # Pages that live beside what they describe.
 PAGES = ("data/DATASETS.md", "benchmarks/README.md")
@@ -181,7 +181,7 @@ def build(run, folder):
 
 def main(arguments=None):
     """Build the site of a run in `build/site`; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m slamlib.paper.site")
+    parser = argparse.ArgumentParser(prog="python -m compendium.site.build")
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--source", default="mock")
     parser.add_argument("--grid", default="embedded")

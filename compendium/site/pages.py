@@ -4,9 +4,9 @@ import json
 import shutil
 from fnmatch import fnmatch
 
-from slamlib.files import read_ecsv
-from slamlib.paper.captions import CAPTIONS
-from slamlib.paper.graph import GRAPH
+from compendium.figures.captions import CAPTIONS
+from compendium.pipeline.graph import GRAPH
+from slamlib.io import read_ecsv
 
 # Without the list of its sections a page has room for two columns.
 _WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---\n\n"

@@ -1,5 +1,5 @@
 """Lessons: what the teaching notebooks work with, and the checks of their exercises."""
 
-from slamlib.teach.checks import check
+from compendium.teaching.checks import check
 
 __all__ = ["check"]

@@ -1,4 +1,4 @@
-"""For teachers: ``python -m slamlib.teach``."""
+"""For teachers: ``python -m compendium.teaching``."""
 
 import argparse
 import os
@@ -8,16 +8,16 @@ from pathlib import Path
 import nbformat
 from nbclient.exceptions import CellExecutionError
 
+from compendium.teaching.checks import LESSONS
+from compendium.teaching.notebooks import run, solved
 from slamlib.errors import SlamlibError
-from slamlib.files import atomic
-from slamlib.teach.checks import LESSONS
-from slamlib.teach.notebooks import run, solved
+from slamlib.io import atomic
 
 
 def parser():
     """Return the parser of the command line."""
     top = argparse.ArgumentParser(
-        prog="python -m slamlib.teach", description="Teaching notebooks with their solutions."
+        prog="python -m compendium.teaching", description="Teaching notebooks with their solutions."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser("solved", help="write a notebook with its solutions filled in")
@@ -46,7 +46,7 @@ def main(arguments=None):
                 busy += _busy()
                 print(f"{lesson}: {seconds:.0f} s, of which {busy:.0f} s of computing", flush=True)
     except (SlamlibError, CellExecutionError) as error:
-        print(f"slamlib.teach: {error}", file=sys.stderr)
+        print(f"compendium.teaching: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -74,7 +74,7 @@ def check(name, answer, strict=None):
 def _load(lesson):
     if lesson not in LESSONS:
         raise InputError(f"no lesson {lesson!r}; there are {', '.join(LESSONS)}")
-    import_module(f"slamlib.teach.{lesson.lower()}")
+    import_module(f"compendium.teaching.{lesson.lower()}")
 
 
 def require(condition, hint):
@@ -113,7 +113,7 @@ def judge(answer, truth, usual=(), rtol=0.02, atol=0.0, hint="compare with the t
     >>> judge(2.0, 2.01)
     >>> judge(-2.0, 2.01, [(-2.01, "the sign is the other way round")])
     Traceback (most recent call last):
-    slamlib.teach.checks.NotYetError: the sign is the other way round
+    compendium.teaching.checks.NotYetError: the sign is the other way round
     """
     truth = np.asarray(truth, dtype=float)
     try:

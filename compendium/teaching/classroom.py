@@ -6,12 +6,12 @@ from functools import cache
 import numpy as np
 from matplotlib import pyplot as plt
 
-from slamlib.paper.run import Run
-from slamlib.paper.style import PAGE, apj_style, note_simulated
-from slamlib.slam.model import Slam
-from slamlib.synth.broaden import broaden
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.training import training_set
+from compendium.run import Run
+from slamlib.grid.broaden import broaden
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import training_set
+from slamlib.regression.slam import Slam
+from slamlib.style import PAGE, apj_style, note_simulated
 
 # Training spectra: enough to learn from, few enough for any laptop.
 N_TRAIN = 400

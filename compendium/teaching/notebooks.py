@@ -8,10 +8,10 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
+from compendium.pipeline.execute import OwnKernelManager
+from compendium.run import find_root
+from compendium.teaching.checks import LESSONS, STRICT_VARIABLE
 from slamlib.errors import FileError, InputError
-from slamlib.paper.execute import OwnKernelManager
-from slamlib.paper.run import find_root
-from slamlib.teach.checks import LESSONS, STRICT_VARIABLE
 
 TAG = "exercise"
 _TIMEOUT = 600

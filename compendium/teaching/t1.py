@@ -5,9 +5,9 @@ from functools import cache
 import numpy as np
 from scipy.optimize import brentq
 
+from compendium.teaching.checks import call, exercise, judge
+from compendium.teaching.classroom import models, stars
 from slamlib.instruments import C_KMS, LRS
-from slamlib.teach.checks import call, exercise, judge
-from slamlib.teach.classroom import models, stars
 
 # Centre in air and half of the range that belongs to the line [A].
 LINES = {

@@ -6,13 +6,13 @@ import numpy as np
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.svm import SVR
 
+from compendium.teaching.checks import call, exercise, judge
+from compendium.teaching.classroom import models, training
+from slamlib.grid.training import synthesise
 from slamlib.instruments import LRS
-from slamlib.slam.kernel import rbf
-from slamlib.slam.krr import fit_krr
-from slamlib.slam.model import Slam
-from slamlib.synth.training import synthesise
-from slamlib.teach.checks import call, exercise, judge
-from slamlib.teach.classroom import models, training
+from slamlib.regression.kernel import rbf
+from slamlib.regression.krr import fit_krr
+from slamlib.regression.slam import Slam
 
 WAVE = 4471.0
 # The tube of the pictures; libsvm's tolerance, so that support vectors are told by their residuals.

@@ -4,11 +4,11 @@ from functools import cache
 
 import numpy as np
 
+from compendium.teaching.checks import call, exercise, judge
+from compendium.teaching.classroom import trained
+from slamlib.inference.validate import cramer_rao
 from slamlib.instruments import LRS
 from slamlib.labels import NAMES
-from slamlib.slam.validate import cramer_rao
-from slamlib.teach.checks import call, exercise, judge
-from slamlib.teach.classroom import trained
 
 # The star of this lesson: Teff [K], log g, [M/H], v sin i [km/s]; its SNR per pixel.
 STAR, SNR = (20_000.0, 4.0, 0.0, 50.0), 100.0

@@ -6,12 +6,12 @@ import emcee
 import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
+from compendium.teaching.checks import call, exercise, judge
+from compendium.teaching.classroom import trained, training
+from slamlib.inference.infer import default_bounds, infer
+from slamlib.inference.posterior import LogPosterior
+from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS
-from slamlib.slam.infer import default_bounds, infer
-from slamlib.slam.posterior import LogPosterior
-from slamlib.slam.validate import noisy
-from slamlib.teach.checks import call, exercise, judge
-from slamlib.teach.classroom import trained, training
 
 # The star of this lesson: one that no training has seen, at an SNR where two solutions compete.
 SNR, DECISIVE = 8.0, 9.0
@@ -37,7 +37,7 @@ def star(snr=SNR):
 def posterior():
     """Return the log-posterior of the star's labels, uniform prior over the training labels.
 
-    `slamlib.slam.posterior.LogPosterior`; what lies beyond would be extrapolated.
+    `slamlib.inference.posterior.LogPosterior`; what lies beyond would be extrapolated.
     """
     known = trained().training_labels_
     flux, ivar = star()

@@ -5,16 +5,16 @@ from functools import cache
 import numpy as np
 from astropy.table import Table
 
+from compendium.run import Run
+from compendium.teaching.checks import NotYetError, call, exercise, judge, require
+from compendium.teaching.classroom import models, trained, training
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import observe, synthesise
+from slamlib.inference.infer import infer
 from slamlib.instruments import LRS
-from slamlib.paper.run import Run
-from slamlib.slam.infer import infer
-from slamlib.slam.model import Slam
-from slamlib.survey.matching import match_continuum
-from slamlib.survey.prepare import normalise
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.training import observe, synthesise
-from slamlib.teach.checks import NotYetError, call, exercise, judge, require
-from slamlib.teach.classroom import models, trained, training
+from slamlib.regression.slam import Slam
+from slamlib.spectra.matching import match_continuum
+from slamlib.spectra.prepare import normalise
 
 SNR, LOGG = 100.0, 1
 WIDE = LRS.widened()
@@ -66,7 +66,7 @@ def matched():
 
 @cache
 def labelled(how):
-    """Labels of the stars: `slamlib.slam.inference.Inference`.
+    """Labels of the stars: `slamlib.inference.result.Inference`.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def visitors():
     -------
     flux : ndarray, (6, n_pix)
     table : Table
-        As `slamlib.slam.inference.Inference.table` gives it.
+        As `slamlib.inference.result.Inference.table` gives it.
     sound : ndarray of bool, (6,)
         The labels describe the star.
     """

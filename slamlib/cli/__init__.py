@@ -1,1 +1,1 @@
-"""The command `slamlib`, and `slamlib.label`: labels of anybody's spectra, in one line."""
+"""The command `slamlib`."""

@@ -19,8 +19,8 @@ def label_elsewhere(address):
 
 def _label(address, paths, instrument, models, progress):
     # Dask is optional: only who asks for a cluster needs it.
-    from slamlib.cluster.merge import read_catalogue
-    from slamlib.cluster.run import label_cluster
+    from slamlib.labelling.cluster.merge import read_catalogue
+    from slamlib.labelling.cluster.run import label_cluster
 
     labellers = {"krr": models.path(instrument)}
     output = models.folder / "parts" / f"{instrument}.parquet"

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from slamlib.command.options import parser
+from slamlib.cli.options import parser
 from slamlib.errors import SlamlibError
 
 USED_ALL, USED_NONE, USAGE, USED_SOME, INTERRUPTED = 0, 1, 2, 3, 130
@@ -39,12 +39,12 @@ def main(arguments=None):
 
 def _label(options):
     # Imported here, since help and wrong usage shall be told at once.
-    from slamlib.command.elsewhere import label_elsewhere
-    from slamlib.command.labelling import label_files, label_here, list_files, reasons
-    from slamlib.command.models import Models
-    from slamlib.command.output import write
-    from slamlib.command.pages import write_pages
-    from slamlib.command.summary import summary
+    from slamlib.cli.elsewhere import label_elsewhere
+    from slamlib.cli.output import write
+    from slamlib.cli.pages import write_pages
+    from slamlib.labelling.files import label_files, label_here, list_files, reasons
+    from slamlib.labelling.models import Models
+    from slamlib.labelling.summary import summary
 
     paths = list_files(options.files)
     for target in (options.output, options.plot):

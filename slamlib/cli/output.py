@@ -1,7 +1,7 @@
 """A table of labels as a file: ECSV, CSV or FITS."""
 
-from slamlib.command.options import FORMATS
-from slamlib.files import atomic
+from slamlib.cli.options import FORMATS
+from slamlib.io import atomic
 
 
 def write(table, path):

@@ -3,17 +3,17 @@
 from matplotlib.backends.backend_pdf import PdfPages
 from tqdm import tqdm
 
-from slamlib.command.labelling import usable
-from slamlib.command.summary import quantities, verdict
+from compendium.figures.spectra import draw_fit
 from slamlib.errors import printable
-from slamlib.files import atomic
+from slamlib.inference.likelihood import rejected_pixels
 from slamlib.instruments import get_instrument
+from slamlib.io import atomic
+from slamlib.labelling.files import usable
+from slamlib.labelling.summary import quantities, verdict
 from slamlib.labels import LABELS, NAMES
-from slamlib.paper.figures_spectra import draw_fit
-from slamlib.paper.style import PAGE, apj_style, new_figure, note_simulated
-from slamlib.slam.likelihood import rejected_pixels
-from slamlib.survey.lamost import read
-from slamlib.survey.prepare import prepare_with_velocity
+from slamlib.spectra.lamost import read
+from slamlib.spectra.prepare import prepare_with_velocity
+from slamlib.style import PAGE, apj_style, new_figure, note_simulated
 
 ROWS = 4
 _HEIGHT = 9.6

@@ -9,8 +9,8 @@ from slamlib.fetch import catalogues, isochrones, lamost, tlusty
 from slamlib.fetch.download import Manners, Report, tell
 from slamlib.fetch.manifest import NAME as MANIFEST
 from slamlib.fetch.options import ROOT, parser
-from slamlib.files import read_ecsv, write_ecsv
-from slamlib.synth.tlusty import build_grid
+from slamlib.grid.tlusty.read import build_grid
+from slamlib.io import read_ecsv, write_ecsv
 
 _RELEASES = {"LRS": "dr5", "MRS": "dr7"}
 # Where the published samples are, once the catalogues have been fetched.

@@ -13,7 +13,7 @@ from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import Report
 from slamlib.fetch.manifest import Manifest, sha256_of
 from slamlib.fetch.vizier import SERVER, Client
-from slamlib.files import read_ecsv, write_ecsv
+from slamlib.io import read_ecsv, write_ecsv
 from slamlib.labels import NAMES
 
 FOLDER = Path("data/raw/catalogues")

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from slamlib.errors import FileError, InputError
-from slamlib.files import write_ecsv
+from slamlib.io import write_ecsv
 
 # Ours: theirs (CMD 3.x), type, unit or meaning.
 COLUMNS = {

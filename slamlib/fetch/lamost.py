@@ -12,8 +12,8 @@ from astropy.table import Table, unique
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import Job, Report, download
 from slamlib.fetch.manifest import Manifest
-from slamlib.files import read_ecsv
-from slamlib.survey.lamost import read
+from slamlib.io import read_ecsv
+from slamlib.spectra.lamost import read
 
 TOKEN_VARIABLE = "LAMOST_TOKEN"
 TOKEN_FILE = Path("~/.config/slamlib/token")

@@ -13,7 +13,7 @@ from astropy.table import Table
 
 from slamlib.errors import FileError
 from slamlib.fetch.polite import redact
-from slamlib.files import read_ecsv, write_ecsv
+from slamlib.io import read_ecsv, write_ecsv
 
 NAME = "manifest.ecsv"
 COLUMNS = ("name", "url", "size", "sha256", "date")

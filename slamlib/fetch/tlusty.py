@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import Job, download
-from slamlib.files import read_ecsv
+from slamlib.io import read_ecsv
 
 BASE = "http://tlusty.oca.eu/Tlusty2002/database/"
 FOLDER = Path("data/raw/tlusty")

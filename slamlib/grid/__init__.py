@@ -1,1 +1,1 @@
-"""What a star of given labels looks like: model grid, broadening, training sets."""
+"""Model spectra: grids and their edge, broadening, training sets."""

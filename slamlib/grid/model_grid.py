@@ -13,10 +13,10 @@ from astropy.table import Table
 from scipy.sparse import csr_array
 
 from slamlib.errors import FileError, InputError
-from slamlib.files import check_version
+from slamlib.grid.edge import GridEdge
 from slamlib.instruments import C_KMS
+from slamlib.io import check_version
 from slamlib.labels import as_labels
-from slamlib.synth.edge import GridEdge
 
 FORMAT = 1
 # Rice's algorithm makes no image smaller than by this: a header that claims more is damaged.

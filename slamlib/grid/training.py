@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from slamlib.errors import InputError
+from slamlib.grid.broaden import LIMB_DARKENING, broaden, instrument_sigma, pixel_edges, rebin_matrix
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labels import as_labels
 from slamlib.npz import check_shapes, reading_npz, write_npz
-from slamlib.synth.broaden import LIMB_DARKENING, broaden, instrument_sigma, pixel_edges, rebin_matrix
 
 FORMAT = 1
 VSINI_MAX = 300.0

@@ -8,10 +8,10 @@ when the parts of a spectrum disagree on the labels more than their noise lets t
 import numpy as np
 from joblib import Parallel, delayed
 
+from slamlib.inference.infer import checked
+from slamlib.inference.likelihood import Likelihood
+from slamlib.inference.solve import LEAST_INFORMATION
 from slamlib.labels import NAMES
-from slamlib.slam.infer import checked
-from slamlib.slam.likelihood import Likelihood
-from slamlib.slam.solve import LEAST_INFORMATION
 from slamlib.threads import blas_threads, n_cores
 
 # Wider than a Balmer line's core and its nearest neighbours, so that blocks err apart.
@@ -34,7 +34,7 @@ def block_errors(slam, wave, flux, ivar, labels, systematics=None, reject=None, 
         Of the model's pixels [A], increasing.
     flux, ivar : array_like, (m, n_pix)
     labels : ndarray, (m, 4)
-        What `slamlib.slam.infer.infer` found for these spectra with these `systematics` and
+        What `slamlib.inference.infer.infer` found for these spectra with these `systematics` and
         `reject`.
     systematics : Systematics, optional
     reject : float, optional

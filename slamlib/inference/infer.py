@@ -5,11 +5,11 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from slamlib.errors import InputError
+from slamlib.inference.likelihood import Joint, Likelihood
+from slamlib.inference.result import Inference
+from slamlib.inference.solve import at_edge, inverse, solve, status
+from slamlib.inference.vsini import VSINI, freed_of_blur, vsini_limit
 from slamlib.labels import NAMES
-from slamlib.slam.inference import Inference
-from slamlib.slam.likelihood import Joint, Likelihood
-from slamlib.slam.rotation import VSINI, freed_of_blur, vsini_limit
-from slamlib.slam.solve import at_edge, inverse, solve, status
 from slamlib.threads import blas_threads, n_cores
 
 # How far beyond the range of the training labels a solution may lie, as a fraction of that

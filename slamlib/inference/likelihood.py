@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from slamlib.errors import InputError
-from slamlib.slam.rows import times
+from slamlib.regression.rows import times
 
 
 class Likelihood:
@@ -212,7 +212,7 @@ def rejected_pixels(slam, flux, ivar, labels, systematics=None, sigmas=5.0):
     ----------
     slam : Slam
     flux, ivar : array_like, (n_pix,)
-        As `slamlib.slam.infer.infer` takes them.
+        As `slamlib.inference.infer.infer` takes them.
     labels : array_like, (4,)
         What `infer` found with these `systematics` and with ``reject=sigmas``.
     systematics : Systematics, optional

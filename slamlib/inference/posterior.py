@@ -4,8 +4,8 @@ import emcee
 import numpy as np
 
 from slamlib.errors import InputError
-from slamlib.slam.infer import checked, default_bounds, infer
-from slamlib.slam.likelihood import Likelihood
+from slamlib.inference.infer import checked, default_bounds, infer
+from slamlib.inference.likelihood import Likelihood
 
 
 class LogPosterior:
@@ -17,7 +17,7 @@ class LogPosterior:
     ----------
     slam : Slam
     flux, ivar : array_like, (n_pix,)
-        As in `slamlib.slam.infer.infer`.
+        As in `slamlib.inference.infer.infer`.
     bounds : ndarray, (2, 4), optional
         Lowest and highest label; `default_bounds` otherwise.
     systematics : Systematics, optional

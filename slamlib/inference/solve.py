@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from slamlib.inference.minimise import minimise
 from slamlib.labels import NAMES
-from slamlib.slam.minimise import minimise
 
 # An error of 10,000 standard deviations of the training labels means "unknown".
 LEAST_INFORMATION = 1e-8

@@ -11,9 +11,9 @@ import numpy as np
 from scipy.linalg import eigh
 
 from slamlib.errors import InputError
+from slamlib.inference.vsini import VSINI
 from slamlib.npz import check_shapes
-from slamlib.slam.rotation import VSINI
-from slamlib.slam.rows import times
+from slamlib.regression.rows import times
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Systematics:
         left when all of the above is in the likelihood (`corrections`).
     blur : ndarray, (2,)
         What else than rotation adds to the square of v sin i, and how much that scatters
-        [km^2 / s^2] (`slamlib.slam.rotation`).
+        [km^2 / s^2] (`slamlib.inference.vsini`).
     model : str
         Digest of the `Slam` that they were measured with; empty if they serve any.
     """

@@ -8,10 +8,10 @@ from astropy.table import Table, vstack
 from tqdm import tqdm
 
 from slamlib.errors import InputError
+from slamlib.inference.infer import infer
 from slamlib.labels import LABELS, NAMES
-from slamlib.slam.infer import infer
-from slamlib.slam.model import Slam
-from slamlib.slam.search import folds
+from slamlib.regression.search import folds
+from slamlib.regression.slam import Slam
 
 
 def scatter_and_bias(predicted, true):

@@ -8,8 +8,8 @@ their scatter is added to its error.
 
 import numpy as np
 
+from slamlib.inference.solve import inverse
 from slamlib.labels import NAMES
-from slamlib.slam.solve import inverse
 
 VSINI = NAMES.index("vsini")
 # One-sided 95% of a normal distribution.

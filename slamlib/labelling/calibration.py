@@ -1,7 +1,7 @@
 """Simulated stars of known labels, observed and prepared like any other: what errors mean.
 
 One sample of stars measures what observed spectra differ by from the models
-(`slamlib.slam.systematics`); another, drawn apart, tells whether the errors of labels hold.
+(`slamlib.inference.systematics`); another, drawn apart, tells whether the errors of labels hold.
 """
 
 from dataclasses import dataclass, replace
@@ -12,16 +12,16 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from slamlib.errors import InputError
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.inference.infer import infer
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import cramer_rao
+from slamlib.inference.vsini import VSINI, freed_of_blur, measured_blur
 from slamlib.instruments import C_KMS, get_instrument
 from slamlib.labels import NAMES
-from slamlib.slam.infer import infer
-from slamlib.slam.rotation import VSINI, freed_of_blur, measured_blur
-from slamlib.slam.systematics import Systematics
-from slamlib.slam.validate import cramer_rao
-from slamlib.survey.mock import SpectrumLibrary, draw_survey, simulate
-from slamlib.survey.prepare import prepare_twins
-from slamlib.survey.velocity import VelocityTemplates
-from slamlib.synth.grid import ModelGrid
+from slamlib.mock.survey import SpectrumLibrary, draw_survey, simulate
+from slamlib.spectra.prepare import prepare_twins
+from slamlib.spectra.velocity import VelocityTemplates
 from slamlib.threads import blas_threads, n_cores
 
 # Pixels further from a fit than this are taken for cosmic rays and other accidents.

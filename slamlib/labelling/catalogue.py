@@ -12,12 +12,12 @@ from astropy.table import Table, hstack, vstack
 from tqdm import tqdm
 
 from slamlib.errors import FileError, InputError
-from slamlib.files import read_ecsv, write_ecsv
-from slamlib.imports import code_digest
+from slamlib.identity import code_digest
+from slamlib.io import read_ecsv, write_ecsv
+from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
-from slamlib.paper.labeller import Labeller
-from slamlib.survey.prepare import read_many
-from slamlib.survey.velocity import KnownVelocities
+from slamlib.spectra.prepare import read_many
+from slamlib.spectra.velocity import KnownVelocities
 from slamlib.threads import blas_threads, n_cores
 
 # Files a part: a few seconds of work, which is what an interruption costs at most.

@@ -8,12 +8,12 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 import slamlib
-from slamlib.command.models import Models
 from slamlib.errors import FileError, InputError, SlamlibError, printable
 from slamlib.instruments import INSTRUMENTS
+from slamlib.labelling.catalogue import label_survey
+from slamlib.labelling.models import Models
 from slamlib.labels import NAMES
-from slamlib.paper.catalogue import label_survey
-from slamlib.survey.lamost import read
+from slamlib.spectra.lamost import read
 from slamlib.threads import n_cores
 
 _SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
@@ -25,7 +25,7 @@ def label(files, grid="embedded", progress=True):
     """Find the labels of LAMOST spectra: Teff, log g, [M/H], v sin i, with errors and flags.
 
     The spectra are normalised, put at rest by their own radial velocity, and compared with
-    models as the catalogue's are (`slamlib.paper.catalogue.label_survey`). Without trained
+    models as the catalogue's are (`slamlib.labelling.catalogue.label_survey`). Without trained
     models they are trained first, once, in about a minute for each instrument.
 
     Parameters

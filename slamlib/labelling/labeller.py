@@ -7,17 +7,17 @@ from astropy.table import Column
 
 import slamlib
 from slamlib.errors import FileError, InputError
+from slamlib.grid.edge import GridEdge
+from slamlib.inference.blocks import BLOCK, block_errors
+from slamlib.inference.infer import infer
+from slamlib.inference.systematics import Systematics
 from slamlib.instruments import Instrument
+from slamlib.labelling.calibration import REJECT
+from slamlib.labelling.worth import NOISE_ALONE, judged
 from slamlib.labels import LABELS, NAMES, VSINI
 from slamlib.npz import check_shapes, reading_npz, write_npz
-from slamlib.paper.calibration import REJECT
-from slamlib.paper.worth import NOISE_ALONE, judged
-from slamlib.slam.blocks import BLOCK, block_errors
-from slamlib.slam.infer import infer
-from slamlib.slam.model import Slam
-from slamlib.slam.systematics import Systematics
-from slamlib.survey.velocity import VelocityTemplates
-from slamlib.synth.edge import GridEdge
+from slamlib.regression.slam import Slam
+from slamlib.spectra.velocity import VelocityTemplates
 
 FORMAT = 1
 
@@ -77,7 +77,7 @@ class Labeller:
         return self.slam.predict(labels, extrapolate)
 
     def fit(self, flux, ivar, wave=None, **options):
-        """Find the labels of prepared spectra: `slamlib.slam.infer.infer` with all that this model knows.
+        """Find the labels of prepared spectra: `infer` with all that this model knows.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class Labeller:
         -------
         Table
             That of `judged`, and, unless this is the paper's way, the errors by blocks
-            ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.slam.blocks`); that of a
+            ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.inference.blocks`); that of a
             v sin i too slow to be measured is NaN.
         """
         found = self.fit(flux, ivar)

@@ -5,12 +5,12 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
+from compendium.profiles import PAPER, QUICK
+from compendium.run import GRIDS, SOURCES, Run, find_root
+from compendium.train import WAYS, labeller_path, train
 from slamlib.errors import FileError, printable
-from slamlib.paper.labeller import Labeller
-from slamlib.paper.profiles import PAPER, QUICK
-from slamlib.paper.run import GRIDS, SOURCES, Run, find_root
-from slamlib.paper.train import WAYS, labeller_path, train
-from slamlib.synth.grid import ModelGrid
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.labelling.labeller import Labeller
 
 
 def compendium():

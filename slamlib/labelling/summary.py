@@ -3,10 +3,10 @@
 import numpy as np
 from astropy.table import Table
 
-from slamlib.command.labelling import usable
 from slamlib.errors import printable
+from slamlib.labelling.files import usable
+from slamlib.labelling.worth import STATUSES
 from slamlib.labels import LABELS, VSINI
-from slamlib.paper.worth import STATUSES
 
 # Words of these statuses are followed by the number that says how much.
 _NUMBERS = {"poor fit": "chi2 {chi2:.1f}", "wrong ivar": "chi2 {chi2:.2f}", "noisy": "SNR {snr:.0f}"}

@@ -5,9 +5,9 @@ from itertools import product
 
 import numpy as np
 
+from slamlib.grid.training import synthesise
 from slamlib.instruments import get_instrument
-from slamlib.survey.velocity import VelocityTemplates
-from slamlib.synth.training import synthesise
+from slamlib.spectra.velocity import VelocityTemplates
 
 # Teff [K] and v sin i [km/s] of the templates; all of log g 4 and solar metallicity.
 _TEFF = (15_500, 18_000, 22_000, 27_000, 33_000, 42_000)

@@ -4,8 +4,8 @@ import numpy as np
 from astropy.table import Column, hstack
 
 from slamlib.instruments import get_instrument
-from slamlib.survey.prepare import NATIVE_STEP
-from slamlib.survey.selection import CLEARLY, excess, line_widths
+from slamlib.spectra.prepare import NATIVE_STEP
+from slamlib.spectra.selection import CLEARLY, excess, line_widths
 
 # Every status and what it means in short (docs/flags.md). The first that holds is given.
 STATUSES = {

@@ -10,10 +10,10 @@ import numpy as np
 from astropy.io import fits
 
 from slamlib.errors import InputError
-from slamlib.files import atomic
 from slamlib.instruments import C_KMS
-from slamlib.survey.lamost import MISSING
-from slamlib.survey.spectrum import vacuum_from_air
+from slamlib.io import atomic
+from slamlib.spectra.lamost import MISSING
+from slamlib.spectra.spectrum import vacuum_from_air
 
 _MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 # No pixel of the blue MRS arm lies redward of this, none of the red arm blueward [A].

@@ -15,15 +15,15 @@ from scipy.interpolate import RBFInterpolator
 from tqdm import tqdm
 
 from slamlib.errors import InputError
-from slamlib.files import atomic, write_ecsv
-from slamlib.imports import code_digest
+from slamlib.grid.broaden import broaden, instrument_sigma, pixel_edges, rebin_matrix
+from slamlib.identity import code_digest
 from slamlib.instruments import get_instrument
+from slamlib.io import atomic, write_ecsv
 from slamlib.labels import LABELS
-from slamlib.survey.atmosphere import emission, observed_counts
-from slamlib.survey.lamost_write import write_lrs, write_mrs
-from slamlib.survey.population import draw_population, observing_conditions
-from slamlib.survey.spectrum import Spectrum, air_from_vacuum
-from slamlib.synth.broaden import broaden, instrument_sigma, pixel_edges, rebin_matrix
+from slamlib.mock.lamost_write import write_lrs, write_mrs
+from slamlib.mock.observation import emission, observed_counts
+from slamlib.mock.population import draw_population, observing_conditions
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 from slamlib.threads import n_cores
 
 # Node spacings that make one step in each of ln Teff, log g and [M/H] about equal.

@@ -1,1 +1,1 @@
-"""Learn the flux of every pixel from the labels, and invert it."""
+"""From labels to spectra: one regression per pixel, all on one kernel matrix."""

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from slamlib.slam.rows import times
+from slamlib.regression.rows import times
 
 
 def squared_distance(a, b):

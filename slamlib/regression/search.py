@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from slamlib.errors import InputError
-from slamlib.slam.kernel import rbf
-from slamlib.slam.krr import fit_krr, loo_error
-from slamlib.slam.svr import fit_svr
+from slamlib.regression.kernel import rbf
+from slamlib.regression.krr import fit_krr, loo_error
+from slamlib.regression.svr.fit import fit_svr
 
 REGRESSORS = ("svr", "krr")
 SEARCHES = ("screened", "exhaustive")
@@ -58,7 +58,7 @@ def choose(z, targets, *, regressor, search, C, gamma, epsilon, ridge, n_folds, 
     targets : ndarray, (n, n_pix)
         Standardised flux.
     regressor, search, C, gamma, epsilon, ridge, n_folds, n_search, seed
-        As in `slamlib.slam.model.Slam`.
+        As in `slamlib.regression.slam.Slam`.
 
     Returns
     -------

@@ -9,9 +9,9 @@ from scipy.linalg import eigh, solve_triangular
 from slamlib.errors import InputError
 from slamlib.labels import NAMES, as_labels
 from slamlib.npz import check_shapes, digest_of, reading_npz, write_npz
-from slamlib.slam.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
-from slamlib.slam.rows import times
-from slamlib.slam.search import choose, fit_pixels
+from slamlib.regression.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
+from slamlib.regression.rows import times
+from slamlib.regression.search import choose, fit_pixels
 
 FORMAT = 3
 # The low-rank form: what it costs in labels is a hundredth of their errors (`make bench`).

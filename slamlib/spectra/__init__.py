@@ -1,1 +1,1 @@
-"""The observed side: LAMOST files, continuum, velocity, simulated surveys."""
+"""Observed spectra: files, continuum, velocity, selection, preparation."""

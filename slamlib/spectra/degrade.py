@@ -8,8 +8,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
-from slamlib.survey.prepare import prepare_with_velocity
-from slamlib.survey.spectrum import Spectrum, to_instrument
+from slamlib.spectra.prepare import prepare_with_velocity
+from slamlib.spectra.spectrum import Spectrum, to_instrument
 
 # Bands of the Earth's atmosphere within the instruments' ranges [A, air], widened by the 0.7 A of
 # the Earth's motion: oxygen's gamma band, water, oxygen's B band. Water goes on to 6600 A, and
@@ -148,7 +148,7 @@ def prepare_hires(wave, flux, resolution, instrument, snr, templates, header=Non
     flux, ivar : ndarray, (n_pix,)
         Normalised, at rest; flux = 1 and ivar = 0 in arms that the spectrum covers less than half.
     velocity : dict
-        As `slamlib.survey.prepare.prepare_with_velocity` gives it.
+        As `slamlib.spectra.prepare.prepare_with_velocity` gives it.
 
     Raises
     ------

@@ -9,9 +9,9 @@ import numpy as np
 from astropy.io import fits
 
 from slamlib.errors import FileError
-from slamlib.survey.dispersion import check_optical, in_angstrom, wavelengths
-from slamlib.survey.lamost import open_fits, read_bytes
-from slamlib.survey.spectrum import air_from_vacuum
+from slamlib.spectra.dispersion import check_optical, in_angstrom, wavelengths
+from slamlib.spectra.lamost import open_fits, read_bytes
+from slamlib.spectra.spectrum import air_from_vacuum
 
 # Where headers give the resolving power: ESO (Science Data Products Standard), the Virtual
 # Observatory (Spectrum Data Model), BeSS (Be stars); the last two are used here and there.
@@ -46,7 +46,7 @@ class HighResolution:
 def read_hires(path):
     """Read a one-dimensional spectrum: FITS with a wavelength axis or ESO's table, or text.
 
-    FITS: an image of one spectrum, its wavelengths as `slamlib.survey.dispersion.wavelengths`
+    FITS: an image of one spectrum, its wavelengths as `slamlib.spectra.dispersion.wavelengths`
     reads them. Or a table of vectors WAVE and FLUX, as ESO's archive gives spectra (Science
     Data Products Standard, section SPECTRUM), whose UCD of WAVE is ``em.wl`` in vacuum and
     ``em.wl;obs.atmos`` in air. Where neither CTYPE1 nor UCD tells air from vacuum, VACUUM (T or

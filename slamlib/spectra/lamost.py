@@ -14,9 +14,9 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
 from slamlib.errors import FileError, SlamlibError, printable
-from slamlib.files import gunzip, up_to_max
 from slamlib.instruments import C_KMS
-from slamlib.survey.spectrum import Spectrum, air_from_vacuum
+from slamlib.io import gunzip, up_to_max
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 # What LAMOST writes for a number it does not know.
 MISSING = -9999.0

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
-from slamlib.survey.prepare import normalise
+from slamlib.spectra.prepare import normalise
 from slamlib.threads import blas_threads, n_cores
 
 # Spectra handed to a process at once.

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from slamlib.errors import InputError, SlamlibError, printable
 from slamlib.instruments import get_instrument
-from slamlib.survey.continuum import pseudo_continuum
-from slamlib.survey.lamost import read
-from slamlib.survey.spectrum import to_instrument
-from slamlib.survey.velocity import KnownVelocities, VelocityTemplates, shift_to_rest
+from slamlib.spectra.continuum import pseudo_continuum
+from slamlib.spectra.lamost import read
+from slamlib.spectra.spectrum import to_instrument
+from slamlib.spectra.velocity import KnownVelocities, VelocityTemplates, shift_to_rest
 
 # The continuum is fitted this far beyond an arm [A], so that 600 km/s shift no pixel out
 # of it and the ends of the spline lie outside.
@@ -122,7 +122,7 @@ def prepare_with_velocity(spectrum, instrument, rv=None):
     Returns
     -------
     flux, ivar : ndarray, (n_pix,)
-        As `slamlib.survey.spectrum.to_instrument` gives them.
+        As `slamlib.spectra.spectrum.to_instrument` gives them.
     velocity : dict
         rv and e_rv [km/s] of the shift.
 

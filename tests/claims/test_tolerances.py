@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slamlib.files import read_ecsv
-from slamlib.paper.run import Run
+from compendium.run import Run
+from slamlib.io import read_ecsv
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

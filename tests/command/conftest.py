@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from compendia import compendium_in
 
-from slamlib.command import models as found
+from slamlib.inference.systematics import Systematics
 from slamlib.instruments import INSTRUMENTS, LRS, MRS
-from slamlib.paper import catalogue
-from slamlib.slam.systematics import Systematics
-from slamlib.survey.mock import draw_survey, write_survey
+from slamlib.labelling import catalogue
+from slamlib.labelling import models as found
+from slamlib.mock.survey import draw_survey, write_survey
 
 N_STARS = {"LRS": 5, "MRS": 2}
 

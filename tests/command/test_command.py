@@ -11,16 +11,16 @@ from astropy.table import Table
 from compendia import ROOT, lines
 
 import slamlib
-from slamlib.command import main as command
-from slamlib.command.labelling import label_files
-from slamlib.command.main import main
-from slamlib.command.models import Models
-from slamlib.command.pages import ROWS, page
-from slamlib.command.summary import summary, verdict
-from slamlib.files import read_ecsv
+from slamlib.cli import main as command
+from slamlib.cli.main import main
+from slamlib.cli.pages import ROWS, page
 from slamlib.instruments import INSTRUMENTS
+from slamlib.io import read_ecsv
+from slamlib.labelling import catalogue
+from slamlib.labelling.files import label_files
+from slamlib.labelling.models import Models
+from slamlib.labelling.summary import summary, verdict
 from slamlib.labels import LABELS
-from slamlib.paper import catalogue
 
 # --- the command
 
@@ -128,7 +128,7 @@ def test_a_cluster_gives_the_same_table(mixed, here, tmp_path):
 
 def test_a_reader_that_stops_early_does_no_harm(survey, here):
     """As in ``slamlib label ... | head -1``: the summary finds its pipe closed."""
-    code = "import sys; from slamlib.command.main import _show; _show('x' * 10**6); sys.exit(3)"
+    code = "import sys; from slamlib.cli.main import _show; _show('x' * 10**6); sys.exit(3)"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -198,7 +198,7 @@ def test_a_long_summary_is_cut_only_where_a_table_has_the_rest(survey, here):
 
 
 def test_importing_slamlib_and_asking_for_help_load_nothing_heavy():
-    for code in ("import slamlib", "from slamlib.command.main import main; main(['label', '--help'])"):
+    for code in ("import slamlib", "from slamlib.cli.main import main; main(['label', '--help'])"):
         code = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {code}"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0

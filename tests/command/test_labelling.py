@@ -9,18 +9,18 @@ import pytest
 from compendia import ROOT, compendium_in
 
 import slamlib
-from slamlib.command import models as found
-from slamlib.command.labelling import list_files
-from slamlib.command.main import main
-from slamlib.command.models import Models, compendium
-from slamlib.command.summary import verdict
+from compendium import profiles
+from slamlib.cli.main import main
 from slamlib.errors import FileError, InputError
-from slamlib.files import read_ecsv
 from slamlib.instruments import INSTRUMENTS
+from slamlib.io import read_ecsv
+from slamlib.labelling import models as found
+from slamlib.labelling.catalogue import label_survey
+from slamlib.labelling.files import list_files
+from slamlib.labelling.labeller import Labeller
+from slamlib.labelling.models import Models, compendium
+from slamlib.labelling.summary import verdict
 from slamlib.labels import NAMES
-from slamlib.paper import profiles
-from slamlib.paper.catalogue import label_survey
-from slamlib.paper.labeller import Labeller
 
 # --- labels
 

@@ -14,7 +14,7 @@ from slamlib.errors import FileError
 from slamlib.fetch import transfer as transfer_module
 from slamlib.fetch.download import Job, Manners
 from slamlib.fetch.polite import Pace
-from slamlib.files import read_ecsv
+from slamlib.io import read_ecsv
 
 
 def test_files_arrive_whole_with_a_manifest_of_size_checksum_and_date(server, folder):

@@ -11,7 +11,7 @@ from serving import interrupting
 from slamlib.errors import FileError, InputError
 from slamlib.fetch import transfer as transfer_module
 from slamlib.fetch.download import Manners
-from slamlib.files import read_ecsv
+from slamlib.io import read_ecsv
 
 
 def test_a_full_disk_leaves_parts_and_a_manifest_to_go_on_from(server, folder, monkeypatch):

@@ -6,28 +6,28 @@ import time
 import pytest
 from two_notebooks import TWO, write_notebook
 
-from slamlib.paper import pipeline
-from slamlib.paper.run import Run
+from compendium.pipeline import pipeline
+from compendium.run import Run
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A compendium of two notebooks, in a folder whose name has a space."""
     root = tmp_path / "my paper"
-    for folder in ("notebooks", "slamlib/paper", "data/embedded"):
+    for folder in ("notebooks", "slamlib", "compendium", "data/embedded"):
         (root / folder).mkdir(parents=True)
     for file in (
         "slamlib/__init__.py",
-        "slamlib/paper/__init__.py",
+        "compendium/__init__.py",
         "slamlib/used.py",
-        "slamlib/paper/draw.py",
+        "compendium/draw.py",
     ):
         (root / file).write_text("")
     (root / "pyproject.toml").write_text("")
     (root / "data/embedded/tlusty_ob_grid.fits").write_text("grid")
     (root / "data/embedded/lamost_releases.ecsv").write_text("addresses")
     write_notebook(root / "notebooks/01_train.ipynb", "import slamlib.used")
-    write_notebook(root / "notebooks/02_draw.ipynb", "from slamlib.paper import draw")
+    write_notebook(root / "notebooks/02_draw.ipynb", "from compendium import draw")
     monkeypatch.chdir(root)
     return root
 

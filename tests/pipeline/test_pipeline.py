@@ -1,4 +1,4 @@
-"""slamlib.paper.pipeline: rules for make, the strict runner, what is published."""
+"""compendium.pipeline.pipeline: rules for make, the strict runner, what is published."""
 
 import json
 import os
@@ -13,11 +13,11 @@ import nbformat
 import pytest
 from two_notebooks import TWO, write_notebook
 
+from compendium.pipeline import pipeline
+from compendium.pipeline.execute import NotebookError, parameters_of
+from compendium.pipeline.graph import Notebook
+from compendium.run import Run
 from slamlib.errors import FileError, InputError
-from slamlib.paper import pipeline
-from slamlib.paper.execute import NotebookError, parameters_of
-from slamlib.paper.graph import Notebook
-from slamlib.paper.run import Run
 from slamlib.threads import n_cores, thread_environment
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def stale(run, target="notebooks", graph=TWO):
     [
         (None, []),
         ("slamlib/used.py", ["01_train", "02_draw"]),
-        ("slamlib/paper/draw.py", ["02_draw"]),
+        ("compendium/draw.py", ["02_draw"]),
         ("notebooks/02_draw.ipynb", ["02_draw"]),
         ("notebooks/01_train.ipynb", ["01_train", "02_draw"]),
         ("data/embedded/tlusty_ob_grid.fits", ["01_train", "02_draw"]),
@@ -186,7 +186,7 @@ def test_only_assignments_of_the_one_tagged_cell_are_parameters(root):
 SLEEPER = """
 import os, time
 from pathlib import Path
-from slamlib.files import atomic
+from slamlib.io import atomic
 with atomic("data/products/quick-mock-embedded/training_LRS.npz") as half:
     half.write_text("half")
     Path("pid").write_text(str(os.getpid()))
@@ -197,7 +197,7 @@ with atomic("data/products/quick-mock-embedded/training_LRS.npz") as half:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_an_interruption_stops_the_kernel_and_leaves_nothing_half_done(root, how):
     write_notebook(root / "notebooks/01_training_set.ipynb", SLEEPER)
-    command = [sys.executable, "-m", "slamlib.paper.pipeline", "run", "01_training_set"]
+    command = [sys.executable, "-m", "compendium.pipeline.pipeline", "run", "01_training_set"]
     process = subprocess.Popen(
         command,
         cwd=root,

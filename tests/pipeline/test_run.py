@@ -1,4 +1,4 @@
-"""slamlib.paper: the graph of notebooks, what each reaches, the run, its threads."""
+"""The graph of notebooks, what each reaches, the run, its threads."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from threadpoolctl import threadpool_info
 from two_notebooks import write_notebook
 
+from compendium.pipeline.execute import parameters_of
+from compendium.pipeline.graph import GRAPH, closure, targets
+from compendium.pipeline.imports import code_of
+from compendium.run import Run
 from slamlib.errors import FileError, InputError
-from slamlib.paper.execute import parameters_of
-from slamlib.paper.graph import GRAPH, closure, targets
-from slamlib.paper.imports import code_of
-from slamlib.paper.run import Run
 from slamlib.threads import blas_threads, n_cores
 
 ROOT = Path(__file__).parents[2]
@@ -138,10 +138,10 @@ def test_imports_are_followed_through_modules_functions_and_relative_forms(tmp_p
         "%matplotlib inline\nfrom slamlib.grid import f",
         "from slamlib.paper import draw",
     )
-    reached = {str(path.relative_to(package)) for path in code_of(tmp_path / "a.ipynb", package)}
+    reached = {str(path.relative_to(package)) for path in code_of(tmp_path / "a.ipynb", tmp_path)}
     assert reached == set(texts) - {"unused.py"}
     write_notebook(tmp_path / "b.ipynb", "this is no Python")
-    assert len(code_of(tmp_path / "b.ipynb", package)) == len(texts)
+    assert len(code_of(tmp_path / "b.ipynb", tmp_path)) == len(texts)
 
 
 # --- threads ----------------------------------------------------------------------------

@@ -5,8 +5,8 @@ import pytest
 from astropy.table import Table
 from tlusty_files import N_PIX, files_of, models
 
-from slamlib.synth.merge import write_grid
-from slamlib.synth.tlusty import build_grid
+from slamlib.grid.tlusty.merge import write_grid
+from slamlib.grid.tlusty.read import build_grid
 
 
 @pytest.fixture(scope="module")

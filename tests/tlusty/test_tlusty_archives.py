@@ -11,11 +11,11 @@ from astropy.table import Table
 from tlusty_files import EMBEDDED_MH, files_of, models, tar_bytes, write_plain, zip_bytes
 
 from slamlib.errors import FileError
-from slamlib.files import read_ecsv, write_ecsv
-from slamlib.synth.archives import entries
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.tlusty import ARCHIVES, build_grid
-from slamlib.synth.tlusty_write import write_archives
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.tlusty.archives import entries
+from slamlib.grid.tlusty.read import ARCHIVES, build_grid
+from slamlib.grid.tlusty.write import write_archives
+from slamlib.io import read_ecsv, write_ecsv
 
 # --- round trip
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from slamlib.errors import FileError
-from slamlib.synth.merge import Model
-from slamlib.synth.tlusty import normalised_means, pixel_means, read_columns
-from slamlib.synth.tlusty_write import sample
+from slamlib.grid.tlusty.merge import Model
+from slamlib.grid.tlusty.read import normalised_means, pixel_means, read_columns
+from slamlib.grid.tlusty.write import sample
 
 # --- the format
 

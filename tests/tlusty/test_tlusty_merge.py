@@ -10,11 +10,11 @@ from astropy.table import Table
 from tlusty_files import N_PIX, files_of, flux_of, models, reason_of, write_plain
 
 from slamlib.errors import InputError
-from slamlib.files import read_ecsv, write_ecsv
-from slamlib.synth import tlusty
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.merge import MAX_FLUX, Model, write_grid
-from slamlib.synth.tlusty import ARCHIVES, NODES, normalised_means
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.tlusty import read as tlusty
+from slamlib.grid.tlusty.merge import MAX_FLUX, Model, write_grid
+from slamlib.grid.tlusty.read import ARCHIVES, NODES, normalised_means
+from slamlib.io import read_ecsv, write_ecsv
 
 # --- merging
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from slamlib.errors import FileError, SlamlibError
-from slamlib.files import gunzip, up_to_max
+from slamlib.io import gunzip, up_to_max
 
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _DAMAGE = (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)

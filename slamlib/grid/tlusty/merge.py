@@ -20,8 +20,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from slamlib.errors import InputError
-from slamlib.files import atomic
-from slamlib.synth.grid import FORMAT, digest
+from slamlib.grid.model_grid import FORMAT, digest
+from slamlib.io import atomic
 
 # Where both have a model, the first is taken.
 GRIDS = ("BSTAR2006", "OSTAR2002")

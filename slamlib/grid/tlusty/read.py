@@ -22,12 +22,21 @@ from astropy.table import Table
 from tqdm import tqdm
 
 from slamlib.errors import FileError
-from slamlib.files import read_ecsv
+from slamlib.grid.broaden import pixel_edges
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.tlusty.archives import entries
+from slamlib.grid.tlusty.merge import (
+    CONTINUUM,
+    FLUX,
+    MAX_FLUX,
+    OVERLAP_RULE,
+    GridReport,
+    Model,
+    choose,
+    write_grid,
+)
 from slamlib.instruments import C_KMS
-from slamlib.synth.archives import entries
-from slamlib.synth.broaden import pixel_edges
-from slamlib.synth.grid import ModelGrid
-from slamlib.synth.merge import CONTINUUM, FLUX, MAX_FLUX, OVERLAP_RULE, GridReport, Model, choose, write_grid
+from slamlib.io import read_ecsv
 
 _EMBEDDED = Path(__file__).parents[2] / "data" / "embedded"
 ARCHIVES = _EMBEDDED / "tlusty_archives.ecsv"
@@ -154,7 +163,7 @@ def build_grid(
 
     In the overlap of the grids BSTAR2006 is taken; a (Teff, log g) that lacks a composition
     is left out, and so is an [M/H] that one of the two grids lacks altogether (see
-    `slamlib.synth.merge`). The report says all of it; the file's header says where the
+    `slamlib.grid.tlusty.merge`). The report says all of it; the file's header says where the
     spectra came from. The same files, however packed, give the same bytes.
 
     Parameters

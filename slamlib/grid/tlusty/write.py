@@ -17,10 +17,10 @@ import numpy as np
 from tqdm import tqdm
 
 from slamlib.errors import InputError
-from slamlib.files import atomic, read_ecsv
-from slamlib.synth.broaden import pixel_edges
-from slamlib.synth.merge import CONTINUUM, FLUX, Model, expected_nodes
-from slamlib.synth.tlusty import ARCHIVES, NODES
+from slamlib.grid.broaden import pixel_edges
+from slamlib.grid.tlusty.merge import CONTINUUM, FLUX, Model, expected_nodes
+from slamlib.grid.tlusty.read import ARCHIVES, NODES
+from slamlib.io import atomic, read_ecsv
 
 # The files reach this far beyond the pixels at both ends [A].
 _MARGIN = 20.0

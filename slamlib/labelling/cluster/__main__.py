@@ -1,14 +1,14 @@
-"""The command line: ``python -m slamlib.cluster --help``."""
+"""The command line: ``python -m slamlib.labelling.cluster --help``."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from compendium.run import Run
+from compendium.train import labeller_path
 from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.instruments import INSTRUMENTS
-from slamlib.paper.catalogue import PART
-from slamlib.paper.run import Run
-from slamlib.paper.train import labeller_path
+from slamlib.labelling.catalogue import PART
 
 
 class FileList:
@@ -44,7 +44,7 @@ class FileList:
 def parser():
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(
-        prog="python -m slamlib.cluster",
+        prog="python -m slamlib.labelling.cluster",
         description="Label LAMOST spectra on a Dask cluster; interrupted, the same command goes on.",
     )
     made.add_argument("files", nargs="*", type=Path, help="LAMOST FITS files of one instrument")
@@ -82,7 +82,7 @@ def main(arguments=None):
     options = parser().parse_args(arguments)
     try:
         # Dask is optional: the command explains itself without it.
-        from slamlib.cluster.run import label_cluster
+        from slamlib.labelling.cluster.run import label_cluster
 
         if bool(options.files) == bool(options.list):
             raise InputError("name either some files or a --list of them")

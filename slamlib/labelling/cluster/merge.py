@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.table import Column, Table, meta
 
-from slamlib.cluster.parts import UNREADABLE, read_part
 from slamlib.errors import FileError
-from slamlib.files import atomic
+from slamlib.io import atomic
+from slamlib.labelling.cluster.parts import UNREADABLE, read_part
 
 # Rows of a row group: what a reader of the catalogue has in memory at once, some 30 MB.
 _GROUP = 100_000

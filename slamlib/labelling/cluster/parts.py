@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.table import meta
 
-from slamlib.cluster.recipe import load
-from slamlib.files import atomic
-from slamlib.paper.catalogue import label_part, part_digest
+from slamlib.io import atomic
+from slamlib.labelling.catalogue import label_part, part_digest
+from slamlib.labelling.cluster.recipe import load
 from slamlib.threads import CORES_VARIABLE
 
 # What pyarrow raises on a file that is cut, has a flipped bit or is no Parquet at all.

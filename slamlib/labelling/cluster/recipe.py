@@ -5,8 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from slamlib.errors import InputError
-from slamlib.paper.catalogue import MEASURED, recipe_digest
-from slamlib.paper.labeller import Labeller
+from slamlib.labelling.catalogue import MEASURED, recipe_digest
+from slamlib.labelling.labeller import Labeller
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Recipe:
     Attributes
     ----------
     labellers : tuple of (str, str)
-        Names and files, in the order of `slamlib.paper.catalogue.label_survey`.
+        Names and files, in the order of `slamlib.labelling.catalogue.label_survey`.
     rv : "measured", None or float
         As `label_survey` takes it.
     """

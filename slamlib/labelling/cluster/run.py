@@ -22,10 +22,10 @@ try:
 except ImportError:
     raise InputError("a cluster needs Dask; install it with: pip install 'slamlib[cluster]'") from None
 
-from slamlib.cluster.merge import merge
-from slamlib.cluster.parts import split, work
-from slamlib.cluster.recipe import Recipe
-from slamlib.paper.catalogue import MEASURED, PART
+from slamlib.labelling.catalogue import MEASURED, PART
+from slamlib.labelling.cluster.merge import merge
+from slamlib.labelling.cluster.parts import split, work
+from slamlib.labelling.cluster.recipe import Recipe
 from slamlib.threads import CORES_VARIABLE, n_cores, thread_environment
 
 # A part is tried again this often after an error, or after the death of its worker.
@@ -153,7 +153,7 @@ def label_cluster(
     part=PART,
     progress=True,
 ):
-    """Label every spectrum on a cluster; the same labels as `slamlib.paper.catalogue.label_survey`.
+    """Label every spectrum on a cluster; the same labels as `slamlib.labelling.catalogue.label_survey`.
 
     A part that is finished is kept in `folder`. Whatever stops the run, a second call goes on
     where it stopped. Workers must see the spectra, labellers and `folder` under the same

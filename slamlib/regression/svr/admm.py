@@ -3,7 +3,7 @@
 The alternating direction method of multipliers (Boyd et al. 2011, Found. Trends Mach.
 Learn. 3, 1) splits the problem into a ridge regression, which all pixels share but for its
 right-hand side, and a threshold for each multiplier. Some tens of steps find nearly all
-multipliers that are zero or at their bound; exactness is left to `slamlib.slam.smo`.
+multipliers that are zero or at their bound; exactness is left to `slamlib.regression.svr.smo`.
 """
 
 import numpy as np
@@ -11,8 +11,8 @@ from numba import njit
 from scipy.linalg import cho_factor, eigh
 from scipy.linalg.lapack import spotri
 
-from slamlib.slam.kernel import pivoted_cholesky
-from slamlib.slam.reductions import larger, smaller
+from slamlib.regression.kernel import pivoted_cholesky
+from slamlib.regression.svr.reductions import larger, smaller
 
 _STEPS = 30
 # Over-relaxation (Boyd et al., section 3.4.3).

@@ -1,16 +1,16 @@
 """Many epsilon support-vector regressions that share one kernel matrix.
 
-First a rough solution of all pixels at once (`slamlib.slam.admm`). Then rounds: the
+First a rough solution of all pixels at once (`slamlib.regression.svr.admm`). Then rounds: the
 residuals of all pixels as one matrix product, and for each pixel an exact solution over the
-few multipliers that still violate the conditions of the optimum (`slamlib.slam.smo`).
+few multipliers that still violate the conditions of the optimum (`slamlib.regression.svr.smo`).
 """
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from slamlib.errors import InputError
-from slamlib.slam.admm import SharedRidge, approach
-from slamlib.slam.smo import improve
+from slamlib.regression.svr.admm import SharedRidge, approach
+from slamlib.regression.svr.smo import improve
 from slamlib.threads import blas_threads, n_cores
 
 # Pixels in flight at once on one core.

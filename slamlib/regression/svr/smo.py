@@ -8,7 +8,7 @@ one of the two is zero. A sample whose bound on ``|beta|`` is zero takes no part
 import numpy as np
 from numba import njit
 
-from slamlib.slam.reductions import index_of, larger, smaller
+from slamlib.regression.svr.reductions import index_of, larger, smaller
 
 # More steps than this per sample lead nowhere.
 _STEPS_PER_SAMPLE = 2000

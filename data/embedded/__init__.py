@@ -1,0 +1,1 @@
+"""The data that slamlib needs: the model grid, tracks of stars, addresses."""

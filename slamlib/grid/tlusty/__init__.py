@@ -1,0 +1,1 @@
+"""TLUSTY's own formats: the official archives are read, merged and written."""

@@ -1,0 +1,1 @@
+"""Labels from spectra: likelihood, minimum, errors, posterior and validation."""
