@@ -24,7 +24,6 @@ from benchmarks.cluster_page import FULL, PAGE, draw, fill, tell
 from benchmarks.isolated import run as isolated
 from benchmarks.killer import Killer
 from compendium.run import EMBEDDED_GRID, Run, find_root
-from compendium.train import labeller_path
 from slamlib import style
 from slamlib.errors import SlamlibError
 from slamlib.grid.model_grid import ModelGrid
@@ -32,6 +31,7 @@ from slamlib.io import atomic, read_ecsv
 from slamlib.labelling import catalogue
 from slamlib.labelling.cluster.merge import merge, read_catalogue
 from slamlib.labelling.cluster.run import label_cluster, local_cluster
+from slamlib.labelling.models import labeller_path
 from slamlib.mock.survey import SpectrumLibrary, draw_survey, write_survey
 from slamlib.threads import n_cores
 

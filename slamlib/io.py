@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 from astropy.table import Table
@@ -13,6 +14,11 @@ from slamlib.errors import FileError, InputError
 TABLE_FORMAT = 1
 # No spectrum and no model file is larger [bytes]: what unpacks to more is refused before it fills memory.
 MAX_SIZE = 256 << 20
+
+
+def embedded(name):
+    """Return the path of a file that comes with slamlib, such as "parsec_isochrones.ecsv"."""
+    return Path(str(files("slamlib.data") / name))
 
 
 def gunzip(content):

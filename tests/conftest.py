@@ -121,8 +121,7 @@ def labeller(grid):
     """Give a function that puts a Slam and its systematics into a `Labeller`."""
 
     def made(slam, instrument=LRS, systematics=None):
-        templates = velocity_templates(grid, instrument)
-        return Labeller.of(instrument, slam, templates, grid, "matched", systematics)
+        return Labeller.of(instrument, slam, grid, "matched", systematics)
 
     return made
 

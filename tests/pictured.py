@@ -7,8 +7,8 @@ from astropy.table import Table
 from matplotlib.text import Text
 
 from compendium import figures
-from compendium.figures.spectra import LINES
 from slamlib.labels import NAMES
+from slamlib.spectra.drawing import LINES
 
 EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"
 BOX = np.array([[15000, 2.0], [30000, 3.0], [55000, 4.0], [55000, 4.75], [15000, 4.75]])

@@ -9,9 +9,10 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table, vstack
 
+from compendium.comparisons import common_stars, recovery
 from slamlib.errors import InputError
 from slamlib.labelling import catalogue
-from slamlib.labelling.catalogue import common_stars, label_survey, recovery
+from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
 from slamlib.mock.survey import draw_survey, write_survey

@@ -6,10 +6,10 @@ from astropy.table import Table
 from pictured import EMBEDDED, FIT, fitted, sky, texts
 
 from compendium import figures
-from compendium.figures.spectra import LINES, spread_apart
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import synthesise
 from slamlib.instruments import LRS, MRS
+from slamlib.spectra.drawing import LINES, spread_apart
 
 
 def line(axes, label):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from compendium.train import labeller_path, read_labeller
+from compendium.train import read_labeller
 from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
+from slamlib.labelling.models import labeller_path
 from slamlib.labelling.worth import STATUSES
 from slamlib.labels import NAMES
 from slamlib.spectra.lamost import read

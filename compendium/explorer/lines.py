@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import find_peaks
 
-from compendium.figures.spectra import LINES
+from slamlib.spectra.drawing import LINES
 
 _GREEK = {r"H$\alpha$": "Hα", r"H$\beta$": "Hβ", r"H$\gamma$": "Hγ", r"H$\delta$": "Hδ", r"H$\epsilon$": "Hε"}
 # Weaker lines than the figures name, for those who look closer: air wavelengths [A] from the

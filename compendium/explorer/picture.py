@@ -5,8 +5,8 @@ from scipy.spatial import KDTree
 
 from compendium.explorer.svg import INK, Panel, picture, reach, text_at
 from compendium.explorer.words import step_text
-from compendium.figures.spectra import spread_apart
 from slamlib.instruments import C_KMS, get_instrument
+from slamlib.spectra.drawing import spread_apart
 from slamlib.style import BLUE, CYAN, RED, SIMULATED_NOTE
 
 # Of the spectrum [0.1 px]: the whole, what frames the panels, the gap between arms.

@@ -1,14 +1,20 @@
-"""The command ``slamlib``: what it does with what it is given, and its exit status."""
+"""The command ``slamlib``: its subcommands, and one line for whatever goes wrong."""
 
-import os
 import sys
 
-from slamlib.cli.options import parser
+from slamlib import __version__
+from slamlib.cli import cluster, info, label, train
+from slamlib.cli.options import INTERRUPTED, LAYOUT, USED_NONE, Parser
 from slamlib.errors import SlamlibError
 
-USED_ALL, USED_NONE, USAGE, USED_SOME, INTERRUPTED = 0, 1, 2, 3, 130
-# Rows of a summary beside a written table.
-_MOST = 40
+_DESCRIPTION = "Stellar labels of hot stars from LAMOST spectra: Teff, log g, [M/H], v sin i."
+_EPILOG = """\
+examples:
+  slamlib label spec-55859-F5902_sp01-001.fits.gz
+  slamlib label *.fits.gz -o labels.ecsv --plot fits.pdf
+
+'slamlib COMMAND --help' says more.
+"""
 
 
 def main(arguments=None):
@@ -26,7 +32,7 @@ def main(arguments=None):
     """
     options = parser().parse_args(arguments)
     try:
-        return _label(options)
+        return options.run(options, _tell)
     except SlamlibError as error:
         _tell(error)
     except OSError as error:
@@ -37,41 +43,14 @@ def main(arguments=None):
     return USED_NONE
 
 
-def _label(options):
-    # Imported here, since help and wrong usage shall be told at once.
-    from slamlib.cli.elsewhere import label_elsewhere
-    from slamlib.cli.output import write
-    from slamlib.cli.pages import write_pages
-    from slamlib.labelling.files import label_files, label_here, list_files, reasons
-    from slamlib.labelling.models import Models
-    from slamlib.labelling.summary import summary
-
-    paths = list_files(options.files)
-    for target in (options.output, options.plot):
-        if target and target.resolve() in {path.resolve() for path in paths}:
-            _tell(f"{target} is among the files to label and would be overwritten; name another")
-            return USAGE
-    progress = not options.quiet and sys.stderr.isatty()
-    models = Models(options.grid, not options.quiet, progress)
-    survey = label_elsewhere(options.cluster) if options.cluster else label_here
-    table = label_files(paths, models, progress, survey)
-    unusable = reasons(table)
-    _tell(*unusable)
-    if options.output:
-        write(table, options.output)
-    if options.plot:
-        write_pages(table, paths, models, options.plot, progress)
-    if not options.quiet:
-        _show(summary(table, _MOST if options.output else None))
-    return USED_SOME if unusable else USED_ALL
-
-
-def _show(text):
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # Whoever read has had enough; Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def parser():
+    """Return the parser of the command ``slamlib``."""
+    top = Parser(prog="slamlib", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=LAYOUT)
+    top.add_argument("--version", action="version", version=f"slamlib {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
+    for module in (label, train, cluster, info):
+        module.add_parser(commands)
+    return top
 
 
 def _tell(*lines):

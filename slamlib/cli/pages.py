@@ -3,7 +3,6 @@
 from matplotlib.backends.backend_pdf import PdfPages
 from tqdm import tqdm
 
-from compendium.figures.spectra import draw_fit
 from slamlib.errors import printable
 from slamlib.inference.likelihood import rejected_pixels
 from slamlib.instruments import get_instrument
@@ -11,6 +10,7 @@ from slamlib.io import atomic
 from slamlib.labelling.files import usable
 from slamlib.labelling.summary import quantities, verdict
 from slamlib.labels import LABELS, NAMES
+from slamlib.spectra.drawing import draw_fit
 from slamlib.spectra.lamost import read
 from slamlib.spectra.prepare import prepare_with_velocity
 from slamlib.style import PAGE, apj_style, new_figure, note_simulated

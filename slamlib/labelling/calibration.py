@@ -13,17 +13,23 @@ from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import synthesise
 from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import cramer_rao
 from slamlib.inference.vsini import VSINI, freed_of_blur, measured_blur
 from slamlib.instruments import C_KMS, get_instrument
+from slamlib.io import embedded, read_ecsv
 from slamlib.labels import NAMES
 from slamlib.mock.survey import SpectrumLibrary, draw_survey, simulate
+from slamlib.spectra.matching import match_continuum
 from slamlib.spectra.prepare import prepare_twins
 from slamlib.spectra.velocity import VelocityTemplates
 from slamlib.threads import blas_threads, n_cores
 
+# SNR of the spectra that the spline of the continuum is fitted to: high enough to leave the
+# training flux quiet, low enough for the clipping to act as on data.
+CONTINUUM_SNR = 200
 # Pixels further from a fit than this are taken for cosmic rays and other accidents.
 REJECT = 5.0
 # Principal components of what pixels share.
@@ -37,6 +43,27 @@ _BLURRED, _QUIET = (0.3, 1.0), 0.5
 _CHUNK = 64
 # A pull beyond this is of another kind than noise.
 _OUTLYING = 5.0
+
+
+def matched_spectra(models, instrument, labels, rng, progress=False):
+    """Model spectra divided by the survey's continuum.
+
+    Parameters
+    ----------
+    models : ModelGrid
+    instrument : Instrument or str
+    labels : ndarray, (n, 4)
+    rng : numpy.random.Generator
+    progress : bool
+
+    Returns
+    -------
+    ndarray of float32, (n, n_pix)
+        A spectrum does not depend on those that follow it.
+    """
+    instrument = get_instrument(instrument)
+    spectra = synthesise(models, labels, instrument.widened())
+    return match_continuum(spectra, instrument, CONTINUUM_SNR, rng, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -83,6 +110,12 @@ class Observatory:
     isochrones: Table
     instrument: str
     templates: VelocityTemplates
+
+    @classmethod
+    def of(cls, grid, instrument, templates):
+        """Return one of stars of `grid` and, around it, of the embedded grid of cooler ones."""
+        library = SpectrumLibrary((grid, ModelGrid.read(embedded("tlusty_extension_grid.fits"))))
+        return cls(grid, library, read_ecsv(embedded("parsec_isochrones.ecsv")), instrument, templates)
 
     def draw(self, n, snr, seed):
         """Rows of the truth table of `n` OB stars inside the grid, all of that SNR."""

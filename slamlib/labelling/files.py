@@ -21,7 +21,7 @@ _SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
 _CHUNK = 64
 
 
-def label(files, grid="embedded", progress=True):
+def label(files, grid="embedded", models=None, progress=True):
     """Find the labels of LAMOST spectra: Teff, log g, [M/H], v sin i, with errors and flags.
 
     The spectra are normalised, put at rest by their own radial velocity, and compared with
@@ -34,7 +34,9 @@ def label(files, grid="embedded", progress=True):
         LAMOST FITS files of any release, LRS and MRS, gzipped or not; a folder stands for
         the FITS files in it.
     grid : str
-        "embedded", "tlusty" (built by ``make data``) or the path of a model grid.
+        "embedded" or the path of a model grid.
+    models : str or Path, optional
+        The folder of trained models, as `Models` takes it.
     progress : bool
         Show bars, and which models are used, on standard error.
 
@@ -58,7 +60,7 @@ def label(files, grid="embedded", progress=True):
     >>> table = slamlib.label("spec-55859-F5902_sp01-001.fits.gz")  # doctest: +SKIP
     >>> print(slamlib.summary(table))  # doctest: +SKIP
     """
-    return label_files(list_files(files), Models(grid, progress, progress), progress)
+    return label_files(list_files(files), Models(grid, models, progress, progress), progress)
 
 
 def list_files(files):
@@ -81,12 +83,12 @@ def list_files(files):
     return paths
 
 
-def label_here(paths, instrument, models, progress):
+def local_backend(paths, instrument, models, progress):
     """Label files of one instrument on this machine: a Table as `label_survey` gives it."""
-    return label_survey(paths, {"krr": models.path(instrument)}, models.folder / "parts", progress=progress)
+    return label_survey(paths, {"krr": models.path(instrument)}, models.parts, progress=progress)
 
 
-def label_files(paths, models, progress=True, survey=label_here):
+def label_files(paths, models, progress=True, backend=local_backend):
     """Label files as `label` does.
 
     Parameters
@@ -94,9 +96,8 @@ def label_files(paths, models, progress=True, survey=label_here):
     paths : list of Path
     models : Models
     progress : bool
-    survey : callable
-        Labels the files of one instrument, here or elsewhere; takes and gives what
-        `label_here` does.
+    backend : callable
+        Labels the files of one instrument; takes and gives what `local_backend` does.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def label_files(paths, models, progress=True, survey=label_here):
     of = np.array([row["instrument"] or names[0] for row in told])
     order = [np.flatnonzero(of == name) for name in names]
     parts = [
-        survey([paths[i] for i in some], name, models, progress)
+        backend([paths[i] for i in some], name, models, progress)
         for name, some in zip(names, order, strict=True)
     ]
     table = vstack(parts, metadata_conflicts="silent")[np.argsort(np.concatenate(order))]
@@ -118,8 +119,8 @@ def label_files(paths, models, progress=True, survey=label_here):
         raise InputError("; ".join(reasons(table)))
     told = Column([row["instrument"] for row in told], description="LRS or MRS; empty if unknown")
     table.add_column(told, name="instrument", index=1)
-    used = sorted({models.path(name).parent.name for name in names})
-    table.meta.update(slamlib=slamlib.__version__, models=", ".join(used))
+    used = {name: models.labeller(name).slam.digest()[:12] for name in names}
+    table.meta.update(slamlib=slamlib.__version__, models=used)
     return table
 
 

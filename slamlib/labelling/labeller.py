@@ -1,6 +1,6 @@
 """Everything that turns a spectrum into labels, in one object and one file."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 from astropy.table import Column
@@ -8,11 +8,13 @@ from astropy.table import Column
 import slamlib
 from slamlib.errors import FileError, InputError
 from slamlib.grid.edge import GridEdge
+from slamlib.grid.training import draw_labels
 from slamlib.inference.blocks import BLOCK, block_errors
 from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
-from slamlib.instruments import Instrument
-from slamlib.labelling.calibration import REJECT
+from slamlib.instruments import Instrument, get_instrument
+from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
+from slamlib.labelling.templates import velocity_templates
 from slamlib.labelling.worth import NOISE_ALONE, judged
 from slamlib.labels import LABELS, NAMES, VSINI
 from slamlib.npz import check_shapes, reading_npz, write_npz
@@ -20,6 +22,11 @@ from slamlib.regression.slam import Slam
 from slamlib.spectra.velocity import VelocityTemplates
 
 FORMAT = 1
+# Enough training spectra for errors near the Cramer-Rao bound.
+N_TRAIN = 1000
+# SNR per pixel of files, where the systematics are measured.
+SNRS = (20, 60, 180)
+SEED = 257
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,57 @@ class Labeller:
     about: dict = field(default_factory=dict)
 
     @classmethod
-    def of(cls, instrument, slam, templates, grid, continuum, systematics=None):
-        """Put a labeller together, with what it is made of.
+    def train(
+        cls, grid, instrument, n=N_TRAIN, n_calibration=60, snrs=(20, 60, 180), seed=SEED, progress=True
+    ):
+        """Train on spectra drawn from a grid and measure the systematics, in about a minute.
 
         Parameters
         ----------
-        instrument, slam, templates, systematics
+        grid : ModelGrid
+        instrument : Instrument or str
+        n : int
+            Training spectra.
+        n_calibration, snrs
+            As `calibrated` takes them.
+        seed : int
+        progress : bool
+        """
+        rng = np.random.default_rng([seed, *get_instrument(instrument).name.encode()])
+        labels = draw_labels(grid, n, rng)
+        flux = matched_spectra(grid, instrument, labels, rng, progress)
+        labeller = cls.learn(grid, instrument, labels, flux, seed=seed)
+        return labeller.calibrated(grid, n_calibration, snrs, seed, progress)
+
+    @classmethod
+    def learn(
+        cls, grid, instrument, labels, flux, regressor="krr", continuum="matched", n_folds=5, seed=SEED
+    ):
+        """Train on spectra that are there, without systematics: the paper's way of independent pixels.
+
+        Parameters
+        ----------
+        grid : ModelGrid
+            Where the training spectra come from.
+        instrument : Instrument or str
+        labels : ndarray, (n, 4)
+        flux : ndarray, (n, n_pix)
+        regressor, n_folds, seed
+            As `Slam` takes them.
+        continuum : {"matched", "true"}
+            What the training spectra were divided by.
+        """
+        instrument = get_instrument(instrument)
+        slam = Slam(regressor, n_folds=n_folds, seed=seed).fit(labels, flux, wave=instrument.wave)
+        return cls.of(instrument, slam.compress(), grid, continuum)
+
+    @classmethod
+    def of(cls, instrument, slam, grid, continuum, systematics=None):
+        """Put a labeller together of a trained `Slam`, with what it is made of.
+
+        Parameters
+        ----------
+        instrument, slam, systematics
             As the attributes.
         grid : ModelGrid
             Where the training spectra come from.
@@ -70,7 +122,27 @@ class Labeller:
             "grid": grid.sha256,
             "slamlib": slamlib.__version__,
         }
+        templates = velocity_templates(grid, instrument)
         return cls(instrument, slam, templates, grid.edge, systematics, about)
+
+    def calibrated(self, grid, n_calibration=60, snrs=SNRS, seed=SEED, progress=True):
+        """Return the labeller with its `Systematics`, measured on simulated stars.
+
+        Parameters
+        ----------
+        grid : ModelGrid
+        n_calibration : int
+            Simulated stars at each SNR.
+        snrs : sequence of float
+            SNR per pixel of the files.
+        seed : int
+        progress : bool
+        """
+        observatory = Observatory.of(grid, self.instrument.name, self.templates)
+        systematics = measure_systematics(
+            self.slam, observatory, n_calibration, seed, snrs, progress=progress
+        )
+        return replace(self, systematics=systematics)
 
     def predict(self, labels, extrapolate=False):
         """Normalised flux at labels (m, 4), as `Slam.predict`: float32, (m, n_pix)."""

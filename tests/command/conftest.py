@@ -1,15 +1,15 @@
-"""Small models in a compendium, simulated files of both instruments."""
+"""Small models, simulated files of both instruments."""
 
 import shutil
 
 import numpy as np
 import pytest
-from compendia import compendium_in
 
 from slamlib.inference.systematics import Systematics
 from slamlib.instruments import INSTRUMENTS, LRS, MRS
 from slamlib.labelling import catalogue
-from slamlib.labelling import models as found
+from slamlib.labelling.labeller import Labeller
+from slamlib.labelling.models import Models
 from slamlib.mock.survey import draw_survey, write_survey
 
 N_STARS = {"LRS": 5, "MRS": 2}
@@ -27,18 +27,16 @@ def trained(matched_slam, matched_krr, labeller, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def products(trained, tmp_path_factory):
-    """A compendium where notebook 02 has run."""
-    root = compendium_in(tmp_path_factory.mktemp("compendium") / "root")
-    shutil.copytree(trained, root / "data/products/quick-mock-embedded")
-    return root
-
-
 @pytest.fixture
-def here(products, monkeypatch):
-    monkeypatch.chdir(products)
-    return products
+def here(trained, tmp_path, monkeypatch):
+    """A folder to work in, of a user whose models are trained."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("SLAMLIB_HOME", str(home))
+    shutil.copytree(trained, home / "models" / Models().folder.name)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -69,5 +67,5 @@ def no_work(monkeypatch):
     def fail(*arguments, **options):
         raise AssertionError("work began")
 
-    for module, name in ((catalogue, "label_part"), (found, "train")):
+    for module, name in ((catalogue, "label_part"), (Labeller, "train")):
         monkeypatch.setattr(module, name, fail)

@@ -6,19 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from compendia import ROOT, compendium_in
+from compendia import ROOT
 
 import slamlib
-from compendium import profiles
 from slamlib.cli.main import main
 from slamlib.errors import FileError, InputError
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
-from slamlib.labelling import models as found
 from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.files import list_files
 from slamlib.labelling.labeller import Labeller
-from slamlib.labelling.models import Models, compendium
+from slamlib.labelling.models import Models
 from slamlib.labelling.summary import verdict
 from slamlib.labels import NAMES
 
@@ -32,15 +30,14 @@ def test_labels_are_those_of_the_catalogue_in_the_order_of_the_files(mixed, here
     for name in INSTRUMENTS:
         rows = table["instrument"] == name
         paths = [path for path, row in zip(mixed, rows, strict=True) if row]
-        saved = here / f"data/products/quick-mock-embedded/krr_{name}.npz"
-        expected = label_survey(paths, {"krr": saved}, tmp_path, progress=False)
+        expected = label_survey(paths, {"krr": Models().path(name)}, tmp_path, progress=False)
         assert set(table.colnames) == {*expected.colnames, "instrument"}
         for column in expected.colnames:
             np.testing.assert_array_equal(table[column][rows], expected[column], err_msg=column)
             assert table[column].unit == expected[column].unit
             assert table[column].description == expected[column].description
         assert np.isfinite(table["teff"][rows]).all()
-    assert table.meta["models"] == "quick-mock-embedded"
+    assert list(table.meta["models"]) == ["LRS", "MRS"]
     np.testing.assert_array_equal(table["simulated"], table["instrument"] != "")
 
 
@@ -73,35 +70,11 @@ def test_nothing_usable_is_an_error_that_gives_each_reason(mixed, here, no_work)
 # --- models
 
 
-@pytest.mark.parametrize(
-    ("there", "chosen"),
-    [
-        (("quick-mock", "paper-mock", "paper-lamost"), "paper-mock"),
-        (("quick-lamost", "label-quick-mock"), "quick-lamost"),
-        (("label-quick-mock",), "label-quick-mock"),
-    ],
-)
-def test_the_best_models_that_are_there_are_used(there, chosen, trained, tmp_path, monkeypatch, no_work):
-    monkeypatch.chdir(compendium_in(tmp_path / "root"))
-    for key in there:
-        shutil.copytree(trained, tmp_path / f"root/data/products/{key}-embedded")
-    assert Models().path("LRS").parent.name == f"{chosen}-embedded"
-
-
-@pytest.fixture
-def two_sizes(trained, tmp_path, monkeypatch):
-    """The LRS model of paper size in a compendium that has one of quick size too."""
-    monkeypatch.chdir(compendium_in(tmp_path / "root"))
-    folders = [tmp_path / f"root/data/products/{key}-mock-embedded" for key in ("paper", "quick")]
-    for folder in folders:
-        shutil.copytree(trained, folder)
-    return folders[0] / "krr_LRS.npz"
-
-
-def test_copied_models_are_used_whatever_their_dates(two_sizes, capsys):
-    for i, path in enumerate(sorted(two_sizes.parent.iterdir())):
+def test_copied_models_are_used_whatever_their_dates(trained, here, tmp_path, capsys):
+    folder = shutil.copytree(trained, tmp_path / "copied")
+    for i, path in enumerate(sorted(folder.iterdir())):
         os.utime(path, ns=(10**18 * i, 10**18 * i))
-    assert Models().path("LRS") == two_sizes
+    assert Models(folder=folder).path("LRS") == folder / "krr_LRS.npz"
     assert capsys.readouterr().err == ""
 
 
@@ -113,46 +86,46 @@ def test_copied_models_are_used_whatever_their_dates(two_sizes, capsys):
         ({"grid": "another"}, "was trained on another grid than"),
     ],
 )
-def test_a_model_that_is_not_used_is_named_with_the_reason(change, reason, two_sizes, capsys):
-    labeller = Labeller.read(two_sizes)
-    replace(labeller, about=labeller.about | change).save(two_sizes)
-    assert Models(talk=False).path("LRS").parent.name == "quick-mock-embedded"
+def test_a_model_that_cannot_be_used_is_named_with_the_reason(change, reason, here, monkeypatch, capsys):
+    kept = Models().path("LRS")
+    labeller = Labeller.read(kept)
+    replace(labeller, about=labeller.about | change).save(kept)
+    monkeypatch.setattr(Labeller, "train", lambda *arguments, **options: labeller)
+    assert Models(talk=False).labeller("LRS").about == labeller.about
     told = capsys.readouterr().err
-    assert f"LRS: a model is not used: {two_sizes} {reason}" in told
+    assert f"LRS: a model is not used: {kept} {reason}" in told
     assert told.count("\n") == 1
-    two_sizes.write_bytes(two_sizes.read_bytes()[:-500])
-    assert Models().path("LRS").parent.name == "quick-mock-embedded"
-    assert f"{two_sizes} is not a readable labeller" in capsys.readouterr().err
+    # A folder that was named is not written to.
+    replace(labeller, about=labeller.about | change).save(kept)
+    with pytest.raises(FileError, match=reason):
+        Models(folder=kept.parent).path("LRS")
+
+
+def test_a_named_folder_without_models_is_an_error(here, tmp_path):
+    with pytest.raises(FileError, match=r"no folder .*absent of models; train them with: slamlib train"):
+        Models(folder=tmp_path / "absent")
+    with pytest.raises(FileError, match=r"no labeller at .*krr_LRS\.npz"):
+        Models(folder=tmp_path).path("LRS")
 
 
 def test_models_are_trained_once_where_there_are_none(survey, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(compendium_in(tmp_path / "root"))
-    counts = {"LRS": 40, "MRS": 40}
-    small = replace(
-        profiles.QUICK, n_train=counts, n_labels=counts, sample_sizes={"LRS": (40,), "MRS": (40,)}
-    )
-    small = replace(small, n_calibration=6, calibration_snrs=(60,))
-    monkeypatch.setitem(profiles.PROFILES, "quick", small)
+    monkeypatch.setenv("SLAMLIB_HOME", str(tmp_path))
+    train = Labeller.train
+    small = {"n": 40, "n_calibration": 6, "snrs": (60,)}
+    monkeypatch.setattr(Labeller, "train", lambda *some, progress: train(*some, progress=progress, **small))
     assert main(["label", str(survey["LRS"][0])]) == 0
     assert "no trained model yet" in capsys.readouterr().err
-    folder = tmp_path / "root/data/products/label-quick-mock-embedded"
-    assert sorted(path.name for path in folder.glob("*.npz")) == ["krr_LRS.npz"]
-    monkeypatch.setattr(found, "train", None)
+    assert [path.name for path in tmp_path.glob("models/*/*.npz")] == ["krr_LRS.npz"]
+    monkeypatch.setattr(Labeller, "train", None)
     assert main(["label", str(survey["LRS"][0])]) == 0
-    assert "LRS: models of data/products/label-quick-mock-embedded" in capsys.readouterr().err
-
-
-def test_the_command_works_from_any_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert compendium() == ROOT
-    root = compendium_in(tmp_path / "other")
-    monkeypatch.chdir(root / "notebooks")
-    assert compendium() == root
+    assert f"LRS: model {tmp_path}/models/" in capsys.readouterr().err
+    assert main(["info"]) == 0
+    assert "n_train: 40" in capsys.readouterr().out
 
 
 def test_a_grid_is_named_from_where_the_command_runs(here, monkeypatch):
-    monkeypatch.chdir(here / "data")
-    assert Models("embedded/tlusty_ob_grid.fits").folder.name.startswith("label-quick-mock-tlusty_ob_grid-")
+    monkeypatch.chdir(ROOT / "data")
+    assert Models("embedded/tlusty_ob_grid.fits").folder == Models().folder
     with pytest.raises(FileError, match="no model grid at"):
         Models("tlusty_ob_grid.fits")
 

@@ -36,11 +36,10 @@ from slamlib.grid.tlusty.merge import (
     write_grid,
 )
 from slamlib.instruments import C_KMS
-from slamlib.io import read_ecsv
+from slamlib.io import embedded, read_ecsv
 
-_EMBEDDED = Path(__file__).parents[2] / "data" / "embedded"
-ARCHIVES = _EMBEDDED / "tlusty_archives.ecsv"
-NODES = _EMBEDDED / "tlusty_nodes.ecsv"
+ARCHIVES = embedded("tlusty_archives.ecsv")
+NODES = embedded("tlusty_nodes.ecsv")
 # Pixels of the embedded grid: air wavelength of the first [A], width [km/s], number.
 PIXELS = (3850.0, 4.0, 45340)
 

@@ -1,0 +1,128 @@
+"""slamlib label: files in, a table of labels out."""
+
+import os
+import sys
+from functools import partial
+
+from slamlib.cli.options import FORMATS, LAYOUT, USAGE, USED_ALL, USED_SOME, add_models, path_ending
+
+_DESCRIPTION = """\
+Find the effective temperature, surface gravity, metallicity and rotation of
+OB stars in LAMOST spectra, with errors and flags. LRS and MRS files of every
+release may be mixed; rows come in the order of the files.
+"""
+_EPILOG = """\
+A file that cannot be used costs one row with its reason, and a line on standard
+error. The summary on standard output says in words what each row is worth;
+docs/flags.md explains the flags, docs/howto_label.md the columns.
+
+models:
+  They are trained once, in about a minute for each instrument, and kept in ~/.slamlib
+  (or the folder of SLAMLIB_HOME); --models names others, such as those of 'make paper'
+  in data/products/paper-mock-embedded. They span O to late B stars (Teff above 15,000 K);
+  labels of other stars are flagged: outside the grid, or not early-type.
+
+interruption:
+  Finished parts, of 500 files each, are kept; the same command goes on from there.
+
+exit status:
+  0    every file has labels
+  1    no file could be used, or a model, grid or output failed; nothing is written
+  2    wrong usage
+  3    some files could not be used; labels of the others are written
+  130  interrupted
+
+examples:
+  slamlib label spec-55859-F5902_sp01-001.fits.gz
+  slamlib label lrs/ mrs/ -o labels.ecsv --plot fits.pdf
+  slamlib label --models data/products/paper-mock-embedded -q *.fits.gz -o labels.fits
+"""
+# Rows of a summary beside a written table.
+_MOST = 40
+LOCAL = "local"
+
+
+def add_parser(commands):
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "label",
+        help="labels of LAMOST spectra",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=LAYOUT,
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="LAMOST FITS files, gzipped or not, or folders of them"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=path_ending(*FORMATS),
+        metavar="TABLE",
+        help="write all columns to a table: .ecsv (units and descriptions), .csv or .fits",
+    )
+    parser.add_argument(
+        "--plot",
+        type=path_ending(".pdf"),
+        metavar="PDF",
+        help="draw spectrum, model and residual of each star",
+    )
+    add_models(parser)
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="label on a Dask cluster: tcp://HOST:PORT of its scheduler, or 'local' for one of this "
+        "machine's cores; 'slamlib cluster' takes more files than a command line holds",
+    )
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="no progress, no summary; only what is wrong"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options, tell):
+    """Label what the options name; return the exit status."""
+    # Imported here, since help and wrong usage shall be told at once.
+    from slamlib.cli.output import write
+    from slamlib.cli.pages import write_pages
+    from slamlib.labelling.files import label_files, list_files, local_backend, reasons
+    from slamlib.labelling.models import Models
+    from slamlib.labelling.summary import summary
+
+    paths = list_files(options.files)
+    for target in (options.output, options.plot):
+        if target and target.resolve() in {path.resolve() for path in paths}:
+            tell(f"{target} is among the files to label and would be overwritten; name another")
+            return USAGE
+    progress = not options.quiet and sys.stderr.isatty()
+    models = Models(options.grid, options.models, not options.quiet, progress)
+    backend = partial(_cluster_backend, options.cluster) if options.cluster else local_backend
+    table = label_files(paths, models, progress, backend)
+    unusable = reasons(table)
+    tell(*unusable)
+    if options.output:
+        write(table, options.output)
+    if options.plot:
+        write_pages(table, paths, models, options.plot, progress)
+    if not options.quiet:
+        _show(summary(table, _MOST if options.output else None))
+    return USED_SOME if unusable else USED_ALL
+
+
+def _cluster_backend(address, paths, instrument, models, progress):
+    # Dask is optional: only who asks for a cluster needs it.
+    from slamlib.labelling.cluster.merge import read_catalogue
+    from slamlib.labelling.cluster.run import label_cluster
+
+    labellers, output = {"krr": models.path(instrument)}, models.parts / f"{instrument}.parquet"
+    address = None if address == LOCAL else address
+    label_cluster(paths, labellers, output, address=address, progress=progress)
+    return read_catalogue(output)
+
+
+def _show(text):
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read has had enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,37 @@
+"""slamlib train: a labeller of an instrument, from a model grid."""
+
+import sys
+from pathlib import Path
+
+from slamlib.cli.options import USED_ALL, positive
+from slamlib.instruments import INSTRUMENTS
+
+
+def add_parser(commands):
+    """Add the subcommand."""
+    text = "Train a labeller on spectra of a model grid, for 'slamlib label --models FOLDER'."
+    parser = commands.add_parser("train", help="train models on a grid", description=text)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("-i", "--instrument", choices=tuple(INSTRUMENTS), default="LRS")
+    parser.add_argument("--grid", default="embedded", help="embedded (default), or a FITS file")
+    parser.add_argument("--n", type=positive, metavar="N", help="training spectra; 1000 by default")
+    parser.add_argument("--seed", type=int, help="of every random draw")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    parser.set_defaults(run=run)
+
+
+def run(options, tell):
+    """Train what the options name; return the exit status."""
+    from slamlib.grid.model_grid import ModelGrid
+    from slamlib.io import embedded
+    from slamlib.labelling.labeller import Labeller
+    from slamlib.labelling.models import labeller_path
+
+    grid = ModelGrid.read(embedded("tlusty_ob_grid.fits") if options.grid == "embedded" else options.grid)
+    given = {name: value for name in ("n", "seed") if (value := getattr(options, name)) is not None}
+    progress = not options.quiet and sys.stderr.isatty()
+    path = labeller_path(options.output, options.instrument)
+    Labeller.train(grid, options.instrument, progress=progress, **given).save(path)
+    if not options.quiet:
+        print(path)
+    return USED_ALL
