@@ -43,7 +43,7 @@ def catalogue_velocities(run):
         if not paths:
             raise FileError(
                 f"no catalogue of velocities in {folder}; fetch it with "
-                f"`python -m slamlib.fetch catalogues {CATALOGUE}`, or use RV=measured"
+                f"`slamlib fetch catalogues {CATALOGUE}`, or use RV=measured"
             )
         table = read_first(paths, read_ecsv(run.root / "data/embedded/vizier_columns.ecsv"), CATALOGUE)
     obsid, rv = np.asarray(table["obsid"]), np.ma.filled(np.ma.asarray(table["rv"], dtype=float), np.nan)

@@ -9,6 +9,8 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from slamlib import PUBLIC
+
 
 def reached(trees, *packages):
     """Return the files of packages that some code imports, directly or through others.
@@ -28,6 +30,9 @@ def reached(trees, *packages):
     seen: set = set()
     while todo:
         name = todo.pop()
+        first, _, public = name.partition(".")
+        if first == "slamlib" and public in PUBLIC:
+            todo.append(PUBLIC[public])
         for path, package in ((path, p) for p in packages for path in _files(name, p) - seen):
             seen.add(path)
             parents = path.relative_to(package.parent).parent.parts
@@ -67,6 +72,9 @@ def _imported(tree, parents):
             base = parents[: len(parents) - node.level + 1] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
             yield from (f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            # As in slamlib.label: loaded when it is asked for.
+            yield f"{node.value.id}.{node.attr}"
 
 
 def _files(name, package):

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from slamlib.cli.options import USED_ALL, add_models, positive
+from slamlib.cli.options import USED_ALL, add_models, path_ending, positive
 from slamlib.errors import FileError, InputError
-from slamlib.instruments import INSTRUMENTS
 
 
 class FileList:
@@ -47,9 +46,14 @@ def add_parser(commands):
     parser.add_argument("files", nargs="*", type=Path, help="LAMOST FITS files of one instrument")
     parser.add_argument("--list", type=Path, metavar="FILE", help="a text file of file names, one a line")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, help="the catalogue, such as catalogue.parquet"
+        "-o",
+        "--output",
+        type=path_ending(".parquet"),
+        required=True,
+        metavar="CATALOGUE",
+        help="such as catalogue.parquet",
     )
-    parser.add_argument("-i", "--instrument", choices=tuple(INSTRUMENTS), default="LRS")
+    parser.add_argument("-i", "--instrument", default="LRS", metavar="NAME", help="LRS (default) or MRS")
     parser.add_argument(
         "--cluster", metavar="ADDRESS", help="of a Dask scheduler: tcp://HOST:PORT; this machine by default"
     )

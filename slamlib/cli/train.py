@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from slamlib.cli.options import USED_ALL, positive
-from slamlib.instruments import INSTRUMENTS
 
 
 def add_parser(commands):
@@ -12,7 +11,7 @@ def add_parser(commands):
     text = "Train a labeller on spectra of a model grid, for 'slamlib label --models FOLDER'."
     parser = commands.add_parser("train", help="train models on a grid", description=text)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("-i", "--instrument", choices=tuple(INSTRUMENTS), default="LRS")
+    parser.add_argument("-i", "--instrument", default="LRS", metavar="NAME", help="LRS (default) or MRS")
     parser.add_argument("--grid", default="embedded", help="embedded (default), or a FITS file")
     parser.add_argument("--n", type=positive, metavar="N", help="training spectra; 1000 by default")
     parser.add_argument("--seed", type=int, help="of every random draw")

@@ -119,7 +119,7 @@ def label_files(paths, models, progress=True, backend=local_backend):
         raise InputError("; ".join(reasons(table)))
     told = Column([row["instrument"] for row in told], description="LRS or MRS; empty if unknown")
     table.add_column(told, name="instrument", index=1)
-    used = {name: models.labeller(name).slam.digest()[:12] for name in names}
+    used = ", ".join(f"{name} {models.labeller(name).slam.digest()[:12]}" for name in names)
     table.meta.update(slamlib=slamlib.__version__, models=used)
     return table
 

@@ -11,7 +11,7 @@ from astropy.table import Table
 from compendia import ROOT, lines
 
 import slamlib
-from slamlib.cli import main as command
+from slamlib.cli import options
 from slamlib.cli.main import main
 from slamlib.cli.pages import ROWS, page
 from slamlib.instruments import INSTRUMENTS
@@ -29,7 +29,7 @@ def test_status_0_with_a_summary_when_every_file_has_labels(survey, here, capsys
     assert main(["label", *map(str, survey["LRS"])]) == 0
     said = capsys.readouterr()
     out = lines(said.out)
-    assert lines(said.err) == ["LRS: models of data/products/quick-mock-embedded"]
+    assert lines(said.err) == [f"LRS: model {Models().path('LRS')}"]
     shown = out[2 : 2 + len(survey["LRS"])]
     assert [line.split()[0] for line in shown] == [path.name for path in survey["LRS"]]
     assert all("simulated LRS" in line and line.count("+-") >= 3 for line in shown)
@@ -90,10 +90,7 @@ def test_an_input_is_never_overwritten(survey, here, tmp_path, no_work, capsys):
     assert (tmp_path / "star.fits").read_bytes() == before
 
 
-def test_an_interrupted_command_goes_on_where_it_stopped(survey, products, tmp_path, monkeypatch, capsys):
-    root = shutil.copytree(products, tmp_path / "root", symlinks=True)
-    shutil.rmtree(root / "data/products/label-quick-mock-embedded", ignore_errors=True)
-    monkeypatch.chdir(root)
+def test_an_interrupted_command_goes_on_where_it_stopped(survey, here, monkeypatch, capsys):
     monkeypatch.setattr(catalogue, "PART", 2)
     original, worked = catalogue.label_part, []
 
@@ -117,9 +114,9 @@ def test_an_interrupted_command_goes_on_where_it_stopped(survey, products, tmp_p
 
 def test_a_cluster_gives_the_same_table(mixed, here, tmp_path):
     tables = []
-    for name, options in (("here", []), ("cluster", ["--cluster", "local"])):
+    for name, more in (("here", []), ("cluster", ["--cluster", "local"])):
         output = tmp_path / f"{name}.ecsv"
-        assert main(["label", *map(str, mixed), "-o", str(output), "-q", *options]) == 3
+        assert main(["label", *map(str, mixed), "-o", str(output), "-q", *more]) == 3
         tables.append(read_ecsv(output))
     assert tables[0].colnames == tables[1].colnames
     for name in tables[0].colnames:
@@ -128,7 +125,7 @@ def test_a_cluster_gives_the_same_table(mixed, here, tmp_path):
 
 def test_a_reader_that_stops_early_does_no_harm(survey, here):
     """As in ``slamlib label ... | head -1``: the summary finds its pipe closed."""
-    code = "import sys; from slamlib.cli.main import _show; _show('x' * 10**6); sys.exit(3)"
+    code = "import sys; from slamlib.cli.label import _show; _show('x' * 10**6); sys.exit(3)"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -210,7 +207,7 @@ def test_help_tells_every_status_and_every_option(capsys):
         main(["label", "--help"])
     assert stop.value.code == 0
     said = capsys.readouterr().out
-    codes = (command.USED_ALL, command.USED_NONE, command.USAGE, command.USED_SOME, command.INTERRUPTED)
+    codes = (options.USED_ALL, options.USED_NONE, options.USAGE, options.USED_SOME, options.INTERRUPTED)
     told = [
         int(line.split()[0]) for line in lines(said) if line.startswith("  ") and line.split()[0].isdigit()
     ]
