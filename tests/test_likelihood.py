@@ -64,8 +64,8 @@ def dense(slam, flux, ivar, systematics, node, labels, unit):
         covariance = np.diag(systematics.variance[node].astype(float)) + components.T @ components
     covariance = covariance[np.ix_(used, used)] + np.diag(1 / ivar[used].astype(float))
     inverse = np.linalg.inv(covariance)
-    residual = (flux - mean - slam.predict(labels)[0])[used].astype(float)
-    slope = (slam.jacobian(labels)[0] * unit[:, None])[:, used].astype(float)
+    residual = (flux - mean - slam.predict(labels, extrapolate=True)[0])[used].astype(float)
+    slope = (slam.jacobian(labels, extrapolate=True)[0] * unit[:, None])[:, used].astype(float)
     return residual @ inverse @ residual, slope @ inverse @ residual, slope @ inverse @ slope.T
 
 
@@ -139,7 +139,7 @@ def test_pixels_without_weight_may_hold_anything(thin_slam, spectra, known, z, j
     found = Likelihood(thin_slam, spoiled, ivar, known)
     for a, b in zip(found.evaluate(z), expected.evaluate(z), strict=True):
         np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(found.reject(z, 3.0), expected.reject(z, 3.0))
+    np.testing.assert_array_equal(found.rejecting(z, 3.0).weight, expected.rejecting(z, 3.0).weight)
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -153,14 +153,31 @@ def test_some_rows_are_what_they_were_in_the_whole(thin_slam, spectra, known, z,
         np.testing.assert_array_equal(part[[0]].target[0], whole.target[rows[0]])
 
 
-def test_distance_to_templates_orders_them_as_chi_square_does(thin_slam, spectra, z):
-    """Without shared errors the two differ by a constant of each star."""
+def test_chi_square_of_templates_is_theirs(thin_slam, spectra, z):
+    """But for what pixels share, which the search of a start leaves out."""
     likelihood = Likelihood(thin_slam, *spectra)
-    near = likelihood.nearest(thin_slam.standardised(z)[0].astype(np.float32))
+    near = likelihood.template_chi2(thin_slam.standardised(z)[0].astype(np.float32))
     chi2 = np.array([likelihood[[star]].chi2(z) for star in range(N)])
-    constant = near - chi2
-    assert np.ptp(chi2, axis=1).min() > 100
-    assert np.ptp(constant, axis=1).max() < 0.01 * np.ptp(chi2, axis=1).min()
+    np.testing.assert_allclose(near, chi2, rtol=1e-3)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_reduced_likelihood_is_the_whole_one_near_where_it_was_made(thin_slam, spectra, known, z, shared):
+    compressed = thin_slam.compress(None, 60)
+    whole = Likelihood(compressed, *spectra, known if shared else None)
+    reduced = whole.reduced(z)
+    near = z + 0.02 * np.random.default_rng(4).normal(size=z.shape)
+    for point in (z, near):
+        assert_same(reduced.evaluate(point), whole.evaluate(point))
+    assert_same(reduced[[5, 2]].evaluate(near[[5, 2]]), whole[[5, 2]].evaluate(near[[5, 2]]))
+    assert Likelihood(thin_slam, *spectra).reduced(z).evaluate(z)[0] == pytest.approx(
+        Likelihood(thin_slam, *spectra).evaluate(z)[0]
+    )
+
+
+def rejected(likelihood, z):
+    """Number of pixels of each star that lie further than five sigma from the model at `z`."""
+    return likelihood.n_pix - likelihood.rejecting(z, 5.0).n_pix
 
 
 @pytest.fixture
@@ -174,20 +191,17 @@ def own(thin_slam, known, unseen, z):
 
 def test_a_clean_star_loses_no_pixel_though_it_suffers_from_shared_errors(thin_slam, known, own, z):
     likelihood = Likelihood(thin_slam, *own, known)
-    before = likelihood.weight.copy()
-    assert not likelihood.reject(z, 5.0).any()
-    np.testing.assert_array_equal(likelihood.weight, before)
+    np.testing.assert_array_equal(likelihood.rejecting(z, 5.0).weight, likelihood.weight)
     # Whoever does not know of shared errors throws away good pixels.
     alone = replace(known, components=np.zeros_like(known.components))
-    assert Likelihood(thin_slam, *own, alone).reject(z, 5.0).all()
+    assert (rejected(Likelihood(thin_slam, *own, alone), z) > 0).all()
 
 
 def test_a_cosmic_ray_is_rejected_and_nothing_else(thin_slam, known, own, z):
     flux, ivar = own[0].copy(), own[1]
     flux[2, 77] += 0.5
     flux[5, 200] -= 0.5
-    likelihood = Likelihood(thin_slam, flux, ivar, known)
-    assert np.flatnonzero(likelihood.reject(z, 5.0)).tolist() == [2, 5]
+    likelihood = Likelihood(thin_slam, flux, ivar, known).rejecting(z, 5.0)
     assert np.argwhere(likelihood.weight == 0).tolist() == [[2, 77], [5, 200]]
     masked = ivar.copy()
     masked[2, 77] = masked[5, 200] = 0
@@ -196,7 +210,9 @@ def test_a_cosmic_ray_is_rejected_and_nothing_else(thin_slam, known, own, z):
     for a, b in zip(found, without, strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_allclose(found[0], expected[0], atol=10)
-    assert not likelihood.reject(z, 5.0).any()
+    assert not rejected(likelihood, z).any()
+    whole = Likelihood(thin_slam, flux, ivar, known)
+    assert (whole.capped(z, 5.0) - likelihood.capped(z, 5.0))[[2, 5]].min() > 20
 
 
 def test_independent_pixels_are_rejected_by_their_own_sigma(thin_slam, z):
@@ -207,8 +223,7 @@ def test_independent_pixels_are_rejected_by_their_own_sigma(thin_slam, z):
     flux = thin_slam.predict(labels)
     flux[0, 30] += 4.9 * sigma[30]
     flux[1, 40] -= 5.1 * sigma[40]
-    likelihood = Likelihood(thin_slam, *checked(thin_slam, flux, ivar))
-    assert np.flatnonzero(likelihood.reject(z, 5.0)).tolist() == [1]
+    likelihood = Likelihood(thin_slam, *checked(thin_slam, flux, ivar)).rejecting(z, 5.0)
     assert np.argwhere(likelihood.weight == 0).tolist() == [[1, 40]]
 
 
@@ -267,8 +282,8 @@ def test_distances_to_templates_add_up(thin_slam, other_slam, parts, z):
     templates = [
         slam.standardised(slam.standardise(labels))[0].astype(np.float32) for slam in (thin_slam, other_slam)
     ]
-    expected = parts[0].nearest(templates[0]) + parts[1].nearest(templates[1])
-    np.testing.assert_allclose(Joint(parts).nearest(templates), expected, rtol=1e-6)
+    expected = parts[0].template_chi2(templates[0]) + parts[1].template_chi2(templates[1])
+    np.testing.assert_allclose(Joint(parts).template_chi2(templates), expected, rtol=1e-6)
 
 
 def test_rejected_pixels_are_those_that_the_fit_did_not_count(thin_slam, known, spectra):
@@ -285,13 +300,12 @@ def test_a_cosmic_ray_in_either_instrument_is_rejected_there(thin_slam, other_sl
     labels = thin_slam.label_mean_ + z * thin_slam.label_scale_
     flux, ivar = own[0].copy(), own[1]
     flux[1, 100] += 0.5
-    second = other_slam.predict(labels)
+    second = other_slam.predict(labels, extrapolate=True)
     second[6, 9] += 1.0
     second = checked(other_slam, second, np.full(second.shape, 1e6))
     exact = copy(other_slam)
     exact.model_variance_ = np.zeros_like(other_slam.model_variance_)
-    joint = Joint([Likelihood(thin_slam, flux, ivar, known), Likelihood(exact, *second)])
-    assert np.flatnonzero(joint.reject(z, 5.0)).tolist() == [1, 6]
+    joint = Joint([Likelihood(thin_slam, flux, ivar, known), Likelihood(exact, *second)]).rejecting(z, 5.0)
     assert np.argwhere(joint.parts[0].weight == 0).tolist() == [[1, 100]]
     assert np.argwhere(joint.parts[1].weight == 0).tolist() == [[6, 9]]
 

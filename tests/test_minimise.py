@@ -1,7 +1,5 @@
 """The minimiser: it finds what scipy finds, stays in its box, and weighs one solution against another."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
@@ -145,7 +143,6 @@ def test_a_star_does_not_depend_on_its_neighbours(likelihood, start, bounds):
 
 # One standard deviation of every label is 0.1: solutions of five stars, chi-square 100.
 HESSIAN = np.repeat(100.0 * np.eye(4)[None], 5, axis=0)
-RIVAL = 9.0
 
 
 def solution(z=0.0, chi2=100.0, converged=True, n=5):
@@ -159,52 +156,6 @@ def solution(z=0.0, chi2=100.0, converged=True, n=5):
         converged=np.broadcast_to(converged, n).copy(),
         rival=np.zeros(n, dtype=bool),
     )
-
-
-def test_the_lower_chi_square_is_kept_with_all_that_belongs_to_it():
-    best = solution()
-    other = replace(solution(z=1.0, chi2=[50, 99, 100.5, 101, 300]), hessian=2 * HESSIAN)
-    best.compare(np.arange(5), other, RIVAL)
-    assert best.z[:, 0].tolist() == [1, 1, 0, 0, 0]
-    assert best.chi2.tolist() == [50, 99, 100, 100, 100]
-    assert best.hessian[:, 0, 0].tolist() == [200, 200, 100, 100, 100]
-
-
-def test_a_rival_is_far_away_and_as_good():
-    """Far: more than three sigma. As good: chi-square within nine."""
-    best = solution()
-    z = [0.29, 0.31, 0.31, 0.31, 2.0]
-    best.compare(np.arange(5), solution(z=z, chi2=[101, 108, 110, 92, 90]), RIVAL)
-    assert best.rival.tolist() == [False, True, False, True, False]
-    assert best.z[:, 0].tolist() == [0, 0, 0, 0.31, 2.0]
-
-
-def test_distance_counts_all_labels_and_their_correlations():
-    """Two labels that can be traded for one another: along the valley 0.5 is near, across it far."""
-    hessian = HESSIAN[:2].copy()
-    hessian[:, 0, 1] = hessian[:, 1, 0] = -98.0
-    best = replace(solution(n=2), hessian=hessian)
-    along, across = np.array([0.5, 0.5, 0, 0]), np.array([0.5, -0.5, 0, 0])
-    other = replace(solution(n=2), z=np.stack([along, across]))
-    best.compare([0, 1], other, RIVAL)
-    assert best.rival.tolist() == [False, True]
-
-
-def test_what_did_not_converge_is_no_solution():
-    best = solution(converged=[True, True, False, False, True])
-    other = solution(z=1.0, chi2=[50, 101, 101, 99, 101], converged=[False, False, True, True, True])
-    best.compare(np.arange(5), other, RIVAL)
-    assert best.z[:, 0].tolist() == [0, 0, 1, 1, 0]
-    assert best.converged.tolist() == [True, True, True, True, True]
-    assert best.rival[[0, 1]].tolist() == [False, False]
-    assert best.rival[4]
-
-
-def test_stars_that_are_not_compared_stay_as_they_are():
-    best = solution()
-    best.compare(np.array([3, 1]), solution(z=[1.0, 2.0], chi2=[99, 40], n=2), RIVAL)
-    assert best.z[:, 0].tolist() == [0, 2, 0, 1, 0]
-    assert best.rival.tolist() == [False, False, False, True, False]
 
 
 def test_replaced_solutions_keep_their_rivals():

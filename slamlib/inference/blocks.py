@@ -71,7 +71,7 @@ def block_errors(slam, wave, flux, ivar, labels, systematics=None, reject=None, 
         likelihood = Likelihood(slam, flux[stars], ivar[stars], systematics, nodes[stars[0]])
         z = slam.standardise(labels[stars])
         if reject is not None:
-            likelihood.reject(z, reject)
+            likelihood = likelihood.rejecting(z, reject)
         errors[stars] = _sandwich(*likelihood.without_each(z, firsts)) * slam.label_scale_
 
     groups = [np.flatnonzero(known & (nodes == node)) for node in np.unique(nodes[known])]

@@ -145,9 +145,9 @@ def infer_joint(
             for own, (flux, ivar), known, k in zip(slams, spectra, systematics, node, strict=True)
         ]
         likelihood = parts[0] if len(parts) == 1 else Joint(parts)
-        near = likelihood.nearest(templates[0] if len(parts) == 1 else templates)
+        near = likelihood.template_chi2(templates[0] if len(parts) == 1 else templates)
         before = likelihood.n_pix
-        found = solve(likelihood, near, start_labels, z_bounds, max_steps, starts, reject)
+        found, likelihood = solve(likelihood, near, start_labels, z_bounds, max_steps, starts, reject)
         rejected = before - likelihood.n_pix
         n_pix[stars] -= rejected
         inflation, offset, blur = _corrections(systematics, [ivar[stars] for _, ivar in spectra])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from slamlib.errors import InputError
+from slamlib.inference.reduced import Reduced
 from slamlib.regression.rows import times
 
 
@@ -30,11 +31,11 @@ class Likelihood:
     def __init__(self, slam, flux, ivar, systematics=None, node=0):
         self.slam = slam
         mean, variance = 0.0, slam.model_variance_
-        self._shared: Any = None
+        self.shared: Any = None
         if systematics is not None:
             # The systematics hold the model's own errors too.
             mean, variance = systematics.mean_at(ivar), systematics.variance[node]
-            self._shared = (systematics.components[node] / slam.flux_scale_).astype(np.float32)
+            self.shared = (systematics.components[node] / slam.flux_scale_).astype(np.float32)
         used = ivar > 0
         flux = np.where(used, flux, 0)
         self.target = np.where(used, (flux - mean - slam.flux_mean_) / slam.flux_scale_, 0).astype(np.float32)
@@ -44,11 +45,11 @@ class Likelihood:
         self._factor()
 
     def _factor(self):
-        self._root: Any = None
-        if self._shared is not None:
-            normal = (self._shared * self.weight[:, None]) @ self._shared.T
-            root = np.linalg.cholesky(np.eye(len(self._shared)) + normal.astype(float))
-            self._root = np.linalg.inv(root).astype(np.float32)
+        self.root: Any = None
+        if self.shared is not None:
+            normal = (self.shared * self.weight[:, None]) @ self.shared.T
+            root = np.linalg.cholesky(np.eye(len(self.shared)) + normal.astype(float))
+            self.root = np.linalg.inv(root).astype(np.float32)
 
     def __len__(self):
         """Return the number of spectra."""
@@ -57,10 +58,15 @@ class Likelihood:
     def __getitem__(self, rows):
         """Return the likelihood of some of the spectra."""
         part = object.__new__(Likelihood)
-        part.slam, part._shared = self.slam, self._shared
+        part.slam, part.shared = self.slam, self.shared
         part.target, part.weight = self.target[rows], self.weight[rows]
-        part._root = None if self._root is None else self._root[rows]
+        part.root = None if self.root is None else self.root[rows]
         return part
+
+    def reduced(self, z):
+        """Return what the search of minima evaluates: `Reduced` about `z` (m, d) if the model allows it."""
+        compressed = len(self.slam.expansions_) == 1 and self.slam.expansions_[0].components is not None
+        return Reduced(self, z) if compressed else self
 
     @property
     def n_pix(self):
@@ -76,9 +82,9 @@ class Likelihood:
         gradient = (slope @ weighted[..., None])[..., 0].astype(float)
         slope_weighted = slope * self.weight[:, None]
         hessian = (slope_weighted @ slope.transpose(0, 2, 1)).astype(float)
-        if self._shared is not None:
-            shared = self._onto_shared(weighted[:, None])
-            shared_slope = self._onto_shared(slope_weighted)
+        if self.shared is not None:
+            shared = self.onto_shared(weighted[:, None])
+            shared_slope = self.onto_shared(slope_weighted)
             chi2 -= (shared**2).sum(axis=(1, 2))
             gradient -= (shared_slope @ shared.transpose(0, 2, 1))[..., 0]
             hessian -= shared_slope @ shared_slope.transpose(0, 2, 1)
@@ -103,8 +109,8 @@ class Likelihood:
         value, slope = self.slam.standardised(z, gradient=True)
         d = slope.shape[1]
         rows = np.concatenate([slope, (self.target - value)[:, None]], axis=1)
-        if self._shared is not None:
-            shared = np.broadcast_to(self._shared, (len(rows), *self._shared.shape))
+        if self.shared is not None:
+            shared = np.broadcast_to(self.shared, (len(rows), *self.shared.shape))
             rows = np.concatenate([rows, shared], axis=1)
         blocks = [slice(*ends) for ends in pairwise([*firsts, None])]
         gram = np.stack(
@@ -125,33 +131,56 @@ class Likelihood:
         residual = self.target - self.slam.standardised(z)[0]
         weighted = self.weight * residual
         chi2 = np.vecdot(weighted.astype(float), residual)
-        if self._shared is not None:
-            shared = (weighted @ self._shared.T) @ self._root[0].T
+        if self.shared is not None:
+            shared = (weighted @ self.shared.T) @ self.root[0].T
             chi2 -= (shared.astype(float) ** 2).sum(axis=1)
         return chi2
 
-    def nearest(self, templates):
-        """Chi-square (m, k), up to a constant and without what pixels share, of spectra (k, n_pix)."""
-        linear = times(2 * self.weight * self.target, templates.T)
-        return times(self.weight, (templates**2).T) - linear
+    def template_chi2(self, templates):
+        """Chi-square (m, k), without what pixels share, of standardised spectra (k, n_pix)."""
+        weighted = self.weight * self.target
+        constant = np.vecdot(weighted.astype(float), self.target)
+        return times(self.weight, (templates**2).T) - times(2 * weighted, templates.T) + constant[:, None]
 
-    def reject(self, z, sigmas):
-        """Give no weight to pixels further than `sigmas` from the fit at `z`; tell which stars have some."""
+    def squares(self, z):
+        """Squared deviation of each pixel from the fit at `z` in units of its variance, (m, n_pix).
+
+        What is left when the shared errors take their most likely values.
+        """
         residual = self.target - self.slam.standardised(z)[0]
-        if self._shared is not None:
-            # What is left when the shared errors take their most likely values.
-            amplitude = self._onto_shared((self.weight * residual)[:, None])[:, 0]
-            amplitude = (self._root.transpose(0, 2, 1) @ amplitude[..., None].astype(np.float32))[..., 0]
-            residual = residual - times(amplitude, self._shared)
-        bad = residual**2 * self.weight > sigmas**2
-        self.weight[bad] = 0
-        self._factor()
-        return bad.any(axis=1)
+        if self.shared is not None:
+            amplitude = self.onto_shared((self.weight * residual)[:, None])[:, 0]
+            amplitude = (self.root.transpose(0, 2, 1) @ amplitude[..., None].astype(np.float32))[..., 0]
+            residual = residual - times(amplitude, self.shared)
+        return residual**2 * self.weight
 
-    def _onto_shared(self, weighted):
+    def rejecting(self, z, sigmas):
+        """Return the likelihood without the pixels further than `sigmas` from the fit at `z`."""
+        part = self[np.arange(len(self))]
+        part.weight = np.where(self.squares(z) > sigmas**2, np.float32(0), self.weight)
+        part._factor()
+        return part
+
+    def differs(self, other):
+        """Tell which stars have other pixels than in `other`, (m,)."""
+        return ((self.weight > 0) != (other.weight > 0)).any(axis=1)
+
+    def capped(self, z, sigmas):
+        """Sum of the `squares` at `z`, each at most ``sigmas**2``: (m,)."""
+        return np.minimum(self.squares(z), sigmas**2).sum(axis=1, dtype=float)
+
+    def replaced(self, rows, other):
+        """Return the likelihood with some stars, (m,) of bool, replaced by those of `other`."""
+        part = self[np.arange(len(self))]
+        part.weight[rows] = other.weight
+        if self.root is not None:
+            part.root[rows] = other.root
+        return part
+
+    def onto_shared(self, weighted):
         """Project (m, d, n_pix) on the shared components, whitened: (m, d, rank), in double precision."""
-        onto = times(weighted, self._shared.T)
-        return (onto @ self._root.transpose(0, 2, 1)).astype(float)
+        onto = times(weighted, self.shared.T)
+        return (onto @ self.root.transpose(0, 2, 1)).astype(float)
 
 
 class Joint:
@@ -196,13 +225,31 @@ class Joint:
             total = tuple(a + b for a, b in zip(total, own, strict=True))
         return total
 
-    def nearest(self, templates):
-        """As `Likelihood.nearest`; `templates` holds one array for each instrument."""
-        return sum(part.nearest(own) for part, own in zip(self.parts, templates, strict=True))
+    def template_chi2(self, templates):
+        """As `Likelihood.template_chi2`; `templates` holds one array for each instrument."""
+        return sum(part.template_chi2(own) for part, own in zip(self.parts, templates, strict=True))
 
-    def reject(self, z, sigmas):
-        """As `Likelihood.reject`, in each instrument."""
-        return np.any([part.reject(self._own(part, z)[0], sigmas) for part in self.parts], axis=0)
+    def rejecting(self, z, sigmas):
+        """As `Likelihood.rejecting`, in each instrument."""
+        return Joint([part.rejecting(self._own(part, z)[0], sigmas) for part in self.parts])
+
+    def differs(self, other):
+        """As `Likelihood.differs`, in any instrument."""
+        pairs = zip(self.parts, other.parts, strict=True)
+        return np.any([part.differs(others) for part, others in pairs], axis=0)
+
+    def capped(self, z, sigmas):
+        """As `Likelihood.capped`, summed."""
+        return sum(part.capped(self._own(part, z)[0], sigmas) for part in self.parts)
+
+    def replaced(self, rows, other):
+        """As `Likelihood.replaced`."""
+        parts = zip(self.parts, other.parts, strict=True)
+        return Joint([part.replaced(rows, new) for part, new in parts])
+
+    def reduced(self, z):
+        """As `Likelihood.reduced`."""
+        return Joint([part.reduced(self._own(part, z)[0]) for part in self.parts])
 
 
 def rejected_pixels(slam, flux, ivar, labels, systematics=None, sigmas=5.0):
@@ -226,5 +273,5 @@ def rejected_pixels(slam, flux, ivar, labels, systematics=None, sigmas=5.0):
     flux, ivar = (np.atleast_2d(np.asarray(array, dtype=np.float32)) for array in (flux, ivar))
     node = 0 if systematics is None else systematics.nearest(ivar)[0]
     likelihood = Likelihood(slam, flux, ivar, systematics, node)
-    likelihood.reject(slam.standardise(np.atleast_2d(labels)), sigmas)
-    return ((likelihood.weight == 0) & (ivar > 0))[0]
+    squares = likelihood.squares(slam.standardise(np.atleast_2d(labels)))
+    return ((squares > sigmas**2) & (ivar > 0))[0]

@@ -39,24 +39,9 @@ class Minimum:
         for name in ("z", "hessian", "chi2", "converged"):
             getattr(self, name)[rows] = getattr(other, name)
 
-    def compare(self, rows, other, rival):
-        """Take the solutions of `other` for some stars where they are better; note rivals.
-
-        A rival differs by less than `rival` in chi-square and lies further away than the
-        root of that in standard deviations.
-        """
-        offset = other.z - self.z[rows]
-        distance = _quadratic(self.hessian[rows], offset)
-        close = np.abs(other.chi2 - self.chi2[rows]) < rival
-        allowed = np.where(self.converged[rows], 0, rival)
-        better = other.converged & (other.chi2 < self.chi2[rows] + allowed)
-        rows = np.asarray(rows)
-        apart = other.converged & (distance > rival)
-        # A better solution leaves the old one as its rival only if that was nearly as good.
-        self.rival[rows] = np.where(apart, close | (self.rival[rows] & ~better), self.rival[rows])
-        won = rows[better]
-        for name in ("z", "hessian", "chi2", "converged"):
-            getattr(self, name)[won] = getattr(other, name)[better]
+    def __getitem__(self, rows):
+        """Return some of the stars."""
+        return Minimum(*(values[rows] for values in vars(self).values()))
 
 
 def minimise(likelihood, start, bounds, max_steps):
@@ -89,7 +74,7 @@ def minimise(likelihood, start, bounds, max_steps):
         step = _step(z[running], gradient[running], hessian[running], damping[running], bounds)
         moved = np.clip(z[running] + step, *bounds)
         step = moved - z[running]
-        curved = _quadratic(hessian[running], step)
+        curved = distance(hessian[running], step)
         small = curved < _CONVERGED
         trial = likelihood[running].evaluate(moved)
         gain = chi2[running] - trial[0]
@@ -105,8 +90,8 @@ def minimise(likelihood, start, bounds, max_steps):
     return Minimum(z, hessian, chi2, converged, np.zeros(len(z), dtype=bool))
 
 
-def _quadratic(matrix, vector):
-    """Return v' M v for each of m stars."""
+def distance(matrix, vector):
+    """Return v' M v for each of m stars: of an offset v, its square in standard deviations."""
     return np.vecdot(vector, np.matvec(matrix, vector))
 
 

@@ -1,64 +1,179 @@
-"""The labels of a few stars: several starts, without outlying pixels."""
+"""The labels of a few stars: every minimum that may be the deepest, without outlying pixels."""
 
 import numpy as np
 
-from slamlib.inference.minimise import minimise
+from slamlib.inference.minimise import distance, minimise
 from slamlib.labels import NAMES
 
 # An error of 10,000 standard deviations of the training labels means "unknown".
 LEAST_INFORMATION = 1e-8
-# A second start differs from the first by this factor in Teff: hot and cool solutions compete.
-_APART = 1.2
-# Two minima are rivals if their chi-squares differ by less and they lie further apart [sigma^2].
+# Hot and cool solutions compete: the search begins in each of overlapping windows of Teff, whose
+# ends are in this ratio, and leaves those whose chi-square after a few steps is worse by this factor.
+_WINDOW, _FIRST, _HOPELESS = 1.5, 3, 1.5
+# So many minima are refined without outlying pixels, if their capped cost exceeds the least by no
+# more than this share or this amount.
+_REFINED, _SHARE, _AMOUNT = 3, 0.3, 50.0
+# Two minima are rivals if their costs, over the reduced chi-square, differ by less and they lie
+# further apart [sigma^2].
 _RIVAL = 9.0
-# Times that pixels far from the fit are rejected and the fit taken up again.
-_REJECTIONS = 2
+# Pixels further from a fit than this are outlying, if the caller does not say.
+_SIGMAS = 5.0
+# A star whose cost a pixel is larger is searched once more, in every window, rejecting as the search goes.
+_TROUBLED, _ROBUST = 1.5, 3
+# Times that outlying pixels are rejected and the fit taken up again.
+_REJECTIONS = 5
 # A fit without more than this share of the pixels is no fit; ordinary spectra lose up to 0.04.
 _MOST_REJECTED = 0.1
-_VSINI = NAMES.index("vsini")
+_TEFF, _VSINI = NAMES.index("teff"), NAMES.index("vsini")
 
 
 def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None):
-    """Find the best of the minima from several starts, without outlying pixels.
+    """Find the minimum of least cost: chi-square, and what a pixel at the limit adds for each rejected.
+
+    Emission or a cosmic ray may make a wrong minimum the deepest one as long as all pixels
+    count, so minima are compared after rejection.
 
     Parameters
     ----------
     likelihood : Likelihood or Joint
-        Of m stars; outlying pixels lose their weight in it.
+        Of m stars.
     near : ndarray, (m, k)
-        Chi-square of k templates, up to a constant.
+        Chi-square of k templates.
     start_labels : ndarray, (k, 4)
-        Their labels. A star starts from the nearest, then from the nearest of those much
-        hotter or cooler than all before.
+        Their labels.
     bounds : ndarray, (2, 4)
         Of the standardised labels.
-    max_steps, starts : int
+    max_steps : int
+    starts : int
+        1: from the nearest template alone; more: from the nearest in each window of Teff.
     reject : float, optional
         Pixels further than this many standard deviations from the fit are outlying.
 
     Returns
     -------
-    Minimum
+    found : Minimum
+    likelihood : Likelihood or Joint
+        Without the outlying pixels.
     """
-    slam = likelihood.slam
-    nearest = near.argmin(axis=1)
-    start = np.clip(slam.standardise(start_labels[nearest]), *bounds)
-    best = minimise(likelihood, start, bounds, max_steps)
-    near = near.copy()
-    for _ in range(starts - 1):
-        ratio = start_labels[:, 0] / start_labels[nearest, :1]
-        near[(ratio < _APART) & (ratio > 1 / _APART)] = np.inf
-        rows = np.flatnonzero(np.isfinite(near).any(axis=1))
+    slam, sigmas = likelihood.slam, reject or _SIGMAS
+    if starts == 1:
+        start = np.clip(slam.standardise(start_labels[near.argmin(axis=1)]), *bounds)
+        return _refine(likelihood, minimise(likelihood, start, bounds, max_steps), bounds, max_steps, reject)
+    first, *others = _minima(likelihood, near, start_labels, bounds, max_steps, sigmas)
+    found = minimise(likelihood, first, bounds, max_steps)
+    found, kept = _refine(likelihood, found, bounds, max_steps, reject)
+    ends, costs = [found.z.copy()], [_cost(found, likelihood, kept, sigmas)]
+    if reject:
+        troubled = costs[0] > _TROUBLED * likelihood.n_pix
+        others.append(_robust(likelihood, troubled, near, start_labels, bounds, reject))
+    for z in others:
+        rows = np.flatnonzero(np.isfinite(z).all(axis=1))
+        if not rows.size:
+            continue
+        part = likelihood[rows]
+        other = minimise(part, z[rows], bounds, max_steps)
+        other, without = _refine(part, other, bounds, max_steps, reject)
+        cost = np.full(len(likelihood), np.inf)
+        cost[rows] = _cost(other, part, without, sigmas)
+        won = cost[rows] < np.min(costs, axis=0)[rows]
+        ends.append(found.z.copy())
+        ends[-1][rows] = other.z
+        costs.append(cost)
+        found.replace(rows[won], other[won])
+        kept = kept.replaced(rows[won], without[won])
+    least = _RIVAL * np.maximum(found.chi2 / np.maximum(kept.n_pix - first.shape[1], 1), 1)
+    apart = distance(found.hessian, np.array(ends) - found.z) > least
+    found.rival[:] = (apart & (costs < np.min(costs, axis=0) + least)).any(axis=0)
+    return found, kept
+
+
+def _minima(likelihood, near, start_labels, bounds, max_steps, sigmas):
+    """Return the minima worth refining, by capped cost: (c, m, 4), NaN where there is no other."""
+    reference = np.clip(likelihood.slam.standardise(start_labels[near.argmin(axis=1)]), *bounds)
+    search = likelihood.reduced(reference)
+    boxes, starts = _starts(likelihood.slam, near, start_labels, bounds)
+    ended = [minimise(search, start, box, _FIRST) for box, start in zip(boxes, starts, strict=True)]
+    found, cost = np.array([end.z for end in ended]), np.array([end.chi2 for end in ended])
+    worth, at_end = cost < _HOPELESS * cost.min(axis=0) + _AMOUNT, np.zeros(cost.shape, dtype=bool)
+    for i, box in enumerate(boxes):
+        rows = np.flatnonzero(worth[i])
+        if rows.size:
+            found[i, rows] = minimise(search[rows], found[i, rows], box, max_steps).z
+            cost[i, rows] = likelihood[rows].capped(found[i, rows], sigmas)
+            # The end of a window is no minimum, unless it is the end of all.
+            teff, ends = found[i, rows, _TEFF], box[:, _TEFF]
+            at_end[i, rows] = ((teff == ends[:, None]) & (ends != bounds[:, _TEFF])[:, None]).any(axis=0)
+    order = np.lexsort((cost, at_end | ~worth), axis=0)
+    found = np.take_along_axis(found, order[..., None], axis=0)
+    cost = np.take_along_axis(np.where(at_end | ~worth, np.inf, cost), order, axis=0)
+    hessian = search.evaluate(found[0])[2]
+    chosen = np.full((_REFINED, *found.shape[1:]), np.nan)
+    chosen[0], number = found[0], np.ones(len(near), dtype=int)
+    for other, its_cost in zip(found[1:], cost[1:], strict=True):
+        wanted = np.isfinite(its_cost) & (its_cost <= cost[0] + np.maximum(_SHARE * cost[0], _AMOUNT))
+        wanted &= number < _REFINED
+        for earlier in chosen:
+            wanted &= ~(distance(hessian, other - earlier) < _RIVAL)
+        rows = np.flatnonzero(wanted)
+        chosen[number[rows], rows] = other[rows]
+        number[rows] += 1
+    return chosen
+
+
+def _robust(likelihood, troubled, near, start_labels, bounds, reject):
+    """Search each window again and reject pixels on the way: the best end (m, 4), NaN but for some stars."""
+    some = np.flatnonzero(troubled)
+    ends = np.full((len(near), bounds.shape[1]), np.nan)
+    if not some.size:
+        return ends
+    part, least = likelihood[some], np.full(some.size, np.inf)
+    for box, z in zip(*_starts(likelihood.slam, near[some], start_labels, bounds), strict=True):
+        for _ in range(_ROBUST):
+            z = minimise(part.rejecting(z, reject), z, box, _FIRST).z
+        cost = part.capped(z, reject)
+        won = cost < least
+        ends[some[won]], least[won] = z[won], cost[won]
+    return ends
+
+
+def _starts(slam, near, start_labels, bounds):
+    """Bounds (w, 2, 4) of windows of Teff, and the best template (w, m, 4) in each, standardised."""
+    scale, mean, teff = slam.label_scale_[_TEFF], slam.label_mean_[_TEFF], start_labels[:, _TEFF]
+    boxes, starts = [], []
+    for ends in _windows(*(mean + scale * bounds[:, _TEFF])):
+        inside = np.flatnonzero((teff >= ends[0]) & (teff <= ends[1]))
+        if inside.size:
+            boxes.append(bounds.copy())
+            boxes[-1][:, _TEFF] = np.clip((ends - mean) / scale, *bounds[:, _TEFF])
+            best = inside[near[:, inside].argmin(axis=1)]
+            starts.append(np.clip(slam.standardise(start_labels[best]), *boxes[-1]))
+    return boxes, starts
+
+
+def _windows(lowest, highest):
+    """First and last Teff [K] of windows that overlap by half, (n, 2)."""
+    n = int(np.ceil(2 * np.log(highest / lowest) / np.log(_WINDOW)))
+    ends = np.geomspace(lowest, highest, n + 1)
+    ends[[0, -1]] = lowest, highest
+    return np.stack([ends[:-2], ends[2:]], axis=1)
+
+
+def _refine(likelihood, found, bounds, max_steps, reject):
+    """Fit again without the pixels that lie far from the fit, which change with it."""
+    kept = likelihood
+    for _ in range(_REJECTIONS if reject else 0):
+        without = likelihood.rejecting(found.z, reject)
+        rows = np.flatnonzero(without.differs(kept))
+        kept = without
         if not rows.size:
             break
-        nearest = near.argmin(axis=1)
-        start = np.clip(slam.standardise(start_labels[nearest[rows]]), *bounds)
-        best.compare(rows, minimise(likelihood[rows], start, bounds, max_steps), _RIVAL)
-    for _ in range(_REJECTIONS if reject else 0):
-        rows = np.flatnonzero(likelihood.reject(best.z, reject))
-        if rows.size:
-            best.replace(rows, minimise(likelihood[rows], best.z[rows], bounds, max_steps))
-    return best
+        found.replace(rows, minimise(kept[rows], found.z[rows], bounds, max_steps))
+    return found, kept
+
+
+def _cost(found, likelihood, kept, sigmas):
+    """Chi-square and the price of the pixels that `kept` lacks; infinite where nothing converged."""
+    return np.where(found.converged, found.chi2 + sigmas**2 * (likelihood.n_pix - kept.n_pix), np.inf)
 
 
 def at_edge(z, bounds):

@@ -1,6 +1,6 @@
 """Slam: from labels to the flux of every pixel, learned from a training set."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,17 @@ class Expansion:
                 kernel = times(kernel.astype(matrix.dtype), matrix)
                 slope = times(slope.astype(matrix.dtype), matrix) if gradient else None
         return kernel, slope
+
+    def first(self, n):
+        """Return the low-rank form with the first `n` components alone, in single precision."""
+        single = {name: getattr(self, name).astype(np.float32) for name in ("centres", "weights")}
+        return replace(
+            self, centres=single["centres"], weights=single["weights"][:, :n], components=self.components[:n]
+        )
+
+    def coefficients(self, z, gradient=False):
+        """Coefficients (m, rank) of the components at `z` (m, d), and their gradient (m, d, rank) or None."""
+        return replace(self, components=None).evaluate(z, gradient)
 
     def kernel_row(self, k):
         """Kernel of centre `k` with every centre, (n,)."""
