@@ -5,7 +5,7 @@ vary, models are interpolated: errors that neighbouring pixels share. Taken for 
 they make the errors of labels far too small.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
@@ -79,6 +79,12 @@ class Systematics:
         k = len(mean)
         none = {"inflation": np.ones((k, 4)), "offset": np.zeros((k, 4)), "blur": np.zeros(2)}
         return cls(np.asarray(snr, dtype=float), *arrays, **none)
+
+    def joined(self, components, variance):
+        """Return these and further shared errors: components (rank, n_pix) and variance (n_pix,)."""
+        further = np.repeat(components[None], len(self.snr), axis=0)
+        together = np.concatenate([self.components, further], axis=1)
+        return replace(self, components=together, variance=self.variance + variance)
 
     def nearest(self, ivar):
         """Index of the SNR node nearest in ratio to each spectrum's: (m,) for ivar (m, n_pix)."""

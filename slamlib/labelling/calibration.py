@@ -164,7 +164,7 @@ def _prepare(spectrum, twin, instrument, templates):
         return None
 
 
-def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=True):
+def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=True, further=None):
     """Systematics of a model against simulated stars, and what its pulls still need.
 
     The pulls of each half of the stars are measured with the systematics of the other half.
@@ -180,6 +180,9 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
         SNR per pixel of the files.
     rank : int
     progress : bool
+    further : tuple of ndarray, optional
+        Components and variance of errors that simulated stars do not have, as `model_error` gives
+        them. Errors of labels are then at least what the likelihood says.
 
     Returns
     -------
@@ -193,6 +196,7 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
     fits = [[] for _ in nodes]
     for half in (0, 1):
         known = Systematics.measure(snr, [r[half::2] for r in residuals], rank)
+        known = known.joined(*further) if further else known
         for fit, stars in zip(fits, samples, strict=True):
             others = stars[slice(1 - half, None, 2)]
             fit.append((infer(slam, others.flux, others.ivar, known, reject=REJECT), others))
@@ -204,6 +208,8 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
         for pull, widths in zip(pulls, inflation, strict=True)
     ]
     known = Systematics.measure(snr, residuals, rank)
+    if further:
+        known, inflation = known.joined(*further), np.maximum(inflation, 1)
     return replace(known, inflation=inflation, offset=np.array(offset), blur=blur, model=slam.digest())
 
 

@@ -11,6 +11,7 @@ from slamlib.grid.edge import GridEdge
 from slamlib.grid.training import draw_labels
 from slamlib.inference.blocks import BLOCK, block_errors
 from slamlib.inference.infer import infer
+from slamlib.inference.model_error import model_error
 from slamlib.inference.systematics import Systematics
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
@@ -56,9 +57,7 @@ class Labeller:
     about: dict = field(default_factory=dict)
 
     @classmethod
-    def train(
-        cls, grid, instrument, n=N_TRAIN, n_calibration=60, snrs=(20, 60, 180), seed=SEED, progress=True
-    ):
+    def train(cls, grid, instrument, n=N_TRAIN, seed=SEED, progress=True, **calibration):
         """Train on spectra drawn from a grid and measure the systematics, in about a minute.
 
         Parameters
@@ -67,16 +66,16 @@ class Labeller:
         instrument : Instrument or str
         n : int
             Training spectra.
-        n_calibration, snrs
-            As `calibrated` takes them.
         seed : int
         progress : bool
+        **calibration
+            n_calibration, snrs and model_errors, as `calibrated` takes them.
         """
         rng = np.random.default_rng([seed, *get_instrument(instrument).name.encode()])
         labels = draw_labels(grid, n, rng)
         flux = matched_spectra(grid, instrument, labels, rng, progress)
         labeller = cls.learn(grid, instrument, labels, flux, seed=seed)
-        return labeller.calibrated(grid, n_calibration, snrs, seed, progress)
+        return labeller.calibrated(grid, seed=seed, progress=progress, **calibration)
 
     @classmethod
     def learn(
@@ -125,7 +124,7 @@ class Labeller:
         templates = velocity_templates(grid, instrument)
         return cls(instrument, slam, templates, grid.edge, systematics, about)
 
-    def calibrated(self, grid, n_calibration=60, snrs=SNRS, seed=SEED, progress=True):
+    def calibrated(self, grid, n_calibration=60, snrs=SNRS, seed=SEED, progress=True, model_errors=1.0):
         """Return the labeller with its `Systematics`, measured on simulated stars.
 
         Parameters
@@ -137,12 +136,17 @@ class Labeller:
             SNR per pixel of the files.
         seed : int
         progress : bool
+        model_errors : float
+            Factor of the amplitudes of `slamlib.inference.model_error.TERMS`; with 0 the models
+            count as exact, as in the paper.
         """
         observatory = Observatory.of(grid, self.instrument.name, self.templates)
+        further = model_error(self.slam, self.instrument, model_errors) if model_errors else None
         systematics = measure_systematics(
-            self.slam, observatory, n_calibration, seed, snrs, progress=progress
+            self.slam, observatory, n_calibration, seed, snrs, progress=progress, further=further
         )
-        return replace(self, systematics=systematics)
+        about = self.about | {"model_errors": model_errors}
+        return replace(self, systematics=systematics, about=about)
 
     def predict(self, labels, extrapolate=False):
         """Normalised flux at labels (m, 4), as `Slam.predict`: float32, (m, n_pix)."""

@@ -1,0 +1,130 @@
+"""How model spectra may be wrong, as shared errors of their pixels: which lines, by how much, and why.
+
+Models of the same atmosphere by independent codes differ by 5 to 10% in helium and by 5% in
+Balmer lines; line lists, microturbulence and the instrument's profile are not exact either.
+Each such error moves many pixels together. As components of the covariance (as Starfish has
+them, Czekala et al. 2015, ApJ 812, 128, and the pipeline of Bestenlehner et al. 2023,
+arXiv:2309.06474, learns them) they take weight from what the models do not know, and widen the
+errors of labels by what that costs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+
+# Training spectra that tell what a line looks like, components kept, and those of one term.
+_SPECTRA, RANK, _OF_TERM = 200, 40, 4
+_FWHM = 2.3548
+
+
+@dataclass(frozen=True)
+class Term:
+    """One way in which models may be wrong.
+
+    Attributes
+    ----------
+    name : str
+    wave : tuple of float
+        Centres of the lines in air [A].
+    reach : float
+        How far from a centre the depth of the model may be wrong [A].
+    amplitude : float
+        Standard deviation of the relative error of the depth.
+    together : bool
+        All lines err alike, instead of each alone.
+    why : str
+    """
+
+    name: str
+    wave: tuple
+    reach: float
+    amplitude: float
+    together: bool
+    why: str
+
+
+# Air wavelengths [A] from the NIST Atomic Spectra Database.
+HYDROGEN = (3970.07, 4101.73, 4340.46, 4861.33, 6562.8)
+HELIUM = (
+    *(3926.54, 3964.73, 4009.26, 4026.19, 4120.81, 4143.76, 4168.97, 4387.93, 4437.55, 4471.48, 4713.15),
+    *(4921.93, 5015.68, 5047.74, 5875.62, 6678.15),
+)
+IONISED = (4199.83, 4541.59, 4685.7, 4859.32, 5411.52, 6310.8, 6406.4, 6527.1, 6560.1, 6683.2)
+TERMS = (
+    Term("helium", HELIUM, 8.0, 0.08, True, "abundance, and 5-10% between codes (Najarro et al. 2006)"),
+    Term("helium, each line", HELIUM, 8.0, 0.04, False, "broadening; singlets hang on the line at 584 A"),
+    Term("ionised helium", IONISED, 8.0, 0.15, True, "temperature structure, winds"),
+    Term("Balmer wings", HYDROGEN, 60.0, 0.02, False, "Stark profiles and continuum, 5% between codes"),
+    Term("Balmer lines", HYDROGEN, 60.0, 0.02, True, "the same, of all lines"),
+    Term("Balmer cores", HYDROGEN, 6.0, 0.04, False, "non-LTE, nebula, chromosphere"),
+    Term("H alpha", (6562.8,), 60.0, 0.08, True, "7-13% stronger in B dwarfs than in these models"),
+)
+# Metal lines err by this standard deviation, alike within this many A only: oscillator strengths.
+_METALS, _ALIKE = 0.2, 30.0
+# Relative error of the width of the instrument's profile, and of its change along the spectrum.
+_PROFILE = 0.15
+# Interstellar Ca II K and H: centres [A] and standard deviation of the depth at LRS resolution.
+_CALCIUM, _DEPTH = (3933.66, 3968.47), 0.15
+
+
+def model_error(slam, instrument, scale=1.0):
+    """Return the components of the model's error and what they leave to single pixels.
+
+    Parameters
+    ----------
+    slam : Slam
+        Whose spectra tell what lines look like.
+    instrument : Instrument
+    scale : float
+        Factor of every amplitude.
+
+    Returns
+    -------
+    components : ndarray of float32, (RANK, n_pix)
+        The covariance is ``components.T @ components``, in flux squared.
+    variance : ndarray of float32, (n_pix,)
+    """
+    wave = instrument.wave
+    flux = slam.predict(slam.training_labels_[:_SPECTRA], extrapolate=True).astype(float)
+    depth, reach = flux - 1, 3 * wave.mean() / instrument.resolution
+    parts, lines = [], np.zeros(wave.size)
+    for term in TERMS:
+        shapes = [_window(wave, centre, max(term.reach, reach)) for centre in term.wave]
+        lines = np.maximum(lines, np.max(shapes, axis=0))
+        for shape in [np.max(shapes, axis=0)] if term.together else shapes:
+            parts.append(_leading(term.amplitude * depth * shape))
+    for first in np.arange(wave[0], wave[-1], _ALIKE):
+        within = (wave >= first) & (wave < first + _ALIKE)
+        parts.append(_leading(_METALS * depth * (1 - lines) * within, 1))
+    parts += _of_profile(flux, instrument)
+    for centre in _CALCIUM:
+        width = 1.3 * centre / instrument.resolution / _FWHM
+        parts.append(_DEPTH * np.exp(-0.5 * ((wave - centre) / width) ** 2)[None])
+    parts = scale * np.concatenate(parts)
+    vectors = eigh(parts @ parts.T)[1]
+    components = vectors[:, ::-1][:, :RANK].T @ parts
+    variance = np.maximum((parts**2).sum(axis=0) - (components**2).sum(axis=0), 0)
+    return components.astype(np.float32), variance.astype(np.float32)
+
+
+def _of_profile(flux, instrument):
+    """Change of flux with the width of the profile: the second derivative (diffusion)."""
+    wave, curvature = instrument.wave, np.zeros_like(flux)
+    for arm in instrument.arm_slices:
+        slope = np.gradient(flux[:, arm], wave[arm], axis=1)
+        curvature[:, arm] = np.gradient(slope, wave[arm], axis=1)
+    change = 2 * _PROFILE * curvature * (wave / instrument.resolution / _FWHM) ** 2
+    tilt = 2 * (wave - wave.mean()) / np.ptp(wave)
+    return [_leading(change), _leading(change * tilt)]
+
+
+def _window(wave, centre, reach):
+    """1 near the centre, falling to 0 at `reach` [A] from half of it on."""
+    return np.clip(2 - 2 * np.abs(wave - centre) / reach, 0, 1)
+
+
+def _leading(responses, rank=_OF_TERM):
+    """Leading components (rank, n_pix) of the mean square of responses (n, n_pix)."""
+    vectors = eigh(responses @ responses.T / len(responses))[1]
+    return vectors[:, ::-1][:, :rank].T @ responses / np.sqrt(len(responses))

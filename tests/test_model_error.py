@@ -1,0 +1,80 @@
+"""Errors of the models as shared errors: what they cover, and what they cost."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from slamlib.inference.infer import infer
+from slamlib.inference.model_error import HELIUM, HYDROGEN, RANK, TERMS, _window, model_error
+from slamlib.inference.systematics import Systematics
+from slamlib.inference.validate import noisy
+from slamlib.instruments import LRS
+
+SNR = 100
+
+
+@pytest.fixture(scope="module")
+def error(matched_slam):
+    return model_error(matched_slam, LRS)
+
+
+@pytest.fixture(scope="module")
+def stars(matched_slam):
+    """Labels of B stars and the model's own spectra of them."""
+    labels = matched_slam.training_labels_
+    labels = labels[(labels[:, 0] < 30_000) & (labels[:, 0] > 17_000)][:60]
+    return labels, matched_slam.predict(labels)
+
+
+@pytest.fixture(scope="module")
+def plain(matched_slam):
+    """Systematics that hold no shared error."""
+    residual = np.random.default_rng(1).normal(0, 1e-4, (6, matched_slam.flux_mean_.size))
+    return Systematics.measure([float(SNR)], [residual.astype(np.float32)], 1)
+
+
+def coverage(slam, known, flux, labels):
+    spectra = noisy(flux, SNR, LRS.good, np.random.default_rng(2))
+    found = infer(slam, *spectra, known, reject=5.0)
+    return np.mean(np.abs(found.labels - labels) < found.errors, axis=0), found.errors
+
+
+def test_components_are_those_of_lines_and_scale_with_their_amplitude(error, matched_slam):
+    components, variance = error
+    assert components.shape == (RANK, LRS.wave.size)
+    assert (variance >= 0).all()
+    size = np.sqrt((components**2).sum(axis=0) + variance)
+    line = np.max([_window(LRS.wave, centre, 6) for centre in (*HELIUM, *HYDROGEN)], axis=0) > 0.9
+    assert np.median(size[line]) > 10 * np.median(size)
+    half = model_error(matched_slam, LRS, 0.5)
+    np.testing.assert_allclose(half[1], variance / 4, rtol=0.05, atol=1e-9)
+    np.testing.assert_allclose(
+        (half[0] ** 2).sum(axis=0), (components**2).sum(axis=0) / 4, rtol=0.05, atol=1e-8
+    )
+
+
+def test_every_term_says_why_and_its_amplitude_is_a_share_of_the_depth():
+    assert all(term.why and 0 < term.amplitude < 0.5 for term in TERMS)
+
+
+@pytest.mark.parametrize("lines", [HELIUM, HYDROGEN])
+def test_errors_cover_lines_that_are_wrong(lines, matched_slam, error, stars, plain):
+    """Lines deeper or shallower by one and a half times what the table of terms expects."""
+    labels, flux = stars
+    amplitude = 0.12 if lines is HELIUM else 0.04
+    shape = np.max([_window(LRS.wave, centre, 16) for centre in lines], axis=0)
+    sign = np.random.default_rng(3).choice([-1, 1], len(flux))[:, None]
+    wrong = 1 + (flux - 1) * (1 + amplitude * sign * shape)
+    without, _ = coverage(matched_slam, plain, wrong, labels)
+    covered, errors = coverage(matched_slam, plain.joined(*error), wrong, labels)
+    assert (covered > 0.5).all() and (covered > without).all()
+    assert without.min() < 0.3
+    # Errors that grow beyond use would cover everything.
+    assert np.median(errors[:, 0] / labels[:, 0]) < 0.05 and np.median(errors[:, 1]) < 0.15
+
+
+def test_the_mean_and_the_noise_stay_as_they_were(plain, error):
+    joined = plain.joined(*error)
+    assert replace(joined, components=plain.components, variance=plain.variance).mean is plain.mean
+    np.testing.assert_array_equal(joined.components[:, :1], plain.components)
