@@ -16,9 +16,13 @@ PYTHON = python3
 
 READY = .venv/.ready
 PY = .venv/bin/python
-PIPELINE = $(PY) -m compendium.pipeline.pipeline
-# Single quotes, so that the shell leaves odd values to slamlib, which says what is wrong with them.
-OPTIONS = --profile '$(PROFILE)' --source '$(SOURCE)' --grid '$(GRID)' --seed '$(SEED)' --rv '$(RV)'
+PIPELINE = $(PY) -m compendium.pipeline.build
+# Values go to Python through the environment, unexpanded: no shell ever reads one as a command.
+VARIABLES = PROFILE SOURCE GRID SEED RV PORT FILE FETCH CLUSTER
+$(foreach name,$(VARIABLES),$(eval export MAKE_$(name) := $$(value $(name)))$(eval unexport $(name)))
+OPTIONS = --profile="$$MAKE_PROFILE" --source="$$MAKE_SOURCE" --grid="$$MAKE_GRID" --seed="$$MAKE_SEED" --rv="$$MAKE_RV"
+# What tests and pictures stand on, whatever was asked for.
+SMALL = --profile=quick --source=mock --grid=embedded --seed=257 --rv=measured
 CODE = slamlib compendium tests notebooks benchmarks
 NOTEBOOKS = notebooks/*.ipynb notebooks/teaching/*.ipynb
 # JupyterLab writes the version of Python into every notebook that it opens; that is no change.
@@ -29,47 +33,47 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
 .PHONY: help install paper quick notebooks data test fuzz test-served lint calibration bench bench-cluster
-.PHONY: site picture lab explore clean lock verify trace numbers verify-twice torture
+.PHONY: site picture lab explore clean lock verify stale trace numbers verify-twice torture
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
-	@echo "Targets (PROFILE=$(PROFILE) SOURCE=$(SOURCE) GRID=$(GRID)):"
+	@echo "Targets (PROFILE=$$MAKE_PROFILE SOURCE=$$MAKE_SOURCE GRID=$$MAKE_GRID):"
 	@sed -n 's/^\([a-zA-Z%-]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
 	    | sed 's/%/N/' | awk -F'|' '{printf "%-15s%s\n", $$1, $$2}'
 
-# The graph of notebooks lives in compendium/pipeline/graph.py, which writes the rules followed here.
-define follow
-+@rules="$$($(PIPELINE) plan $(1) $(OPTIONS))" && $(MAKE) --no-print-directory -f "$$rules" $(2)
-endef
-
 paper: $(READY) ## every figure and table; the paper's sizes unless PROFILE=quick
-	$(call follow,all,all)
+	@$(PIPELINE) all $(OPTIONS)
 
-quick: ## every figure and table at small size, about 5 minutes
-	@$(MAKE) --no-print-directory paper PROFILE=quick
+quick: export MAKE_PROFILE = quick
+quick: paper ## every figure and table at small size, about 5 minutes
 
 notebooks: $(READY) ## run the notebooks, publish nothing
-	$(call follow,notebooks,notebooks)
+	@$(PIPELINE) notebooks $(OPTIONS)
+
+fig-% table-%: export MAKE_TARGET = $@
 
 fig-%: $(READY) ## one figure and what it needs
-	$(call follow,$@,all)
+	@$(PIPELINE) $(OPTIONS) -- "$$MAKE_TARGET"
 
 table-%: $(READY) ## one table and what it needs
-	$(call follow,$@,all)
+	@$(PIPELINE) $(OPTIONS) -- "$$MAKE_TARGET"
+
+stale: $(READY) ## what would be made again, and why
+	@$(PIPELINE) stale $(OPTIONS)
 
 install: $(READY) ## only the pinned packages and the command .venv/bin/slamlib
 	@echo "installed; try .venv/bin/slamlib --help"
 
 data: $(READY) ## fetch the real data: hours and many GB; choose by FETCH='--help'
-	@$(PY) -m slamlib.fetch all --build $(FETCH)
+	@set -f; $(PY) -m slamlib.fetch all --build $$MAKE_FETCH
 
 test: $(READY) lint ## all tests, on the notebooks at small size; slamlib's lines at least 90% run
-	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
+	@$(PIPELINE) notebooks $(SMALL)
 	@$(PY) -m pytest --cov --cov-report=term:skip-covered
 
 fuzz: $(READY) ## thousands of spoilt files: what became of each kind; a few minutes
-	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
-	@FUZZ_SEED='$(SEED)' $(PY) -m pytest -q -m fuzz tests/test_fuzz.py
+	@$(PIPELINE) notebooks $(SMALL)
+	@FUZZ_SEED="$$MAKE_SEED" $(PY) -m pytest -q -m fuzz tests/test_fuzz.py
 
 test-served: $(READY) ## the paper on real file formats, fetched from a server of its own; about 7 minutes
 	@$(PY) -m pytest -m served tests/test_served_paper.py
@@ -81,45 +85,43 @@ lint: $(READY) ## style of code and notebooks, types of slamlib
 	@$(PY) -m ruff format --check --quiet $(CODE) || { echo "run: $(PY) -m ruff format $(CODE)"; exit 1; }
 
 verify: $(READY) ## make again what changed; is each output as recorded?
-	@$(PIPELINE) expect $(OPTIONS)
-	$(call follow,verify,notebooks)
 	@$(PIPELINE) verify $(OPTIONS)
 
 trace: $(READY) ## where a figure or table comes from: FILE=fig03
-	@$(PIPELINE) trace '$(FILE)' $(OPTIONS)
+	@$(PIPELINE) $(OPTIONS) -- trace "$$MAKE_FILE"
 
 numbers: $(READY) ## fill the numbers of README.md from what was made
-	@$(PY) -m compendium.numbers --profile '$(PROFILE)' --grid '$(GRID)' --seed '$(SEED)'
+	@$(PY) -m compendium.numbers --profile="$$MAKE_PROFILE" --grid="$$MAKE_GRID" --seed="$$MAKE_SEED"
 
 verify-twice: quick ## `make quick` in a second folder: the same bytes?
 	@$(PY) tests/torture.py --kills 0
 
 torture: quick ## the same, disturbed 30 times on the way; long
-	@$(PY) tests/torture.py --kills 30 --seed '$(SEED)'
+	@$(PY) tests/torture.py --kills 30 --seed="$$MAKE_SEED"
 
 calibration: $(READY) ## do errors mean what they say? build/calibration.json
-	$(call follow,calibration,notebooks)
+	@$(PIPELINE) calibration $(OPTIONS)
 
 site: notebooks ## the site, offline: build/site/html/index.html
 	@$(PY) -m compendium.site.build $(OPTIONS)
 
-picture: ## the README's picture, from the notebooks at small size
-	@$(MAKE) --no-print-directory notebooks PROFILE=quick
+picture: $(READY) ## the README's picture, from the notebooks at small size
+	@$(PIPELINE) notebooks $(SMALL)
 	@$(PY) -m compendium.overview --profile quick
 
 bench: $(READY) ## time training and inference beside the reference's methods
 	@$(PY) -m benchmarks.bench
 
 bench-cluster: $(READY) ## 100,000 simulated stars on a cluster of this machine, with the models of PROFILE
-	@$(PY) -m benchmarks.cluster --profile '$(PROFILE)' $(CLUSTER)
+	@set -f; $(PY) -m benchmarks.cluster --profile="$$MAKE_PROFILE" $$MAKE_CLUSTER
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks/00_overview.ipynb
 
 # The explorer shows the models and the catalogue that table 1 is made of.
 explore: $(READY) ## sliders, spectra and the HR diagram as a web page; PORT=8866
-	$(call follow,table-1,notebooks)
-	@$(PY) -m compendium.explorer $(OPTIONS) --port '$(PORT)'
+	@$(PIPELINE) 06_lamost_labels $(OPTIONS)
+	@$(PY) -m compendium.explorer $(OPTIONS) --port="$$MAKE_PORT"
 
 clean: ## delete everything computed; data/raw and .venv stay
 	rm -rf build tables data/products
@@ -129,7 +131,7 @@ clean: ## delete everything computed; data/raw and .venv stay
 lock: ## renew requirements.lock (needs uv)
 	@command -v uv >/dev/null || { echo "make lock needs uv: $(PYTHON) -m pip install uv"; exit 1; }
 	uv pip compile pyproject.toml compendium/pyproject.toml --all-extras --universal --python-version 3.11 --fork-strategy fewest --no-strip-extras \
-	    --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-package slamlib \
 	    --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 # The filter keeps outputs out of the repository; it is set for this clone alone.

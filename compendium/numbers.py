@@ -14,6 +14,7 @@ import sys
 import numpy as np
 
 from compendium.pipeline import manifest
+from compendium.pipeline.content import Content
 from compendium.pipeline.graph import GRAPH
 from compendium.run import DEFAULT_SEED, Run
 from slamlib.errors import FileError, SlamlibError
@@ -80,7 +81,7 @@ def collect(run):
     return {
         "run": {name: getattr(run, name) for name in ("key", "profile", "source", "grid", "seed")},
         "took": _took(run),
-        "sources": [manifest.describe(path, run) for path in paths.values()],
+        "sources": [_source(path, run) for path in paths.values()],
         "numbers": rows,
         "forensics": {name: _forensics(tables["forensics"], name) for name in INSTRUMENTS},
     }
@@ -183,6 +184,11 @@ def main(arguments=None):
         return 1
     print(render(numbers))
     return 0
+
+
+def _source(path, run):
+    state = Content(run.root).get_state(path.relative_to(run.root).as_posix())
+    return {name: state[name] for name in ("path", "sha256", "bytes")}
 
 
 def _took(run):

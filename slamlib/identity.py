@@ -12,7 +12,7 @@ from pathlib import Path
 from slamlib import PUBLIC
 
 
-def reached(trees, *packages):
+def reached(trees, *packages, without=()):
     """Return the files of packages that some code imports, directly or through others.
 
     Parameters
@@ -21,23 +21,27 @@ def reached(trees, *packages):
         Parsed code.
     *packages : Path
         The folders of the packages.
+    without : iterable of Path
+        Files that do not count, nor what only they import.
 
     Returns
     -------
     set of Path
     """
-    todo = [name for tree in trees for name in _imported(tree, parents=())]
-    seen: set = set()
+    todo = {name for tree in trees for name in _imported(tree, parents=())}
+    without = set(without)
+    seen, done = set(without), set()
     while todo:
         name = todo.pop()
+        done.add(name)
         first, _, public = name.partition(".")
         if first == "slamlib" and public in PUBLIC:
-            todo.append(PUBLIC[public])
+            todo |= {PUBLIC[public]} - done
         for path, package in ((path, p) for p in packages for path in _files(name, p) - seen):
             seen.add(path)
             parents = path.relative_to(package.parent).parent.parts
-            todo.extend(_imported(ast.parse(path.read_text(encoding="utf-8")), parents))
-    return seen
+            todo |= _names(path.read_text(encoding="utf-8"), parents) - done
+    return seen - without
 
 
 @cache
@@ -61,6 +65,11 @@ def digest_of(files, folder):
         for path in sorted(files)
     ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+@cache
+def _names(text, parents):
+    return frozenset(_imported(ast.parse(text), parents))
 
 
 def _imported(tree, parents):

@@ -6,6 +6,7 @@
 import contextlib
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -15,13 +16,14 @@ from astropy.table import Table
 from matplotlib.image import imread
 
 from compendium.hrs_stars import SIMULATED, SPUN
-from compendium.pipeline.graph import GRAPH, find
+from compendium.pipeline.build import Build
+from compendium.pipeline.graph import GRAPH
 from compendium.run import Run
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = [notebook.name for notebook in GRAPH]
+NOTEBOOKS = {notebook.name: notebook for notebook in GRAPH}
 BY_INSTRUMENT = pytest.mark.parametrize("instrument", INSTRUMENTS)
 BY_LABEL = pytest.mark.parametrize("label", NAMES)
 BY_REGRESSOR = pytest.mark.parametrize("regressor", ["svr", "krr"])
@@ -76,7 +78,7 @@ def test_each_has_one_cell_of_the_parameters_of_a_run(name):
     assert names == list(Run().parameters)
 
 
-@pytest.mark.parametrize(("name", "after"), list(zip(NOTEBOOKS, NOTEBOOKS[1:] + NOTEBOOKS[:1], strict=True)))
+@pytest.mark.parametrize(("name", "after"), list(pairwise([*NOTEBOOKS, next(iter(NOTEBOOKS))])))
 def test_each_ends_with_a_link_to_the_next(name, after):
     last = source(name).cells[-1]
     assert last.cell_type == "markdown"
@@ -85,9 +87,9 @@ def test_each_ends_with_a_link_to_the_next(name, after):
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_each_links_to_the_notebooks_it_needs(name):
-    assert set(find(name).needs) <= set(re.findall(r"\((\w+)\.ipynb\)", source(name).cells[0].source)) or (
-        "all notebooks before" in source(name).cells[0].source
-    )
+    assert set(NOTEBOOKS[name].needs) <= set(
+        re.findall(r"\((\w+)\.ipynb\)", source(name).cells[0].source)
+    ) or ("all notebooks before" in source(name).cells[0].source)
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -106,8 +108,13 @@ def test_each_ran_to_its_end_without_a_warning(run, name):
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_every_promised_file_is_there_and_not_empty(run, name):
-    promised = find(name).outputs(run)
+    promised = [*NOTEBOOKS[name].outputs(run), *NOTEBOOKS[name].published(run)]
     assert [path.name for path in promised if not (path.is_file() and path.stat().st_size > 100)] == []
+
+
+def test_nothing_of_a_finished_run_is_stale(run):
+    build = Build(run)
+    assert build.stale(build.selection("notebooks")) == {}
 
 
 @pytest.mark.parametrize("number", range(1, 11))

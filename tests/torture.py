@@ -26,6 +26,7 @@ import numpy as np
 import psutil
 
 from compendium.pipeline import manifest
+from compendium.pipeline.content import Content
 from compendium.pipeline.graph import GRAPH
 from compendium.run import Run
 
@@ -59,29 +60,31 @@ def copy_compendium(folder, finished=False):
         os.utime(folder / name, (0, 0))  # .venv is as new as it should be
 
 
-def results(root, names=None):
-    """Return path and sha256 of every output of the paper's notebooks in a quick build; None if absent."""
+def made_by(names, run):
+    """Return what some notebooks make, or all of the paper: files and folders."""
+    chosen = [n for n in GRAPH if (n.name in names if names else not n.extra)]
+    return [path for n in chosen for path in (*n.made(run), *n.published(run))]
+
+
+def results(root, names=()):
+    """Return path and sha256 of every output of notebooks in a quick build; None if absent."""
     with contextlib.chdir(root):
-        run = Run("quick")
-        paths = [
-            path
-            for notebook in GRAPH
-            if (notebook.name in names if names else not notebook.extra)
-            for path in manifest.outputs_of(notebook, run)
-        ]
-        return {
-            str(path.relative_to(root)): (manifest.describe(path, run) or {}).get("sha256") for path in paths
-        }
+        content, paths = Content(root), made_by(names, Run("quick"))
+    names = dict.fromkeys(map(content.name, paths))
+    return {name: content.get_state(name)["sha256"] if content.exists(name) else None for name in names}
 
 
 def forget(root, name):
-    """Make one notebook of a quick build stale, and take away what it made."""
+    """Take away what one notebook of a quick build made."""
     with contextlib.chdir(root):
-        run = Run("quick")
-        manifest.stamp_of(name, run).unlink(missing_ok=True)
-        for notebook in GRAPH:
-            for path in manifest.outputs_of(notebook, run) if notebook.name == name else ():
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for path in made_by([name], Run("quick")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def finished(root):
+    """Return what is recorded in a quick build: notebooks and figures."""
+    with contextlib.chdir(root):
+        return set(manifest.read(Run("quick")))
 
 
 def start(root, targets, log, bytes_of_memory=None):
@@ -187,12 +190,9 @@ def disturb(root, targets, kills, rng, ways, again, patience=15.0, say=print):
                 _kill(family)
             _end(process)
             counts[way] += 1
-            stamps = sorted(path.name for path in (root / "build").rglob("[!.]*.done"))
             # Wait longer next time unless something was finished, so that blows fall everywhere.
-            patience, done = (base if stamps != done else 1.2 * patience), stamps
-            say(
-                f"{sum(counts.values()):3} {way} after {wait:.1f} s; {len(stamps)} notebooks done", flush=True
-            )
+            patience, done = (base if finished(root) != done else 1.2 * patience), finished(root)
+            say(f"{sum(counts.values()):3} {way} after {wait:.1f} s; {len(done)} tasks done", flush=True)
         process = start(root, targets, log)
         if process.wait():
             raise RuntimeError(f"make failed undisturbed:\n{_tail(log)}")

@@ -1,9 +1,14 @@
-"""The figures of the paper: each function takes data and returns a matplotlib Figure.
+"""The figures of the paper, drawn from what a run made, so that to retouch one computes nothing.
 
-They compute nothing that takes time and read no file, so that replotting never refits.
-Figs 2-4 are about models, 1 and 5-10 about stars, `figures_trust` and `figures_forensics` about
-errors.
+Of each figure there are two functions: one takes data and returns a matplotlib Figure, the other
+(`fig03`, say) takes a run, reads its products and calls the first. Notebooks show figures, the
+pipeline draws the files: a figure is a task of its own there.
 """
+
+import io
+from importlib import import_module
+
+from IPython.display import Image
 
 from compendium.figures.compare import fig08_hrs, fig09_lrs_vs_mrs
 from compendium.figures.forensics import fig_forensics
@@ -19,9 +24,11 @@ from compendium.figures.trust import (
     fig_mismatches,
     fig_ranks,
 )
-from slamlib.style import fig_no_data, save
+from compendium.pipeline.graph import GRAPH
+from slamlib.style import apj_style, fig_no_data, save
 
 __all__ = [
+    "draw",
     "fig01_sky",
     "fig02_training_set",
     "fig03_cross_validation",
@@ -40,4 +47,47 @@ __all__ = [
     "fig_ranks",
     "fig_selection",
     "save",
+    "show",
 ]
+# Of a figure in a notebook: sharp at this width on a screen of twice the pixels.
+_PIXELS_PER_INCH = 110
+
+
+def draw(name, run):
+    """Draw a figure of the graph from the products of a run.
+
+    Parameters
+    ----------
+    name : str
+        Such as "fig03".
+    run : Run
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    FileError
+        If a product is missing.
+    """
+    module = next(notebook.figures[name] for notebook in GRAPH if name in notebook.figures)
+    return getattr(import_module(f"compendium.figures.{module}"), name.lower())(run)
+
+
+def show(name, run):
+    """Draw a figure for a notebook to show; no file is written.
+
+    Parameters
+    ----------
+    name : str
+    run : Run
+
+    Returns
+    -------
+    IPython.display.Image
+    """
+    figure, content = draw(name, run), io.BytesIO()
+    with apj_style():
+        figure.savefig(content, format="png", dpi=2 * _PIXELS_PER_INCH)
+    return Image(content.getvalue(), width=round(_PIXELS_PER_INCH * figure.get_figwidth()))

@@ -11,6 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from compendium.hrs import floats, hrs_errors, trusted, unit_of
 from compendium.hrs_stars import ORIGINS, REAL, SIMULATED, SPUN
 from slamlib.errors import InputError
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import VSINI_MAX
+from slamlib.io import read_ecsv
 from slamlib.labels import LABELS, LOGG, TEFF, VSINI
 from slamlib.style import (
     BLACK,
@@ -20,6 +23,7 @@ from slamlib.style import (
     RED,
     SMALL,
     apj_style,
+    fig_no_data,
     new_figure,
     note_simulated,
     require_columns,
@@ -244,3 +248,19 @@ def _finish(main, strip, label, names, headroom=0.2):
     strip.set_ylabel(rf"{names[1]} $-$ {names[0]}", fontsize=8)
     strip.yaxis.set_major_locator(MaxNLocator(4, prune="both"))
     main.tick_params(labelbottom=False)
+
+
+def fig08(run):
+    """Draw Fig. 8 from the products of a run."""
+    return fig08_hrs(read_ecsv(run.products / "hrs.ecsv"))
+
+
+def fig09(run):
+    """Draw Fig. 9 from the products of a run: stars at SNR > 100 in both, or else whatever there is."""
+    common = read_ecsv(run.products / "common.ecsv")
+    bright = common[(common["snr_lrs"] > 100) & (common["snr_mrs"] > 100)]
+    shown = bright if len(bright) else common
+    if not len(shown):
+        return fig_no_data("no star was observed by both LRS and MRS")
+    ranges = np.column_stack([ModelGrid.read(run.grid_path).ranges, (0, VSINI_MAX)])
+    return fig09_lrs_vs_mrs(shown, ranges, run.simulated)

@@ -4,7 +4,9 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from slamlib.labels import LOGG, TEFF, VSINI
+from slamlib.instruments import INSTRUMENTS
+from slamlib.io import read_ecsv
+from slamlib.labels import LOGG, NAMES, TEFF, VSINI
 from slamlib.style import (
     BLACK,
     GREY,
@@ -84,3 +86,13 @@ def _log(axis):
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def forensics(run):
+    """Draw what the errors are made of from the products of a run, beside the paper's numbers."""
+    claims = read_ecsv(run.root / "data/embedded/paper_claims.ecsv")
+    stated = dict(zip(claims["key"], claims["value"], strict=True))
+    keys = {(name, label): f"sigma_{label}_{name.lower()}_snr100" for name in INSTRUMENTS for label in NAMES}
+    paper = {about: stated[key] for about, key in keys.items() if key in stated}
+    rows, by_teff = run.tables / "forensics.ecsv", run.products / "forensics_teff.ecsv"
+    return fig_forensics(read_ecsv(rows), read_ecsv(by_teff), paper)

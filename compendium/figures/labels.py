@@ -9,10 +9,12 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from scipy.interpolate import interpn
 from scipy.ndimage import gaussian_filter
-from scipy.stats import chi2, norm
 
 from slamlib.errors import InputError
-from slamlib.labels import LABELS, LOGG, TEFF, VSINI
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.instruments import INSTRUMENTS
+from slamlib.io import read_ecsv
+from slamlib.labels import LABELS, LOGG, NAMES, TEFF, VSINI
 from slamlib.style import (
     BLACK,
     BLUE,
@@ -93,7 +95,7 @@ def fig07_hr_diagram(catalogues, isochrones, boundary, simulated):
 
 
 @apj_style()
-def fig10_corner(samples, simulated, truth=None, gaussian=None):
+def fig10_corner(samples, simulated, truth=None):
     """Draw the posterior of the four labels of one star (Fig. 10).
 
     Parameters
@@ -104,8 +106,6 @@ def fig10_corner(samples, simulated, truth=None, gaussian=None):
         Whether the star's spectrum is simulated; the figure then says so.
     truth : array_like, (4,), optional
         True labels, drawn as dotted lines.
-    gaussian : tuple of (4,) and (4, 4), optional
-        Mean and covariance of the optimiser's answer, drawn for comparison.
 
     Returns
     -------
@@ -160,8 +160,6 @@ def fig10_corner(samples, simulated, truth=None, gaussian=None):
     handles = [
         Line2D([], [], color=BLUE, linestyle=line, label=f"{level:.0%} region") for level, line in pairs
     ]
-    if gaussian is not None:
-        handles.append(_draw_gaussian(panels, samples, *map(np.asarray, gaussian)))
     if truth is not None:
         corner.overplot_lines(
             figure, np.asarray(truth, dtype=float), color=BLACK, linestyle=":", linewidth=1.2
@@ -283,19 +281,21 @@ def _median_and_errors(values):
     return middle - low, middle, high - middle
 
 
-def _draw_gaussian(panels, samples, mean, covariance):
-    """Overlay a Gaussian: its density on the diagonal, the same credible regions below it."""
-    look: dict = {"color": RED, "linewidth": 0.9, "linestyle": "-"}
-    angle = np.linspace(0, 2 * np.pi, 200)
-    circle = np.stack([np.cos(angle), np.sin(angle)])
-    for row, axes in enumerate(np.diag(panels)):
-        x = np.linspace(*axes.get_xlim(), 300)
-        bin_width = np.diff(axes.get_xlim())[0] / _BINS
-        axes.plot(x, len(samples) * bin_width * norm.pdf(x, mean[row], np.sqrt(covariance[row, row])), **look)
-        for column in range(row):
-            pair = [column, row]
-            shape = np.linalg.cholesky(covariance[np.ix_(pair, pair)])
-            for level, line in zip(_CREDIBLE, _CREDIBLE_LINES, strict=True):
-                ellipse = mean[pair, None] + np.sqrt(chi2.ppf(level, 2)) * shape @ circle
-                panels[row, column].plot(*ellipse, **look | {"linestyle": line})
-    return Line2D([], [], **look, label="Gaussian of the fit")
+def fig07(run):
+    """Draw Fig. 7 from the products of a run, with isochrones of data/raw if there are any."""
+    exported = run.root / "data/raw/isochrones.ecsv"
+    isochrones = exported if exported.is_file() else run.root / "data/embedded/parsec_isochrones.ecsv"
+    catalogues = {name: read_ecsv(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}
+    boundary = ModelGrid.read(run.grid_path).boundary
+    return fig07_hr_diagram(catalogues, read_ecsv(isochrones), boundary, run.simulated)
+
+
+def fig10(run):
+    """Draw Fig. 10 from the products of a run, with the true labels of a simulated star."""
+    truth = None
+    with np.load(run.products / "posterior.npz") as saved:
+        samples, obsid = saved["samples"], saved["obsid"]
+    if run.simulated:
+        stars = read_ecsv(run.products / "survey/truth.ecsv")
+        truth = [float(stars[label][stars["obsid"] == obsid][0]) for label in NAMES]
+    return fig10_corner(samples, run.simulated, truth=truth)

@@ -4,7 +4,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from slamlib.errors import InputError
-from slamlib.instruments import get_instrument
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import TrainingSet
+from slamlib.instruments import INSTRUMENTS, get_instrument
+from slamlib.io import read_ecsv
 from slamlib.labels import LABELS, LOGG, MH, TEFF, VSINI, as_labels
 from slamlib.style import (
     BLACK,
@@ -247,3 +250,25 @@ def _curve(rows, label):
         raise InputError(f"the table has no rows of label {label.name}; compute it before drawing")
     order = np.argsort(rows["snr"])
     return tuple(np.asarray(rows[name], dtype=float)[order] for name in ("snr", "scatter", "bias"))
+
+
+def fig02(run):
+    """Draw Fig. 2 from the products of a run."""
+    models = ModelGrid.read(run.grid_path)
+    labels = {
+        name: TrainingSet.read(run.products / f"training_{name}.npz").labels[: run.sizes.n_train[name]]
+        for name in INSTRUMENTS
+    }
+    published = read_ecsv(run.root / "data/embedded/tlusty_nodes.ecsv")
+    return fig02_training_set(models.nodes, published, labels, models.boundary)
+
+
+def fig03(run):
+    """Draw Fig. 3 from the products of a run: the paper's regression."""
+    cv = read_ecsv(run.products / "cv.ecsv")
+    return fig03_cross_validation(cv[cv["regressor"] == "svr"])
+
+
+def fig04(run):
+    """Draw Fig. 4 from the products of a run."""
+    return fig04_sample_size(read_ecsv(run.products / "sample_size.ecsv"))

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from slamlib.instruments import INSTRUMENTS
+from slamlib.io import read_ecsv
 from slamlib.spectra.selection import LINES
 from slamlib.style import (
     BLACK,
@@ -55,3 +57,15 @@ def fig_selection(widths, simulated, cool=None):
     if simulated:
         note_simulated(panel)
     return figure
+
+
+def selection(run):
+    """Draw the sample selection from the products of a run."""
+    table = read_ecsv(run.products / "widths.ecsv")
+    of = {
+        sample: {
+            name: table[(table["sample"] == sample) & (table["instrument"] == name)] for name in INSTRUMENTS
+        }
+        for sample in ("survey", "MILES")
+    }
+    return fig_selection(of["survey"], run.simulated, of["MILES"] if "MILES" in table["sample"] else None)

@@ -5,6 +5,8 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from matplotlib.lines import Line2D
 
+from slamlib.instruments import INSTRUMENTS
+from slamlib.io import read_ecsv
 from slamlib.style import (
     BLACK,
     PAGE,
@@ -86,3 +88,10 @@ def _on_map(ra, dec):
     """Coordinates of the projection [rad] of ra and dec [deg]: the anticentre at 0, longitude to the left."""
     place = SkyCoord(ra, dec, unit=u.deg).galactic
     return np.pi - place.l.rad, place.b.rad
+
+
+def fig01(run):
+    """Draw Fig. 1 from the products of a run."""
+    places = read_ecsv(run.products / "places.ecsv")
+    stars = {name: places[places["instrument"] == name] for name in INSTRUMENTS}
+    return fig01_sky(stars, run.simulated)

@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
 from slamlib.labels import LABELS, VSINI
+from slamlib.npz import reading_npz
 from slamlib.spectra.drawing import REJECTED, draw_fit, inside, shade_excluded
 from slamlib.style import (
     BLACK,
@@ -127,3 +128,21 @@ def _quantity(label, fit):
         return f"{label.symbol} $< {fit['vsini_limit']:.{label.decimals}f}$ {label.unit_text} (95%)"
     value, error = (f"{fit[prefix + label.name]:z.{label.decimals}f}" for prefix in ("", "e_"))
     return rf"{label.symbol} $= {value} \pm {error}$ {label.unit_text}"
+
+
+def fig05(run):
+    """Draw Fig. 5 from the products of a run."""
+    return _fitted("MRS", run)
+
+
+def fig06(run):
+    """Draw Fig. 6 from the products of a run."""
+    return _fitted("LRS", run)
+
+
+def _fitted(name, run):
+    path = run.products / f"fit_{name}.npz"
+    with reading_npz(path, 1, "fit of a spectrum", "run notebook 05") as (fit, arrays):
+        spectrum = {part: arrays[part] for part in _FITTED}
+        observed = {part: arrays[f"observed_{part}"] for part in _OBSERVED}
+    return fig_fit(spectrum, observed, name, fit, fit["text"], run.simulated)

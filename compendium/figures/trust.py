@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from slamlib.instruments import get_instrument
+from slamlib.io import read_ecsv
 from slamlib.labels import LABELS
 from slamlib.style import (
     BLACK,
@@ -266,3 +267,39 @@ def fig_information(wave, derivative, labels, instrument):
     panels[0].set_title(f"{instrument.name}: {star}", loc="left", fontsize=8)
     panels[-1].set_xlabel(r"wavelength in air [$\rm\AA$]")
     return figure
+
+
+def calibration(run):
+    """Draw the calibration of a run."""
+    return fig_calibration(read_ecsv(run.tables / "calibration.ecsv"))
+
+
+def ranks(run):
+    """Draw the ranks of a run."""
+    with np.load(run.products / "ranks.npz") as saved:
+        return fig_ranks(dict(saved))
+
+
+def mismatches(run):
+    """Draw the mismatches of a run."""
+    return fig_mismatches(read_ecsv(run.tables / "mismatches.ecsv"))
+
+
+def efficiency(run):
+    """Draw the efficiency of a run."""
+    return fig_efficiency(read_ecsv(run.tables / "efficiency.ecsv"))
+
+
+def information_lrs(run):
+    """Draw the information of LRS of a run."""
+    return _information("LRS", run)
+
+
+def information_mrs(run):
+    """Draw the information of MRS of a run."""
+    return _information("MRS", run)
+
+
+def _information(name, run):
+    with np.load(run.products / "information.npz") as saved:
+        return fig_information(get_instrument(name).wave, saved[name], saved["star"], name)

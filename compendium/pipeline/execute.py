@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 
 import nbformat
 import papermill
@@ -48,20 +47,10 @@ class OwnKernelManager(AsyncKernelManager):
 def parameters_of(notebook):
     """Return the names that a notebook's cell tagged `parameters` sets.
 
-    Parameters
-    ----------
-    notebook : str or Path
-
-    Returns
-    -------
-    set of str
-
     Raises
     ------
-    FileError
-        If the file is missing or is not a notebook.
-    InputError
-        If not exactly one cell is tagged.
+    FileError, InputError
+        If the file is missing or no notebook; if not exactly one cell is tagged.
     """
     try:
         cells = nbformat.read(notebook, as_version=4).cells
@@ -78,7 +67,7 @@ def execute(notebook, parameters, output, cwd):
 
     Parameters
     ----------
-    notebook : str or Path
+    notebook : Path
     parameters : dict
         Values of names that the notebook's parameters cell sets.
     output : Path
@@ -89,14 +78,9 @@ def execute(notebook, parameters, output, cwd):
 
     Raises
     ------
-    FileError
-        If the notebook cannot be read.
-    InputError
-        If the notebook does not declare a parameter.
-    NotebookError
-        If a cell fails or the kernel dies.
+    FileError, InputError, NotebookError
+        If the notebook cannot be read, lacks a parameter, or fails.
     """
-    notebook, output = Path(notebook), Path(output)
     unknown = sorted(set(parameters) - parameters_of(notebook))
     if unknown:
         raise InputError(f"{notebook} has no parameter {', '.join(unknown)}; add it to its parameters cell")

@@ -1,9 +1,9 @@
-"""The graph of notebooks: what each needs and what each makes. Everything else follows from it."""
+"""The graph of notebooks and figures: what each needs and makes. Everything else follows from it."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from slamlib.errors import InputError
 from slamlib.instruments import INSTRUMENTS
 
 FIGURE_SUFFIXES = (".pdf", ".png")
@@ -20,22 +20,26 @@ class Notebook:
         File name in `notebooks/` without its suffix.
     needs : tuple of str
         Notebooks whose products it reads.
-    reads, lamost_reads : tuple of str
-        Files and folders in `data/`, beside the embedded data that count for all, which it
-        reads if they are there; the latter only with ``source="lamost"``.
-    products, figures, tables : tuple of str
-        What it writes, in the run's folders. A figure is a PDF and a PNG; a table is ECSV,
-        machine-readable and LaTeX, unless its name has a suffix: then that file alone.
+    products, tables : tuple of str
+        What it writes, in the run's folders. A product in a folder of its own, such as the index
+        of the survey, stands for the folder. A table is ECSV, machine-readable and LaTeX, unless
+        its name has a suffix: then that file alone.
+    figures : dict of str to str
+        The figures drawn from its products, PDF and PNG, and the module of `compendium.figures`
+        that draws each, by a function of the figure's name (in lower case).
     mock_tables : tuple of str
         Tables that only a simulated survey can give, since they need the true labels.
     extra : bool
         Not part of the paper; run when asked for by name, and by the tests.
+    reads, lamost_reads : tuple of str
+        Files and folders in `data/`, beside the embedded data that count for all, which it
+        reads if they are there; the latter only with ``source="lamost"``.
     """
 
     name: str
     needs: tuple = ()
     products: tuple = ()
-    figures: tuple = ()
+    figures: dict = field(default_factory=dict)
     tables: tuple = ()
     mock_tables: tuple = ()
     extra: bool = False
@@ -47,28 +51,38 @@ class Notebook:
         names = self.reads + (() if run.simulated else self.lamost_reads)
         return [path for path in (run.root / "data" / name for name in names) if path.exists()]
 
-    def published(self, run):
-        """Return the run's figure and table files of this notebook."""
-        tables = self.tables + (self.mock_tables if run.simulated else ())
-        return [
-            *(run.figures / file for name in self.figures for file in _files(name, FIGURE_SUFFIXES)),
-            *(run.tables / file for name in tables for file in _files(name, TABLE_SUFFIXES)),
-        ]
-
     def outputs(self, run):
-        """Return every file the notebook promises to write."""
-        return [*(run.products / name for name in self.products), *self.published(run)]
+        """Return every file that it must write when it runs; its figures are drawn from them."""
+        return [*(run.products / name for name in self.products), *self._written(run)]
 
+    def made(self, run):
+        """Return the same, with the folder in place of the file that stands for it."""
+        return [*(run.products / name.partition("/")[0] for name in self.products), *self._written(run)]
 
-def _files(name, suffixes):
-    return [name] if Path(name).suffix else [name + suffix for suffix in suffixes]
+    def drawn(self, name, run):
+        """Return the files of one of its figures."""
+        return [run.figures / (name + suffix) for suffix in FIGURE_SUFFIXES]
+
+    def published(self, run):
+        """Return the figure and table files."""
+        return [*(file for name in self.figures for file in self.drawn(name, run)), *self._written(run)]
+
+    def _written(self, run):
+        names = self.tables + (self.mock_tables if run.simulated else ())
+        return [
+            run.tables / (name + suffix)
+            for name in names
+            for suffix in ([""] if Path(name).suffix else TABLE_SUFFIXES)
+        ]
 
 
 _VELOCITIES = ("raw/catalogues/zhang2021", "embedded/vizier_columns.ecsv")
 
 GRAPH = (
     Notebook("00_overview"),
-    Notebook("01_training_set", products=("training_LRS.npz", "training_MRS.npz"), figures=("fig02",)),
+    Notebook(
+        "01_training_set", products=("training_LRS.npz", "training_MRS.npz"), figures={"fig02": "models"}
+    ),
     Notebook(
         "02_train_slam",
         ("01_training_set",),
@@ -78,20 +92,20 @@ GRAPH = (
         "03_cross_validation",
         ("01_training_set",),
         products=("cv.ecsv", "forensics_teff.ecsv"),
-        figures=("fig03", "forensics"),
+        figures={"fig03": "models", "forensics": "forensics"},
         tables=("forensics.ecsv",),
     ),
     Notebook(
         "04_sample_size",
         ("01_training_set", "03_cross_validation"),
         products=("sample_size.ecsv",),
-        figures=("fig04",),
+        figures={"fig04": "models"},
     ),
     Notebook(
         "05_lamost_spectra",
         ("02_train_slam",),
-        products=("survey/index.ecsv",),
-        figures=("fig01", "fig05", "fig06", "selection"),
+        products=("survey/index.ecsv", "places.ecsv", "widths.ecsv", "fit_LRS.npz", "fit_MRS.npz"),
+        figures={"fig01": "sky", "fig05": "spectra", "fig06": "spectra", "selection": "selection"},
         reads=("raw/miles",),
         lamost_reads=("raw/lamost_lrs", "raw/lamost_mrs", *_VELOCITIES),
     ),
@@ -103,21 +117,23 @@ GRAPH = (
         mock_tables=("recovery.ecsv",),
         lamost_reads=("raw/catalogues/guo2021", *_VELOCITIES),
     ),
-    Notebook("07_hr_diagram", ("06_lamost_labels",), figures=("fig07",), reads=("raw/isochrones.ecsv",)),
+    Notebook(
+        "07_hr_diagram", ("06_lamost_labels",), figures={"fig07": "labels"}, reads=("raw/isochrones.ecsv",)
+    ),
     Notebook(
         "08_hrs_comparison",
         ("01_training_set", "02_train_slam"),
         products=("hrs.ecsv",),
-        figures=("fig08",),
+        figures={"fig08": "compare"},
         tables=("hrs_errors.ecsv",),
         reads=("raw/hires",),
     ),
-    Notebook("09_lrs_vs_mrs", ("06_lamost_labels",), products=("common.ecsv",), figures=("fig09",)),
+    Notebook("09_lrs_vs_mrs", ("06_lamost_labels",), products=("common.ecsv",), figures={"fig09": "compare"}),
     Notebook(
         "10_mcmc_degeneracy",
         ("02_train_slam", "06_lamost_labels"),
         products=("posterior.npz",),
-        figures=("fig10",),
+        figures={"fig10": "labels"},
     ),
     Notebook(
         "11_claims",
@@ -132,13 +148,16 @@ GRAPH = (
             "09_lrs_vs_mrs",
             "10_mcmc_degeneracy",
         ),
-        figures=("mismatches",),
+        figures={"mismatches": "trust"},
         tables=("claims", "mismatches.ecsv", "conclusions.ecsv"),
     ),
     Notebook(
         "12_calibration",
         ("01_training_set", "02_train_slam", "03_cross_validation"),
-        figures=("calibration", "ranks", "efficiency", "information_LRS", "information_MRS"),
+        products=("ranks.npz", "information.npz"),
+        figures=dict.fromkeys(
+            ("calibration", "ranks", "efficiency", "information_LRS", "information_MRS"), "trust"
+        ),
         tables=("calibration.ecsv", "failures.ecsv", "selection.ecsv", "efficiency.ecsv"),
         reads=("raw/miles",),
         extra=True,
@@ -146,38 +165,18 @@ GRAPH = (
 )
 
 
-def find(name, graph=GRAPH):
-    """Return the notebook of that name.
-
-    Raises
-    ------
-    InputError
-        If the graph has no such notebook.
-    """
-    for notebook in graph:
-        if notebook.name == name:
-            return notebook
-    raise InputError(f"no notebook {name!r}; use one of {', '.join(n.name for n in graph)}")
-
-
 def targets(graph=GRAPH):
-    """Return what can be asked for by a short name, in order: {"fig-1": (notebook, "fig01"), ...}.
+    """Return the task and the file that a short name asks for: a figure is a task, a table its notebook's.
 
     Examples
     --------
     >>> targets()["fig-3"], targets()["table-2"]
-    (('03_cross_validation', 'fig03'), ('06_lamost_labels', 'table2'))
+    (('fig03', 'fig03'), ('06_lamost_labels', 'table2'))
     """
-    short = {}
-    for notebook in graph:
-        for file in notebook.figures:
-            if not file.startswith("fig"):
-                continue
-            short[f"fig-{int(file.removeprefix('fig'))}"] = notebook.name, file
-        for file in notebook.tables:
-            if file.startswith("table"):
-                short[f"table-{int(file.removeprefix('table'))}"] = notebook.name, file
-    return dict(sorted(short.items(), key=lambda item: item[1][1]))
+    makers = {name: name for notebook in graph for name in notebook.figures}
+    makers |= {name: notebook.name for notebook in graph for name in notebook.tables}
+    parts = {file: re.fullmatch(r"(fig|table)(\d+)", file) for file in sorted(makers)}
+    return {f"{part[1]}-{int(part[2])}": (makers[file], file) for file, part in parts.items() if part}
 
 
 def closure(name, graph=GRAPH):

@@ -1,250 +1,140 @@
-"""What made each output: one record a notebook, with the hashes of all that went in and came out.
+"""What made each output: a record of every notebook and figure, with the hashes of what went in and came out.
 
-A record is ``build/RUN/manifest/NOTEBOOK.json``. It is written before the notebook is stamped
-as done, so that nothing counts as made whose making is not recorded.
+The records are what doit keeps of a task that succeeded, in ``build/RUN/records.json``.
 """
 
-import hashlib
 import json
 import os
 import platform
 import re
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
+from pathlib import Path
 
+from doit.dependency import JsonDB
 from threadpoolctl import threadpool_info
 
 import slamlib
-from compendium.pipeline.graph import GRAPH, closure, find
-from compendium.pipeline.imports import code_of
+from compendium.pipeline.content import hash_of
+from compendium.pipeline.graph import GRAPH
 from slamlib.errors import FileError
-from slamlib.identity import digest_of
 from slamlib.io import atomic
 from slamlib.threads import n_cores
 
-FORMAT = 1
-_BLAS = ("internal_api", "version", "architecture")
-# They say from where data are fetched: a corrected address changes no result.
-ADDRESSES = (
-    "lamost_releases.ecsv",
-    "tlusty_archives.ecsv",
-    "vizier_catalogues.ecsv",
-    "vizier_columns.ecsv",
-)
+FORMAT = 2
+_VALUES = "_values_:"  # where doit keeps what a task returns
 
 
-def embedded_data(run):
-    """Return the embedded files that every notebook may read."""
-    files = sorted((run.root / "data" / "embedded").glob("*.*"))
-    return [path for path in files if path.name not in ADDRESSES]
+class Database(JsonDB):
+    """doit's records of a run, in a file that is written whole or not at all."""
+
+    def dump(self):
+        """Write it."""
+        with atomic(self.name) as temporary:
+            temporary.write_text(json.dumps({"format": FORMAT} | self._db, indent=0) + "\n", encoding="utf-8")
+
+    def _load(self):
+        try:
+            content = json.loads(Path(self.name).read_text(encoding="utf-8"))
+            known = content.pop("format") == FORMAT
+        except (ValueError, KeyError, TypeError, AttributeError):
+            known = False
+        if not known:
+            raise FileError(f"{self.name} holds no records of this version; delete it, and make again")
+        return content
+
+    def states(self):
+        """Return what is recorded of any file that was read or made, by path and date: see `Content`."""
+        entries = [kept[path] for kept in self._db.values() for path in kept["deps:"]]
+        entries += [entry for kept in self._db.values() for entry in kept[_VALUES]["outputs"]]
+        return {(entry["path"], entry["stamp"]): entry for entry in entries}
+
+    def records(self, names):
+        """Return the records of tasks, by name, without those of tasks that never succeeded."""
+        return {name: _record(self._db[name]) for name in names if name in self._db}
 
 
-def inputs_of(notebook, run, graph=GRAPH):
-    """Return the files and folders a notebook may read, beside itself and the code.
-
-    Parameters
-    ----------
-    notebook : Notebook
-    run : Run
-    graph : tuple of Notebook
-
-    Returns
-    -------
-    list of Path
-        Embedded data, grid, what it reads in `data/raw`, and products of all notebooks
-        before it. A product in a folder of its own, such as the index of the survey, stands
-        for the folder.
-    """
-    before = (find(name, graph) for name in closure(notebook.name, graph)[:-1])
-    products = (path for earlier in before for path in products_of(earlier, run))
-    return list(dict.fromkeys([*embedded_data(run), run.grid_path, *notebook.inputs(run), *products]))
+def _record(kept):
+    """Return the values that a task returned, with the files that doit recorded of it."""
+    values, taken = kept[_VALUES], [kept[path] for path in sorted(kept["deps:"])]
+    code = [(entry["path"], entry["sha256"]) for entry in taken if entry["path"].endswith(".py")]
+    return values | {
+        "source": kept[values["source"]],
+        "code": values["code"] | {"sha256": hash_of(json.dumps(code))},
+        "inputs": [entry for entry in taken if not entry["path"].endswith((".py", ".ipynb"))],
+    }
 
 
-def products_of(notebook, run):
-    """Return the products of a notebook, with the folder in place of the file that stands for it."""
-    return [run.products / (name.partition("/")[0]) for name in notebook.products]
+def path_of(run):
+    """Return the file of a run's records."""
+    return str(run.build / "records.json")
 
 
-def outputs_of(notebook, run):
-    """Return all that a notebook makes: its products, figures and tables."""
-    return [*products_of(notebook, run), *notebook.published(run)]
+def read(run, graph=GRAPH):
+    """Return the records of a run, by notebook and figure, in the order of the graph."""
+    database = Database(path_of(run), None)
+    return database.records(name for notebook in graph for name in (notebook.name, *notebook.figures))
 
 
-def describe(path, run):
-    """Return the record of a file or folder: path, sha256 and bytes.
-
-    The hash of a folder is that of the list of its files and their hashes (hidden files are
-    left out), and `files` is their number. Everything is read in full: the 25,000 spectra of
-    a survey of the paper's size take seconds, and a date proves nothing.
-
-    Parameters
-    ----------
-    path : Path
-    run : Run
-
-    Returns
-    -------
-    dict or None
-        None if there is no such file. The path is relative to the root where possible.
-    """
-    name = path.relative_to(run.root) if path.is_relative_to(run.root) else path
-    entry = {"path": name.as_posix()}
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("[!.]*") if file.is_file())
-        lines = [f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files]
-        size = sum(file.stat().st_size for file in files)
-        return entry | {"sha256": _hex("".join(lines)), "bytes": size, "files": len(files)}
-    if path.is_file():
-        return entry | {"sha256": _sha256(path), "bytes": path.stat().st_size}
-    return None
-
-
-def stamp_of(name, run):
-    """Return the file whose date says when a notebook last began a run that succeeded."""
-    return run.build / f"{name}.done"
-
-
-def record_of(name, run):
-    """Return the file that holds a notebook's record."""
-    return run.build / "manifest" / f"{name}.json"
-
-
-def begin(notebook, parameters, run, graph=GRAPH):
-    """Return the first half of a record: all that a notebook is about to take.
-
-    Parameters
-    ----------
-    notebook : Notebook
-    parameters : dict
-    run : Run
-    graph : tuple of Notebook
-
-    Returns
-    -------
-    dict
-        For `finish`.
-    """
-    path = run.root / "notebooks" / f"{notebook.name}.ipynb"
+def about(run, source):
+    """Return the half of a record that is known before: parameters, versions, machine, time."""
     return {
-        "format": FORMAT,
-        "notebook": describe(path, run),
-        "parameters": parameters,
-        "code": code(code_of(path, run.root), run),
+        "source": source,
+        "parameters": run.parameters,
+        "code": {"slamlib": slamlib.__version__, **_commit(run.root)},
         "packages": packages(),
         "machine": machine(),
-        "inputs": [found for path in inputs_of(notebook, run, graph) if (found := describe(path, run))],
         "began": _now(),
     }
 
 
-def finish(record, notebook, run):
-    """Add what the notebook made to its record, and write it.
-
-    Parameters
-    ----------
-    record : dict
-        As `begin` gave it.
-    notebook : Notebook
-    run : Run
-
-    Returns
-    -------
-    float
-        Seconds since it began.
-    """
-    ended = _now()
-    seconds = (datetime.fromisoformat(ended) - datetime.fromisoformat(record["began"])).total_seconds()
-    outputs = [found for path in outputs_of(notebook, run) if (found := describe(path, run))]
-    record = record | {"ended": ended, "seconds": round(seconds, 1), "outputs": outputs}
-    with atomic(record_of(notebook.name, run)) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    return seconds
+def finished(record, outputs):
+    """Return a record with what was made, and the seconds it took."""
+    began, ended = datetime.fromisoformat(record["began"]), _now()
+    seconds = (datetime.fromisoformat(ended) - began).total_seconds()
+    return record | {"ended": ended, "seconds": round(seconds, 1), "outputs": outputs}
 
 
-def read(run, graph=GRAPH):
-    """Return the records there are, by notebook, in the order of the graph.
-
-    Raises
-    ------
-    FileError
-        If one is not readable, or was written by a newer slamlib.
-    """
-    records = {}
-    for notebook in graph:
-        path = record_of(notebook.name, run)
-        if not path.is_file():
-            continue
-        try:
-            records[notebook.name] = json.loads(path.read_text(encoding="utf-8"))
-            newer = records[notebook.name]["format"] > FORMAT
-        except (ValueError, KeyError, TypeError):
-            raise FileError(f"{path} is not a record of a notebook; delete it, and make it again") from None
-        if newer:
-            raise FileError(f"{path} was written by a newer slamlib; use that one")
-    return records
-
-
-def code(files, run):
-    """Return version, git commit (None outside git) and hash of some files of slamlib."""
-    changes = _git(run, "status", "--porcelain", "--untracked-files=no")
-    return {
-        "slamlib": slamlib.__version__,
-        "commit": _git(run, "rev-parse", "HEAD"),
-        "uncommitted": None if changes is None else bool(changes),
-        "sha256": digest_of(files, run.root),
-    }
-
-
+@cache
 def packages():
-    """Return the versions of Python and of the packages that slamlib asks for."""
-    asked = (
-        line
-        for line in (*metadata.requires("slamlib"), *metadata.requires("slamlib-compendium"))
-        if "extra ==" not in line
-    )
-    names = sorted(re.split(r"[^\w.-]", line)[0] for line in asked)
+    """Return the versions of Python and of the packages that slamlib and the compendium ask for."""
+    asked = [line for name in ("slamlib", "slamlib-compendium") for line in metadata.requires(name) or ()]
+    names = sorted({re.split(r"[^\w.-]", line)[0] for line in asked if "extra ==" not in line})
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
 
 
+@cache
 def machine():
     """Return what computes: system, processor, cores, memory [bytes], BLAS (sums differ by its kernels)."""
     blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    cpu = Path("/proc/cpuinfo")
+    named = re.search(r"^model name\s*: (.+)$", cpu.read_text() if cpu.is_file() else "", re.MULTILINE)
     return {
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": named[1] if named else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "cores_used": n_cores(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "blas": sorted({" ".join(str(b.get(k)) for k in _BLAS) for b in blas}),
+        "blas": sorted({f"{b['internal_api']} {b['version']} {b.get('architecture')}" for b in blas}),
     }
 
 
-def _processor():
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
-            return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def _git(run, *arguments):
+@cache
+def _commit(root):
+    """Return the git commit, and whether files differ from it; None outside git."""
     # Not with --no-optional-locks: git would send every notebook of a fresh clone through the
     # nbstripout filter, half a minute, again and again.
-    command = ["git", "-C", str(run.root), *arguments]
+    commands = (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        said = [
+            subprocess.run(["git", "-C", root, *command], capture_output=True, text=True, check=True).stdout
+            for command in commands
+        ]
     except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _sha256(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _hex(text):
-    return hashlib.sha256(text.encode()).hexdigest()
+        return {"commit": None, "uncommitted": None}
+    return {"commit": said[0].strip(), "uncommitted": bool(said[1])}
 
 
 def _now():

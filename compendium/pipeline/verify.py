@@ -1,113 +1,91 @@
-"""Whether the build folder holds what was made there, and whether it comes out the same again.
-
-`expect` remembers what is recorded and makes stale what is not as recorded; make then runs
-what is stale; `verify` says of each output whether it is what `expect` remembered. `trace`
-follows the records from an output back to the data that came with the compendium.
-"""
+"""Whether the build folder holds what was made there, comes out the same again, and from what."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
-from compendium.pipeline import manifest
-from compendium.pipeline.graph import GRAPH
 from slamlib.errors import InputError
 from slamlib.io import atomic
 
 
-def expect(run, graph=GRAPH):
-    """Remember the outputs recorded, and forget the stamp of each notebook whose outputs are others.
+def verify(build):
+    """Make what is stale of all that was ever made, and compare every output with what was recorded.
 
-    An earlier memory that `verify` never came to (it was interrupted) holds.
-
-    Parameters
-    ----------
-    run : Run
-    graph : tuple of Notebook
-
-    Raises
-    ------
-    InputError
-        If nothing is recorded yet.
-    """
-    records = manifest.read(run, graph)
-    if not records:
-        raise InputError(f"nothing is recorded in {run.build}; run `make paper PROFILE={run.profile}` first")
-    for notebook in graph:
-        outputs = records.get(notebook.name, {}).get("outputs")
-        if outputs is None or any(_state(output, run) != "identical" for output in outputs):
-            manifest.stamp_of(notebook.name, run).unlink(missing_ok=True)
-    remembered = {
-        name: {"began": record["began"], "outputs": record["outputs"]} for name, record in records.items()
-    }
-    if _memory(run).is_file():
-        remembered |= json.loads(_memory(run).read_text(encoding="utf-8"))
-    with atomic(_memory(run)) as temporary:
-        temporary.write_text(json.dumps(remembered, indent=1) + "\n", encoding="utf-8")
-
-
-def verify(run, graph=GRAPH):
-    """Compare every output with what `expect` remembered, and forget that.
-
-    Parameters
-    ----------
-    run : Run
-    graph : tuple of Notebook
+    All files are read in full. What came out is the new record. An interrupted verification is
+    taken up by the next, which still compares with what was recorded first.
 
     Returns
     -------
     list of tuple of str
-        State ("identical", "changed", "missing", or "new" if nothing was remembered), path,
-        and notebook, followed by "made again" if it was.
-
-    Raises
-    ------
-    InputError
-        If nothing is remembered.
+        State ("identical", "changed", "missing", or "new" if nothing was recorded), path,
+        and task, followed by "made again" if it was.
     """
-    if not _memory(run).is_file():
-        raise InputError(f"nothing to compare {run.build} with; `make verify` remembers it first")
-    remembered = json.loads(_memory(run).read_text(encoding="utf-8"))
+    run, records, memory = build.run, build.records(), build.run.build / "expected.json"
+    if not records:
+        raise InputError(f"nothing is recorded in {run.build}; run `make paper PROFILE={run.profile}` first")
+    expected = {name: {key: record[key] for key in ("began", "outputs")} for name, record in records.items()}
+    if memory.is_file():
+        expected |= json.loads(memory.read_text(encoding="utf-8"))
+    with atomic(memory) as temporary:
+        temporary.write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
+    build.content.known.clear()
+    build.make(list(records))
     rows = []
-    for name, record in manifest.read(run, graph).items():
-        before = remembered.get(name, {"began": None, "outputs": []})
+    for name, record in build.records().items():
+        before = expected.get(name, {"began": None, "outputs": []})
         maker = name if record["began"] == before["began"] else f"{name}, made again"
-        rows += [(_state(output, run), output["path"], maker) for output in before["outputs"]]
+        rows += [(state(output, build.content), output["path"], maker) for output in before["outputs"]]
         known = {output["path"] for output in before["outputs"]}
         rows += [("new", o["path"], maker) for o in record["outputs"] if o["path"] not in known]
-    _memory(run).unlink()
+    memory.unlink()
     return rows
 
 
-def trace(wanted, run, graph=GRAPH):
-    """Tell where an output comes from, back to what nobody here made.
+def state(output, content):
+    """Return whether an output is as recorded: "identical", "changed" or "missing"."""
+    if not content.exists(output["path"]):
+        return "missing"
+    changed = content.check_modified(output["path"], content.info(output["path"]), output)
+    return "changed" if changed else "identical"
 
-    Parameters
-    ----------
-    wanted : str
-        An output's path, file name, or name without suffix, such as "fig03".
-    run : Run
-    graph : tuple of Notebook
 
-    Returns
-    -------
-    list of str
-        Lines to print: the output, then each notebook on the way to it, last first, with what
-        it took.
+def tell(rows):
+    """Print the state of each output, and the sum; return the exit code."""
+    count = Counter(state for state, _, _ in rows)
+    print("\n".join(f"{state:10}{path}  ({maker})" for state, path, maker in rows))
+    print(", ".join(f"{count[state]} {state}" for state in ("identical", "new", "changed", "missing")))
+    return int(count["changed"] + count["missing"] > 0)
 
-    Raises
-    ------
-    InputError
-        If no record has such an output.
+
+def reasons(build):
+    """Return a line for each task that is stale, with the first files that are why."""
+    stale, records = build.stale(list(build.makers)), build.records()
+    lines = []
+    for name, found in stale.items():
+        files = sorted(str(file) for why, some in found.items() if why != "uptodate_false" for file in some)
+        why = ", ".join(files[:4]) + " ..." * (len(files) > 4) or "what it made is another now"
+        lines.append(f"{name}: {why if name in records else 'never made'}")
+    return lines or ["nothing is stale"]
+
+
+def trace(wanted, build):
+    """Return lines to print: an output, then each task on the way to it, last first, with what it took.
+
+    `wanted` is the output's path, file name, or name without suffix, such as "fig03".
     """
-    records = manifest.read(run, graph)
+    records = build.records()
     made = {
         output["path"]: (name, output) for name, record in records.items() for output in record["outputs"]
     }
     found = [path for path in made if wanted in (path, Path(path).name, Path(path).stem)]
-    found = found or [path for path in made if path.endswith(f"/{wanted}")]
+    found = found or [path for path in made if wanted and path.endswith(f"/{wanted}")]
     if not found:
-        raise InputError(f"no record of {wanted!r} in {run.build}; is it a file that `make paper` makes?")
-    lines = [f"{path}  {made[path][1]['sha256'][:12]}  {_state(made[path][1], run)}" for path in found]
+        raise InputError(
+            f"no record of {wanted!r} in {build.run.build}; is it a file that `make paper` makes?"
+        )
+    lines = [
+        f"{path}  {made[path][1]['sha256'][:12]}  {state(made[path][1], build.content)}" for path in found
+    ]
     todo = {made[path][0] for path in found}
     for name in reversed(records):
         if name not in todo:
@@ -117,7 +95,7 @@ def trace(wanted, run, graph=GRAPH):
         commit = (code["commit"] or "unknown") + " with uncommitted changes" * bool(code["uncommitted"])
         lines += [
             "",
-            f"{record['notebook']['path']}  {record['notebook']['sha256'][:12]}",
+            f"{name}: {record['source']['path']}  {record['source']['sha256'][:12]}",
             "  with " + ", ".join(f"{key}={value}" for key, value in record["parameters"].items()),
             f"  by slamlib {code['slamlib']}, commit {commit}, code {code['sha256'][:12]}",
             f"  on {record['ended'][:16]}, {record['seconds']} s on {machine['cores_used']} of "
@@ -131,14 +109,3 @@ def trace(wanted, run, graph=GRAPH):
             lines.append(f"  from {entry['path']}  {entry['sha256'][:12]}  {source}")
             todo |= {maker}
     return lines
-
-
-def _memory(run):
-    return run.build / "expected.json"
-
-
-def _state(output, run):
-    now = manifest.describe(run.root / output["path"], run)
-    if now is None:
-        return "missing"
-    return "identical" if now["sha256"] == output["sha256"] else "changed"

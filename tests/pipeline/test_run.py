@@ -1,55 +1,45 @@
-"""The graph of notebooks, what each reaches, the run, its threads."""
+"""The graph of notebooks and figures, the run, its threads."""
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
-from two_notebooks import write_notebook
 
-from compendium.pipeline.execute import parameters_of
 from compendium.pipeline.graph import GRAPH, closure, targets
-from compendium.pipeline.imports import code_of
 from compendium.run import Run
 from slamlib.errors import FileError, InputError
 from slamlib.threads import blas_threads, n_cores
 
 ROOT = Path(__file__).parents[2]
 
-# --- the graph --------------------------------------------------------------------------
+# --- the graph
 
 
 def test_the_graph_makes_ten_figures_two_tables_and_the_claims_once_each():
-    made = [file for notebook in GRAPH for file in notebook.outputs(Run(profile="paper"))]
+    files = [file for notebook in GRAPH for file in notebook.published(Run(profile="paper"))]
+    made = [*files, *(product for notebook in GRAPH for product in notebook.products)]
     assert len(made) == len(set(made))
     assert set(targets()) == {f"fig-{n}" for n in range(1, 11)} | {"table-1", "table-2"}
-    assert {f"claims.{suffix}" for suffix in ("ecsv", "mrt", "tex")} <= {file.name for file in made}
+    assert {f"claims.{suffix}" for suffix in ("ecsv", "mrt", "tex")} <= {file.name for file in files}
 
 
-def test_every_notebook_comes_after_what_it_needs():
-    seen = set()
-    for notebook in GRAPH:
-        assert set(notebook.needs) <= seen, notebook.name
-        seen.add(notebook.name)
+def test_the_graph_names_every_numbered_notebook_in_order_and_a_function_for_every_figure():
+    assert sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")) == [n.name for n in GRAPH]
+    for place, notebook in enumerate(GRAPH):
+        assert set(notebook.needs) <= {earlier.name for earlier in GRAPH[:place]}
+        for name, module in notebook.figures.items():
+            assert callable(getattr(import_module(f"compendium.figures.{module}"), name.lower()))
 
 
-def test_a_figure_needs_only_its_ancestors():
+def test_a_notebook_needs_only_its_ancestors():
     assert closure("03_cross_validation") == ["01_training_set", "03_cross_validation"]
     assert closure("07_hr_diagram")[-2:] == ["06_lamost_labels", "07_hr_diagram"]
 
 
-def test_the_graph_names_every_numbered_notebook_and_no_other():
-    written = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    assert written == [notebook.name for notebook in GRAPH]
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_every_notebook_takes_the_four_parameters(path):
-    assert parameters_of(path) == {"profile", "source", "grid", "seed"}
-
-
-# --- the run ----------------------------------------------------------------------------
+# --- the run
 
 
 @pytest.mark.parametrize(
@@ -57,6 +47,7 @@ def test_every_notebook_takes_the_four_parameters(path):
     [
         ({"profile": "huge"}, "profile='huge' is unknown; use one of quick, paper"),
         ({"source": "sdss"}, "source='sdss' is unknown; use one of mock, lamost"),
+        ({"rv": "guessed"}, "rv='guessed' is unknown; use one of measured, catalogue"),
         ({"seed": -1}, "seed=-1"),
         ({"seed": 2.5}, "seed=2.5"),
         ({"grid": ""}, "grid=''"),
@@ -67,12 +58,9 @@ def test_a_run_refuses_unknown_values_by_name(wrong, message):
         Run(**wrong)
 
 
-def test_a_missing_grid_is_named(root):
+def test_a_missing_grid_is_named_and_the_official_one_is_made_by_make_data(root):
     with pytest.raises(FileError, match=r"no model grid at .*nowhere.fits"):
         _ = Run(grid="nowhere.fits").key
-
-
-def test_the_official_grid_has_a_name_and_is_made_by_make_data(root):
     run = Run(grid="tlusty")
     assert run.key == "quick-mock-tlusty"
     with pytest.raises(FileError, match=r"no model grid at .*data/raw/tlusty_grid.fits; `make data`"):
@@ -86,14 +74,8 @@ def test_runs_that_may_differ_never_share_a_folder(root):
     for folder in ("a", "b"):
         (root / folder).mkdir()
         (root / folder / "grid.fits").write_text(folder)
-    runs = [
-        Run(),
-        Run(profile="paper"),
-        Run(source="lamost"),
-        Run(seed=3),
-        Run(grid="a/grid.fits"),
-        Run(grid="b/grid.fits"),
-    ]
+    runs = [Run(), Run("paper"), Run(source="lamost"), Run(seed=3), Run(rv="catalogue")]
+    runs += [Run(grid="a/grid.fits"), Run(grid="b/grid.fits")]
     assert len({run.products for run in runs}) == len(runs)
     assert Run(grid="a/grid.fits").key == Run(grid=str(root / "a/grid.fits")).key
 
@@ -115,36 +97,7 @@ def test_the_compendium_is_found_from_below_and_missed_from_outside(root, tmp_pa
         _ = Run().root
 
 
-# --- what a notebook reaches ------------------------------------------------------------
-
-
-def test_imports_are_followed_through_modules_functions_and_relative_forms(tmp_path):
-    package = tmp_path / "slamlib"
-    (package / "paper").mkdir(parents=True)
-    texts = {
-        "__init__.py": "",
-        "grid.py": "def f():\n    import slamlib.deep",
-        "deep.py": "",
-        "unused.py": "",
-        "paper/__init__.py": "",
-        "paper/draw.py": "from . import style\nfrom ..other import x",
-        "paper/style.py": "import numpy",
-        "other.py": "x = 1",
-    }
-    for name, text in texts.items():
-        (package / name).write_text(text)
-    write_notebook(
-        tmp_path / "a.ipynb",
-        "%matplotlib inline\nfrom slamlib.grid import f",
-        "from slamlib.paper import draw",
-    )
-    reached = {str(path.relative_to(package)) for path in code_of(tmp_path / "a.ipynb", tmp_path)}
-    assert reached == set(texts) - {"unused.py"}
-    write_notebook(tmp_path / "b.ipynb", "this is no Python")
-    assert len(code_of(tmp_path / "b.ipynb", tmp_path)) == len(texts)
-
-
-# --- threads ----------------------------------------------------------------------------
+# --- threads
 
 
 def blas():

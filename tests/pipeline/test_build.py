@@ -1,0 +1,311 @@
+"""What is stale, by content; what is recorded, published and refused."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import pytest
+from two_notebooks import CELLS, TWO, write_notebook
+
+from compendium.pipeline import build as pipeline
+from compendium.pipeline.content import Content, code_of
+from compendium.pipeline.execute import NotebookError
+from compendium.pipeline.graph import GRAPH, Notebook
+from compendium.run import Run
+from slamlib.errors import FileError, InputError
+
+ROOT = Path(__file__).parents[2]
+ALL = ["01_train", "02_draw", "fig03"]
+
+
+def append(path, text="\n# retouched"):
+    path.write_text(path.read_text() + text)
+
+
+# --- what is stale
+
+
+@pytest.mark.parametrize(
+    ("edited", "again"),
+    [
+        ("compendium/figures/draw.py", ["fig03"]),
+        ("compendium/figures/__init__.py", []),
+        ("compendium/used.py", ["02_draw"]),
+        ("slamlib/used.py", ["01_train"]),
+        ("data/embedded/tlusty_ob_grid.fits", ALL),
+        ("data/embedded/lamost_releases.ecsv", []),
+        ("pyproject.toml", []),
+        ("data/products/quick-mock-embedded/survey/star.fits", ["01_train"]),
+        ("build/quick-mock-embedded/figures/fig03.png", ["fig03"]),
+    ],
+)
+def test_only_what_depends_on_an_edit_is_made_again_and_nothing_after_a_touch(root, make, edited, again):
+    """What comes out with the same content as before makes nothing else stale."""
+    assert make() == ALL
+    os.utime(root / edited)
+    assert make() == []
+    append(root / edited)
+    assert make() == again
+    assert make() == []
+
+
+def test_an_edit_of_a_product_or_a_notebook_reaches_what_reads_it(root, make):
+    make()
+    write_notebook(
+        root / "notebooks/01_train.ipynb", CELLS["01_train"] + "(made / 'model.npz').write_text('other')"
+    )
+    assert make() == ALL
+    (Run().products / "numbers.npz").unlink()
+    assert make() == ["02_draw"], "made again, with the same content"
+
+
+def test_metadata_of_a_notebook_do_not_count(root, make):
+    make()
+    path = root / "notebooks/01_train.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["kernelspec"] = {"display_name": "x", "language": "python", "name": "python3"}
+    nbformat.write(notebook, path)
+    assert make() == []
+
+
+def test_stale_tells_why_and_runs_nothing(root, make):
+    make()
+    append(root / "slamlib/used.py")
+    assert pipeline.Build(Run(), TWO).stale(ALL) == {"01_train": {"changed_file_dep": ["slamlib/used.py"]}}
+
+
+def test_spectra_that_came_are_taken_up_where_they_are_read(root, make):
+    graph = (TWO[0], replace(TWO[1], mock_tables=(), lamost_reads=("raw/lrs",)))
+    real = Run(source="lamost")
+    cells = {name: text.replace("quick-mock", "quick-lamost") for name, text in CELLS.items()}
+    for name, cell in cells.items():
+        write_notebook(root / f"notebooks/{name}.ipynb", cell)
+    assert make(run=real, graph=graph) == ALL
+    (root / "data/raw/lrs").mkdir(parents=True)
+    assert make(run=real, graph=graph) == ["02_draw", "fig03"]
+
+
+def test_an_edit_while_it_runs_counts_for_the_next_build(root, make):
+    edit = "Path('slamlib/used.py').write_text('x = 1')"
+    write_notebook(root / "notebooks/01_train.ipynb", CELLS["01_train"] + edit)
+    assert make() == ALL
+    assert make() == ["01_train"]
+
+
+def test_a_figure_needs_only_its_ancestors_and_another_profile_undoes_nothing(make):
+    assert make("01_train") == ["01_train"]
+    assert make("fig-3") == ["02_draw", "fig03"]
+    work = pipeline.Build(Run(profile="paper"), TWO)
+    assert list(work.stale(work.selection("all"))) == ALL
+
+
+def test_imports_are_followed_but_not_those_of_what_draws(root):
+    (root / "compendium/figures/draw.py").write_text("from slamlib import used\nfrom ..used import x")
+
+    def reached(name):
+        return {path.relative_to(root).as_posix() for path in code_of(root / name, root)}
+
+    assert reached("notebooks/02_draw.ipynb") == {"compendium/__init__.py", "compendium/used.py"}
+    packages = {"slamlib/__init__.py", "compendium/__init__.py"}
+    drawing = {"compendium/figures/draw.py", "compendium/used.py", "slamlib/used.py"}
+    assert reached("compendium/figures/draw.py") == packages | drawing
+    write_notebook(root / "notebooks/02_draw.ipynb", "%matplotlib inline\nimport slamlib.used")
+    assert reached("notebooks/02_draw.ipynb") == {"slamlib/__init__.py", "slamlib/used.py"}
+    write_notebook(root / "notebooks/02_draw.ipynb", "this is no Python")
+    assert len(reached("notebooks/02_draw.ipynb")) == len(list(root.rglob("*.py")))
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (lambda folder: (folder / ".recipe").write_text("of another version"), True),
+        (lambda folder: (folder / "star.fits").write_text("fluy"), False),
+        (lambda folder: (folder / "star.fits").rename(folder / "sun.fits"), False),
+        (lambda folder: (folder / "another.fits").write_text(""), False),
+    ],
+)
+def test_a_folder_is_known_by_all_its_files_but_the_hidden(tmp_path, change, same):
+    (tmp_path / "survey").mkdir()
+    (tmp_path / "survey/star.fits").write_text("flux")
+    before = Content(tmp_path).get_state("survey")
+    change(tmp_path / "survey")
+    assert (Content(tmp_path).get_state("survey")["sha256"] == before["sha256"]) is same
+
+
+# --- the paper's own graph
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    """The compendium itself, where notebooks and figures write a word instead of what they make."""
+    root = tmp_path / "paper"
+    for name in ("slamlib", "compendium", "notebooks"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "data").mkdir()
+    (root / "data/embedded").symlink_to(ROOT / "data/embedded")
+    (root / "pyproject.toml").touch()
+    monkeypatch.chdir(root)
+    run = Run(profile="paper")
+    ran = []
+
+    def execute(notebook, parameters, output, cwd):
+        ran.append(notebook.stem)
+        for path in (*next(n for n in GRAPH if n.name == notebook.stem).outputs(run), output):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(notebook.stem)
+
+    def write(name, run):
+        ran.append(name)
+        for suffix in (".pdf", ".png"):
+            (run.figures / f"{name}{suffix}").write_text(name)
+
+    def make(target="notebooks"):
+        ran.clear()
+        pipeline.build(run, target, GRAPH, write)
+        return set(ran)
+
+    monkeypatch.setattr(pipeline, "execute", execute)
+    assert {f"fig{n:02d}" for n in range(1, 11)} | {n.name for n in GRAPH} <= make()
+    return make
+
+
+def test_at_paper_size_an_edit_to_a_figure_costs_that_figure(paper):
+    def after_an_edit(path):
+        os.utime(path)
+        assert paper() == set()
+        append(Path(path))
+        return paper()
+
+    assert after_an_edit("compendium/figures/spectra.py") == {"fig05", "fig06"}
+    assert after_an_edit("compendium/figures/sky.py") == {"fig01"}
+    assert after_an_edit("compendium/figures/captions.py") == set()
+    assert after_an_edit("compendium/pipeline/graph.py") == set()
+    assert after_an_edit("compendium/mismatch.py") == {"11_claims"}
+    assert after_an_edit("slamlib/grid/training.py") >= {"01_training_set", "02_train_slam", "04_sample_size"}
+
+
+# --- what is refused
+
+
+def test_what_is_unknown_or_missing_is_named_before_anything_runs(root, make):
+    with pytest.raises(InputError, match="no target 'fig-11'; use all, notebooks, fig-3 or"):
+        make("fig-11")
+    (root / "notebooks/02_draw.ipynb").unlink()
+    with pytest.raises(FileError, match=r"02_draw.ipynb is missing; restore it from git"):
+        make()
+    assert not (Run().products / "model.npz").exists()
+
+
+def test_a_promise_not_kept_is_an_error_even_if_an_old_file_lies_there(root, make):
+    write_notebook(root / "notebooks/01_train.ipynb", CELLS["01_train"].replace(', "model.npz"', ""))
+    (Run().products / "model.npz").write_text("of another day")
+    os.utime(Run().products / "model.npz", (0, 0))
+    for _ in range(2):
+        with pytest.raises(
+            NotebookError, match=r"01_train ran, but did not write what it promises: .*model.npz"
+        ):
+            make()
+
+
+def test_a_second_build_in_the_same_folder_names_the_first(root, make):
+    code = "import time; from compendium.pipeline.build import locked; from compendium.run import Run\n"
+    code += "with locked(Run()):\n    print('locked', flush=True); time.sleep(60)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+    with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout.readline() == b"locked\n"
+            with pytest.raises(
+                InputError, match=f"process {other.pid} is building in .*; wait for it, or end it"
+            ):
+                make()
+            assert pipeline.Build(Run(profile="paper"), TWO).stale(["01_train"])
+        finally:
+            other.kill()
+    assert make() == ALL, "the lock of a killed process is free"
+
+
+@pytest.mark.parametrize("text", ['{"format": 99}', "{", "[]"])
+def test_records_that_cannot_be_understood_are_refused_by_name(make, text):
+    make()
+    (Run().build / "records.json").write_text(text)
+    with pytest.raises(FileError, match=r"records.json holds no records of this version; delete it"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["99_nothing"], "no target '99_nothing'"),
+        (["all", "--profile", "huge"], "profile='huge'"),
+        (["all", "--seed", "x"], "seed='x'"),
+        (["verify"], "nothing is recorded in .*; run `make paper PROFILE=quick` first"),
+        (["trace", "fig99"], "no record of 'fig99'"),
+        (["trace"], "no record of ''"),
+    ],
+)
+def test_the_command_line_tells_a_mistake_in_one_line(root, capsys, arguments, message):
+    assert pipeline.main(arguments) == 1
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(errors)
+
+
+def test_values_of_make_never_reach_a_shell(tmp_path):
+    odd = "a b:#;=|\nc$x'\"; touch F; `touch F` $(shell touch F)"
+    rule = 'odd:\n\t@printf %s "$$MAKE_GRID"\n'
+    (tmp_path / "Makefile").write_text(f"include {ROOT}/Makefile\n{rule}")
+    command = ["make", "--no-print-directory", "odd", f"GRID={odd}"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert said == odd
+    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
+
+
+@pytest.mark.parametrize("name", ["a:b.fits", "a#b;c.fits", "a=b|c.fits", "a\nb.fits", "a'b\"$c.fits"])
+def test_grids_of_odd_names_are_taken(root, make, name):
+    (root / name).write_text("grid")
+    run = "__import__('compendium.run').run.Run(profile, source, grid, seed, rv)"
+    write_notebook(root / "notebooks/01_train.ipynb", f"({run}.products / 'model.npz').write_text(grid)")
+    graph = (Notebook("01_train", products=("model.npz",)),)
+    assert make(run=Run(grid=name), graph=graph) == ["01_train"]
+    assert make(run=Run(grid=name), graph=graph) == []
+    assert (Run(grid=name).products / "model.npz").read_text() == name
+
+
+# --- what is published
+
+
+def test_publishing_copies_what_changed_and_leaves_the_rest_its_date(root, make):
+    make("all")
+    first = {path: path.stat().st_mtime_ns for path in pipeline.publish(Run(), graph=TWO)}
+    assert [path.relative_to(root).as_posix() for path in first] == [
+        "figures/fig03.pdf",
+        "figures/fig03.png",
+        "tables/recovery.ecsv",
+    ]
+    append(root / "compendium/figures/draw.py")
+    make("fig-3")
+    assert [path.name for path in first if path.stat().st_mtime_ns != first[path]] == [
+        "fig03.pdf",
+        "fig03.png",
+    ]
+    assert pipeline.publish(Run(), "fig03", graph=TWO) == list(first)[:2]
+
+
+def test_extra_figures_are_published_if_made_and_tables_of_simulated_stars_go_with_them(root, make):
+    make("all")
+    graph = (*TWO, Notebook("12_more", figures={"more": "draw"}, extra=True))
+    assert pipeline.publish(Run(), graph=graph) == pipeline.publish(Run(), graph=TWO)
+    for suffix in (".pdf", ".png"):
+        (Run().figures / f"more{suffix}").write_text("made")
+    assert {path.stem for path in pipeline.publish(Run(), graph=graph)} == {"fig03", "recovery", "more"}
+    real = Run(source="lamost")
+    for file in TWO[1].published(real):
+        file.write_text("real")
+    pipeline.publish(real, graph=TWO)
+    assert not (root / "tables/recovery.ecsv").exists()
+    assert (root / "figures/fig03.pdf").read_text() == "real"
