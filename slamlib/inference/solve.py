@@ -3,7 +3,6 @@
 import numpy as np
 
 from slamlib.inference.minimise import minimise
-from slamlib.labels import NAMES
 
 # An error of 10,000 standard deviations of the training labels means "unknown".
 LEAST_INFORMATION = 1e-8
@@ -15,7 +14,6 @@ _RIVAL = 9.0
 _REJECTIONS = 2
 # A fit without more than this share of the pixels is no fit; ordinary spectra lose up to 0.04.
 _MOST_REJECTED = 0.1
-_VSINI = NAMES.index("vsini")
 
 
 def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None):
@@ -61,13 +59,15 @@ def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None
     return best
 
 
-def at_edge(z, bounds):
-    """Tell which labels lie at a bound: (m, 4).
+def at_edge(z, bounds, slam):
+    """Tell which labels lie at a bound: (m, d).
 
-    No rotation is a bound of nature, not of the grid: v sin i = 0 is an upper limit.
+    No rotation is a bound of nature, not of the grid: v sin i = 0 is an upper limit. A nuisance is held
+    within its bounds on purpose.
     """
-    edge = (z <= bounds[0]) | (z >= bounds[1])
-    edge[:, _VSINI] &= z[:, _VSINI] > bounds[0, _VSINI]
+    edge = ((z <= bounds[0]) | (z >= bounds[1])) & ~slam.nuisances
+    if slam.rotation is not None:
+        edge[:, slam.rotation] &= z[:, slam.rotation] > bounds[0, slam.rotation]
     return edge
 
 

@@ -22,13 +22,17 @@ def verdict(row):
     'outside the model grid; the models do not describe the spectrum (chi2 7.3)'
     >>> verdict({"status": "outliers", "flag": "I", "chi2": 1.0, "snr": 90})
     'too many outlying pixels'
+    >>> verdict({"status": "ok", "flag": "I", "chi2": 1.0, "snr": 90, "note": "weak He II"})
+    'ok; weak He II'
     """
     words = STATUSES[row["status"]]
     number = _NUMBERS.get(row["status"], "").format(chi2=row["chi2"], snr=row["snr"])
     words += f" ({number})" if number and "nan" not in number else ""
     if row["flag"] == "O":
-        return "outside the model grid" + f"; {words}" * (row["status"] != "ok")
-    return words
+        words = "outside the model grid" + f"; {words}" * (row["status"] != "ok")
+    # Tables of older versions have no notes.
+    note = row["note"] if "note" in getattr(row, "colnames", row) else ""
+    return f"{words}; {note}" if note else words
 
 
 def quantities(row):
