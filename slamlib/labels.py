@@ -51,7 +51,7 @@ class Label:
         if isinstance(told, Label):
             return told
         if isinstance(told, Mapping):
-            return cls(**told | {"unit": u.Unit(told["unit"])})
+            return cls(**dict(told) | {"unit": u.Unit(told["unit"])})
         return _KNOWN.get(told) or cls(told, symbol=told, description=told)
 
     def plain(self):

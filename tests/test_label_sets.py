@@ -59,7 +59,7 @@ def test_helium_is_trained_and_labelled_as_any_label(helium, labelled, tmp_path)
     assert read.slam.label_set == helium.labels
     truth = draw_labels(helium, 120, np.random.default_rng(5))
     truth = truth[truth[:, 2] > 30]
-    flux, ivar = noisy(synthesise(helium, truth, "LRS"), 100, np.array(1.0), np.random.default_rng(6))
+    flux, ivar = noisy(synthesise(helium, truth, "LRS"), 40, np.array(1.0), np.random.default_rng(6))
     table = read.label(flux, ivar, [True] * len(truth))
     assert {f"e_{name}" for name in read.slam.names} <= set(table.colnames)
     assert "mh" not in table.colnames
@@ -69,7 +69,7 @@ def test_helium_is_trained_and_labelled_as_any_label(helium, labelled, tmp_path)
     pulls = (found - truth) / np.stack([table[f"e_{name}"] for name in read.slam.names], axis=1)
     assert (np.abs(np.median(pulls, axis=0)) < 0.35).all()
     assert ((np.abs(pulls) < 1).mean(axis=0) > 0.55).all()
-    assert np.median(np.abs(table["he"] - truth[:, 3])) < 0.01
+    assert np.median(np.abs(table["he"] - truth[:, 3])) < 0.02
 
 
 def test_sets_and_posteriors_take_the_labels_of_their_grid(helium, labelled, tmp_path):

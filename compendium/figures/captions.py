@@ -72,6 +72,16 @@ CAPTIONS = {
         "(xi) in the legend, the published ones pale. The training labels are not in the paper's figure.",
         claims=("ostar_*", "bstar_*"),
     ),
+    "seam": Caption(
+        "Lines through the seam of the grids",
+        "Ten panels, one a line: equivalent width against temperature from 20,000 to 42,000 kelvin, blue for "
+        "a microturbulence of 2, red for 10 kilometres per second. The two curves meet at 32,500 kelvin, at "
+        "the right edge of a grey band: metal lines of 10 fall steeply within it, He I 6678 of 2 rises.",
+        ours="Dots are nodes of log g 4 and solar metallicity; between them spectra are interpolated "
+        "linearly. O stars, from 32,500 K, were computed with 10 km/s alone and stand for every "
+        "microturbulence, so that it fades out in the grey band. Where curves of 10 km/s bend there, the two "
+        "computations differ.",
+    ),
     "fig03": Caption(
         "Cross-validation: scatter and bias against SNR",
         "Four panels, one a label: scatter (solid) falls as the signal-to-noise ratio rises from 20 to "

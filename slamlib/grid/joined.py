@@ -2,16 +2,18 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
 from scipy.interpolate import CubicSpline
 
-from slamlib.errors import InputError
+from slamlib.errors import FileError, InputError
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.io import embedded
 from slamlib.labels import LOGG, MH, TEFF, VTURB
 
+EMBEDDED = "embedded"
 # Step of log g that the late B stars are resampled to, that of the B stars: linear interpolation over
 # their own steps of 0.5 errs by 0.3% of the continuum.
 _STEP = 0.25
@@ -39,8 +41,39 @@ def extended_grid():
     Up to 14,000 K spectra are those of the LTE grid, whose vturb of 2 km/s stands for every vturb; from
     15,000 K those of BSTAR2006; between, linear.
     """
-    late = ModelGrid.read(embedded("late_b_grid.fits"))
-    return join(turbulent_grid(), resampled(late, late.nodes["teff"] < _SEAM))
+    core, late = turbulent_grid(), ModelGrid.read(embedded("late_b_grid.fits"))
+    extended = join(core, resampled(late, late.nodes["teff"] < _SEAM))
+    return replace(extended, core=core.edge)
+
+
+def named_grid(grid):
+    """Return the grid that stars are labelled with: the extended one for "embedded", or that of a file."""
+    return extended_grid() if grid == EMBEDDED else ModelGrid.read(grid)
+
+
+def digests(grid):
+    """Return `ModelGrid.sha256` of a grid, by name or path; of "embedded" also those of its parts.
+
+    Labellers of any of these serve. The first is that of `named_grid`.
+
+    Raises
+    ------
+    FileError
+        If there is no such file.
+    """
+    names = ("tlusty_ob_grid", "tlusty_bstar_v10", "late_b_grid")
+    paths = [embedded(f"{name}.fits") for name in names] if grid == EMBEDDED else [Path(grid)]
+    if not all(path.is_file() for path in paths):
+        raise FileError(f"no model grid at {paths[0]}; name a FITS file, or {EMBEDDED}")
+    found = []
+    for path in paths:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        found.insert(0, _joined(found[0], sha256) if found else sha256)
+    return found
+
+
+def _joined(first, second):
+    return hashlib.sha256(f"{first} {second}".encode()).hexdigest()
 
 
 def join(first, second, axes=(TEFF, LOGG, MH, VTURB)):
@@ -64,7 +97,7 @@ def join(first, second, axes=(TEFF, LOGG, MH, VTURB)):
     for label in axes:
         nodes[label.name] = np.asarray(nodes[label.name], dtype=float)
     flux = np.concatenate([first.flux, second.flux])
-    sha256 = hashlib.sha256(f"{first.sha256} {second.sha256}".encode()).hexdigest()
+    sha256 = _joined(first.sha256, second.sha256)
     notes = tuple(dict.fromkeys(first.notes + second.notes))
     return replace(first, nodes=nodes, flux=flux, sha256=sha256, axes=axes, notes=notes)
 

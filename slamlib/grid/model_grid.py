@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -66,6 +66,8 @@ class ModelGrid:
         Of the nodes: Teff, log g, and others that have a column in `nodes`.
     notes : tuple of (float, str)
         What to think of labels above a Teff [K].
+    core : GridEdge, optional
+        The edge of the stars that it is made for, if it extends beyond them.
     """
 
     nodes: Table
@@ -75,6 +77,7 @@ class ModelGrid:
     sha256: str = ""
     axes: tuple = (TEFF, LOGG, MH)
     notes: tuple = ()
+    core: GridEdge | None = None
 
     @classmethod
     def read(cls, path):
@@ -191,6 +194,13 @@ class ModelGrid:
         """As of `GridEdge`."""
         return self.edge.contains(coordinates)
 
+    def plain(self):
+        """Return the grid of Teff, log g and [M/H] alone, at the lowest value of every further label."""
+        if len(self.axes) == 3:
+            return self
+        rows = self._node.reshape(*self._node.shape[:2], -1)[:, :, 0].ravel()
+        return replace(self, nodes=self.nodes[rows], flux=self.flux[rows], axes=self.axes[:3])
+
     def weights(self, coordinates):
         """Weights of the nodes whose sum is the interpolated spectrum.
 
@@ -220,7 +230,7 @@ class ModelGrid:
                 f"{', '.join(self.names)} = {coordinates[row].tolist()}; models are not extrapolated; use "
                 "contains()"
             )
-        parts = [((corners,), plane_weights)]
+        parts: list = [((corners,), plane_weights)]
         for values, column in zip(self.edge.values.values(), coordinates[:, 2:].T, strict=True):
             upper = np.clip(np.searchsorted(values, column), 1, len(values) - 1)
             fraction = np.clip((column - values[upper - 1]) / (values[upper] - values[upper - 1]), 0, 1)

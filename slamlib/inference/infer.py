@@ -175,7 +175,7 @@ def infer_joint(
         for _ in pool(delayed(label)(stars) for stars in chunks):
             bar.update()
     chi2 /= np.maximum(n_pix - d, 1)
-    inside = _inside(slam, labels, inside)
+    inside = inside_grid(slam, labels, inside)
     return Inference(labels, covariance, chi2, n_pix, outcome, inside, limit, slam.label_set)
 
 
@@ -218,8 +218,11 @@ def _incomplete(ivar, known):
     return (covered > 0) & (covered < _LEAST_COVERED)
 
 
-def _inside(slam, labels, inside):
-    """Which labels are finite, within the training v sin i, and inside the grid."""
+def inside_grid(slam, labels, inside=None):
+    """Tell which labels (m, d) are finite, within the training v sin i, and inside the grid, (m,).
+
+    `inside` is that of `infer_joint`.
+    """
     known = np.isfinite(labels).all(axis=1)
     result = np.zeros(len(labels), dtype=bool)
     low, high = slam.training_labels_.min(axis=0), slam.training_labels_.max(axis=0)

@@ -65,6 +65,7 @@ class Inference:
         table["chi2"] = Column(self.chi2, description="chi-square per degree of freedom")
         table["n_pix"] = Column(self.n_pix, description="pixels used")
         flag = np.where(self.inside, "I", np.where(np.isfinite(self.labels).all(axis=1), "O", "N"))
-        table["flag"] = Column(flag, description="I: inside the model grid; O: outside; N: no labels")
+        meaning = "I: inside the model grid; X: inside its extension; O: outside; N: no labels"
+        table["flag"] = Column(flag, description=meaning)
         table["status"] = Column(self.status, description="outcome of the fit")
         return table

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.grid.model_grid import ModelGrid
-from slamlib.grid.training import synthesise
+from slamlib.grid.training import draw_labels, synthesise
 from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import cramer_rao
@@ -41,6 +41,8 @@ _MEASURABLE, _CLEAR = 4.0, 2.0
 # and the part of the SNR nodes whose noise is small enough.
 _BLURRED, _QUIET = (0.3, 1.0), 0.5
 _CHUNK = 64
+# Teff [K] where the paper's stars end, and which of the stars are cooler if the grid goes on there.
+COOLEST_B, _COOL = 15_000.0, 3
 # A pull beyond this is of another kind than noise.
 _OUTLYING = 5.0
 
@@ -113,20 +115,33 @@ class Observatory:
 
     @classmethod
     def of(cls, grid, instrument, templates):
-        """Return one of stars of `grid` and, around it, of the embedded grid of cooler ones."""
-        library = SpectrumLibrary((grid, ModelGrid.read(embedded("tlusty_extension_grid.fits"))))
+        """Return one of stars of `grid` and, unless that reaches there, of the embedded ones around it."""
+        cool = grid.ranges[0, 0] < COOLEST_B
+        around = () if cool else (ModelGrid.read(embedded("tlusty_extension_grid.fits")),)
+        library = SpectrumLibrary((grid, *around))
         return cls(grid, library, read_ecsv(embedded("parsec_isochrones.ecsv")), instrument, templates)
 
     def draw(self, n, snr, seed):
-        """Rows of the truth table of `n` OB stars inside the grid, all of that SNR."""
+        """Rows of the truth table of `n` OB stars inside the grid, all of that SNR.
+
+        Where the grid reaches below the B stars, every third star is drawn there, evenly.
+        """
         rng = np.random.default_rng([seed, int(snr)])
         many = 3 * n + 60
-        truth = draw_survey({"LRS": many, "MRS": many}, 0, self.isochrones, self.grid.contains, rng)
+        truth = draw_survey({"LRS": many, "MRS": many}, 0, self.isochrones, self._of_b_stars, rng)
         rows = truth[(truth["instrument"] == self.instrument) & (truth["group"] == "OB")][:n]
         rows["snr"] = float(snr)
+        if self.grid.ranges[0, 0] < COOLEST_B:
+            drawn = self.grid.split(draw_labels(self.grid, 20 * n, rng))[0]
+            drawn = drawn[drawn[:, 0] < COOLEST_B][: len(rows[::_COOL])]
+            for name, values in zip(("teff", "logg", "mh"), drawn.T, strict=False):
+                rows[name][::_COOL] = values
         # `simulate` draws noise by number: other stars, other noise.
         rows["obsid"] += int(snr) * many
         return rows
+
+    def _of_b_stars(self, labels3):
+        return self.grid.contains(labels3) & (labels3[:, 0] >= COOLEST_B)
 
     def observe(self, rows, seed):
         """Simulate and prepare the stars of `rows`; those without a velocity are left out.

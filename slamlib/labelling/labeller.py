@@ -1,5 +1,6 @@
 """Everything that turns a spectrum into labels, in one object and one file."""
 
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from slamlib.errors import FileError, InputError
 from slamlib.grid.edge import GridEdge
 from slamlib.grid.training import draw_labels
 from slamlib.inference.blocks import BLOCK, block_errors
-from slamlib.inference.infer import infer
+from slamlib.inference.infer import infer, inside_grid
 from slamlib.inference.systematics import Systematics
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
@@ -39,12 +40,14 @@ class Labeller:
     slam : Slam
     templates : VelocityTemplates
     edge : GridEdge
-        Of the model grid: labels inside it are flagged "I".
+        Of the model grid, or of its core: labels inside it are flagged "I".
     systematics : Systematics or None
         None: the paper's way, independent pixels and one start.
     about : dict
         What it was made of: regressor, continuum ("matched" or "true"), n_train, labels (ranges),
         grid (sha256 of its file), notes (what to think of labels above a Teff), slamlib (version).
+    extension : GridEdge or None
+        Of all of the grid, if that is more: labels inside it, but not in the core, are flagged "X".
     """
 
     instrument: Instrument
@@ -53,6 +56,7 @@ class Labeller:
     edge: GridEdge
     systematics: Systematics | None = None
     about: dict = field(default_factory=dict)
+    extension: GridEdge | None = None
 
     @classmethod
     def train(
@@ -125,7 +129,8 @@ class Labeller:
             "slamlib": slamlib.__version__,
         }
         templates = velocity_templates(grid, instrument)
-        return cls(instrument, slam, templates, grid.edge, systematics, about)
+        edges = {"edge": grid.core or grid.edge, "extension": grid.edge if grid.core else None}
+        return cls(instrument, slam, templates, systematics=systematics, about=about, **edges)
 
     def calibrated(self, grid, n_calibration=60, snrs=SNRS, seed=SEED, progress=True):
         """Return the labeller with its `Systematics`, measured on simulated stars.
@@ -192,11 +197,11 @@ class Labeller:
         """
         found = self.fit(flux, ivar)
         table = judged(found, self.slam, self.instrument, flux, ivar, snr)
+        if self.extension is not None:
+            beyond = inside_grid(self.slam, found.labels, self.extension.contains)
+            table["flag"][(table["flag"] == "O") & beyond] = "X"
         table["note"] = Column(
-            [
-                "; ".join(note for above, note in self.about["notes"] if teff > above)
-                for teff in table["teff"]
-            ],
+            ["; ".join(note for over, note in self.about["notes"] if teff > over) for teff in table["teff"]],
             dtype="U",
             description="a known fault of the models of this star",
         )
@@ -230,6 +235,7 @@ class Labeller:
             "systematics": self.systematics.to_arrays() if self.systematics else {},
             "templates": {"wave": self.templates.wave, "flux": self.templates.flux.astype(np.float32)},
             "edge": self.edge.to_arrays(),
+            "extension": self.extension.to_arrays() if self.extension else {},
         }
         arrays = {f"{part}.{name}": array for part, some in parts.items() for name, array in some.items()}
         write_npz(path, FORMAT, params, arrays)
@@ -251,7 +257,7 @@ class Labeller:
             If the file is missing, of another version, damaged, or not what was asked for.
         """
         with reading_npz(path, FORMAT, "labeller", "train again") as (params, arrays):
-            parts: dict = {"slam": {}, "systematics": {}, "templates": {}, "edge": {}}
+            parts: dict = defaultdict(dict)
             for name, array in arrays.items():
                 part, _, name = name.partition(".")
                 parts[part][name] = array
@@ -268,6 +274,7 @@ class Labeller:
                 GridEdge.from_arrays(parts["edge"]),
                 systematics,
                 params["about"],
+                GridEdge.from_arrays(parts["extension"]) if parts["extension"] else None,
             )
             read._check()
         said = read.about | {"instrument": read.instrument.name}

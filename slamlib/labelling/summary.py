@@ -30,6 +30,8 @@ def verdict(row):
     words += f" ({number})" if number and "nan" not in number else ""
     if row["flag"] == "O":
         words = "outside the model grid" + f"; {words}" * (row["status"] != "ok")
+    if row["flag"] == "X":
+        words += ", inside the extension to late B and A stars"
     # Tables of older versions have no notes.
     note = row["note"] if "note" in getattr(row, "colnames", row) else ""
     return f"{words}; {note}" if note else words
@@ -75,7 +77,8 @@ def summary(table, most=None):
     lines = shown.pformat(max_lines=-1, max_width=-1, align=align)
     if len(table) > len(rows):
         lines.append(f"... and {len(table) - len(rows)} more")
-    ok, known = int(np.sum((table["flag"] == "I") & (table["status"] == "ok"))), int(has_labels.sum())
+    good = np.isin(table["flag"], ("I", "X")) & (table["status"] == "ok")
+    ok, known = int(good.sum()), int(has_labels.sum())
     counts = f"{ok} ok, {known - ok} to distrust, {len(table) - known} without labels"
     lines += ["", f"{len(table)} spectra: {counts}. docs/flags.md says what each flag means."]
     simulated = int(np.sum(table["simulated"]))

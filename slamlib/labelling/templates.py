@@ -10,7 +10,7 @@ from slamlib.instruments import get_instrument
 from slamlib.spectra.velocity import VelocityTemplates
 
 # Teff [K] and v sin i [km/s] of the templates, where the grid has them; all of log g 4 and solar metallicity.
-_TEFF = (15_500, 18_000, 22_000, 27_000, 33_000, 42_000)
+_TEFF = (9_500, 12_000, 15_500, 18_000, 22_000, 27_000, 33_000, 42_000)
 _VSINI = (20, 100, 200)
 # Step of the correlation [km/s]: about a quarter of the pixel of LRS, half of that of MRS.
 _STEP = {"LRS": 20.0, "MRS": 5.0}
