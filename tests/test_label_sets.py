@@ -130,6 +130,15 @@ def test_a_nuisance_without_information_has_its_prior_and_widens_no_more(toy, in
     np.testing.assert_allclose(found.errors[0], np.sqrt(np.diag(np.linalg.inv(fisher))), rtol=0.1)
 
 
+def test_nuisances_may_be_left_out_of_a_prediction(toy):
+    slam, middle, _ = toy
+    known = slam.training_labels_[:, 4]
+    full = np.array([*middle[:4], (known.min() + known.max()) / 2])
+    np.testing.assert_array_equal(slam.predict(full[:4]), slam.predict(full))
+    with pytest.raises(InputError, match=r"expected \(n, 5\)"):
+        slam.predict(full[:3])
+
+
 def test_a_nuisance_stays_within_its_range_and_is_no_edge(toy):
     slam, middle, _ = toy
     star = middle.copy()

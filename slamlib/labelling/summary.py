@@ -38,7 +38,7 @@ def verdict(row):
 
 
 def quantities(row):
-    """Each label with its error, or v sin i with its limit, as text.
+    """Each label of the paper with its error, or v sin i with its limit, as text; "" where there is none.
 
     Examples
     --------
@@ -46,7 +46,11 @@ def quantities(row):
     >>> quantities(star | {"e_teff": 210.0, "e_logg": 0.024, "e_mh": 0.05, "e_vsini": 20.0})
     ['21870 +- 210', '3.95 +- 0.02', '-0.10 +- 0.05', '< 38']
     """
-    texts = [f"{row[k.name]:.{k.decimals}f} +- {row['e_' + k.name]:.{k.decimals}f}" for k in LABELS]
+    has = getattr(row, "colnames", row)
+    texts = [
+        f"{row[k.name]:.{k.decimals}f} +- {row['e_' + k.name]:.{k.decimals}f}" if k.name in has else ""
+        for k in LABELS
+    ]
     if np.isfinite(row["vsini_limit"]):
         texts[LABELS.index(VSINI)] = f"< {row['vsini_limit']:.{VSINI.decimals}f}"
     return texts

@@ -268,7 +268,8 @@ class Slam:
     def predict(self, labels, extrapolate=False):
         """Normalised flux at the labels (m, d): float32, (m, n_pix).
 
-        Far from the training labels it is the mean of the training spectra.
+        Far from the training labels it is the mean of the training spectra. Nuisance labels, which come
+        last, may be left out; they are then the middle of their range.
 
         Raises
         ------
@@ -392,6 +393,12 @@ class Slam:
     def _known(self, labels, extrapolate):
         """Labels as an array, refused outside the training range unless `extrapolate`."""
         self._require_fit()
+        labels = np.atleast_2d(np.asarray(labels, dtype=float))
+        left_out = len(self.names) - labels.shape[-1]
+        if labels.ndim == 2 and left_out > 0 and self.nuisances[-left_out:].all():
+            known = self.training_labels_[:, -left_out:]
+            middle = (known.min(axis=0) + known.max(axis=0)) / 2
+            labels = np.column_stack([labels, np.broadcast_to(middle, (len(labels), left_out))])
         labels = as_labels(labels, self.names)
         low, high = self.training_labels_.min(axis=0), self.training_labels_.max(axis=0)
         outside = np.abs(labels - (low + high) / 2) > (0.5 + _SLACK) * (high - low)
