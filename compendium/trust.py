@@ -17,8 +17,10 @@ from slamlib.inference.infer import infer
 from slamlib.inference.posterior import LogPosterior
 from slamlib.inference.validate import cramer_rao
 from slamlib.instruments import get_instrument
-from slamlib.labelling.calibration import VSINI, mean_of_most, pulls_of, spread
-from slamlib.labels import NAMES
+from slamlib.labelling.calibration import mean_of_most, pulls_of, spread
+from slamlib.labels import LABELS, NAMES, rotation_of
+
+_VSINI = rotation_of(LABELS)
 
 # Two chi-squares that differ by more are not of the same minimum.
 _WORSE = 1.0
@@ -114,7 +116,7 @@ def failures(labeller, instrument, samples, lost, many=5):
         degrees = fits[0].n_pix - len(NAMES)
         worse = [np.mean((fit.chi2 - fits[-1].chi2) * degrees > _WORSE) for fit in fits[:2]]
         limited = np.isfinite(fits[1].vsini_limit)
-        held = stars.labels[limited, VSINI] <= fits[1].vsini_limit[limited]
+        held = stars.labels[limited, _VSINI] <= fits[1].vsini_limit[limited]
         typical = spread(stars.rv_error)
         astray = (np.abs(stars.rv_error) > min(_ASTRAY * typical, _FAR)).sum() + lost[snr]
         rows.append(
@@ -188,7 +190,7 @@ def ranks(labeller, samples, rng, n_draws=2000):
         if 1 / (weight**2).sum() < _LEAST_DRAWS:
             continue
         draws = rng.choice(draws, n_draws, p=weight)
-        draws = known.widen(draws, samples.ivar[[star]], posterior.bounds, rng)
+        draws = known.widen(labeller.slam, draws, samples.ivar[[star]], posterior.bounds, rng)
         result[0, star] = np.mean(draws < samples.labels[star], axis=0)
         result[1, star] = draws.std(axis=0) / quoted.errors[star]
     return result

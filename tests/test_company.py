@@ -64,6 +64,8 @@ def test_labels_errors_and_flags_of_a_star_are_the_same_in_any_company(model, st
     every = infer(slam, flux, ivar, known, reject=5.0)
     some = infer(slam, flux[company], ivar[company], known, reject=5.0)
     for name, values in vars(some).items():
+        if name == "label_set":
+            continue
         np.testing.assert_array_equal(values, vars(every)[name][company], err_msg=name)
     blocks = block_errors(slam, LRS.wave, flux, ivar, every.labels, known, reject=5.0)
     again = block_errors(slam, LRS.wave, flux[company], ivar[company], some.labels, known, reject=5.0)

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("page", ["howto_grid", "howto_instrument"])
+@pytest.mark.parametrize("page", ["howto_grid", "howto_instrument", "howto_new_label"])
 def test_the_code_of_a_page_does_what_the_page_says(page, tmp_path):
     (tmp_path / "data").symlink_to(ROOT / "data")
     (tmp_path / "build").mkdir()

@@ -59,12 +59,12 @@ def scipys(slam, flux, ivar, systematics, start, bounds):
     root = np.linalg.cholesky(covariance + np.diag(1 / ivar.astype(float)))
 
     def residual(z):
-        predicted = slam.predict(slam.label_mean_ + z * slam.label_scale_)[0]
+        predicted = slam.predict(slam.label_mean_ + z * slam.label_scale_, extrapolate=True)[0]
         return np.linalg.solve(root, flux - mean - predicted)
 
     def slope(z):
-        jacobian = slam.jacobian(slam.label_mean_ + z * slam.label_scale_)[0] * slam.label_scale_[:, None]
-        return -np.linalg.solve(root, jacobian.T.astype(float))
+        jacobian = slam.jacobian(slam.label_mean_ + z * slam.label_scale_, extrapolate=True)[0]
+        return -np.linalg.solve(root, (jacobian * slam.label_scale_[:, None]).T.astype(float))
 
     inner = np.clip(start, bounds[0] + 1e-3, bounds[1] - 1e-3)
     fit = least_squares(residual, inner, slope, bounds=bounds, xtol=1e-10, ftol=1e-12, gtol=1e-12)

@@ -106,9 +106,9 @@ def test_more_spectra_make_better_predictions(training, unseen):
     errors = []
     for n in (40, 120, 300):
         slam = Slam("krr").fit(training.labels[:n], training.flux[:n, ::10])
-        errors.append(
-            np.mean(((slam.predict(unseen.labels, extrapolate=True) - flux) / slam.flux_scale_) ** 2)
-        )
+        off = (slam.predict(unseen.labels, extrapolate=True) - flux) / slam.flux_scale_
+        # Of a typical star: the mean is that of a few far from all 40 or 120 others.
+        errors.append(np.median((off**2).mean(axis=1)))
     assert errors[0] > 1.5 * errors[1] > 2 * errors[2]
 
 

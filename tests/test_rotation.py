@@ -8,7 +8,10 @@ import pytest
 from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
-from slamlib.inference.vsini import VSINI, freed_of_blur, measured_blur
+from slamlib.inference.vsini import freed_of_blur, measured_blur
+from slamlib.labels import LABELS, rotation_of
+
+VSINI = rotation_of(LABELS)
 
 BLUR = np.array([190.0, 170.0])
 

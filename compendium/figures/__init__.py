@@ -14,6 +14,7 @@ from compendium.figures.compare import fig08_hrs, fig09_lrs_vs_mrs
 from compendium.figures.forensics import fig_forensics
 from compendium.figures.labels import fig07_hr_diagram, fig10_corner
 from compendium.figures.models import fig02_training_set, fig03_cross_validation, fig04_sample_size
+from compendium.figures.seam import fig_seam
 from compendium.figures.selection import fig_selection
 from compendium.figures.sky import fig01_sky
 from compendium.figures.spectra import fig_fit
@@ -45,6 +46,7 @@ __all__ = [
     "fig_mismatches",
     "fig_no_data",
     "fig_ranks",
+    "fig_seam",
     "fig_selection",
     "save",
     "show",

@@ -45,6 +45,11 @@ _FIT = (
     "if they lie beyond it. Lines are named where the model has them."
 )
 
+_O_STARS = (
+    " With the embedded grid, whose models of O stars have He II too weak, labels above 32,000 K are not to "
+    "be trusted beyond 10% in temperature and 0.4 dex in gravity."
+)
+
 CAPTIONS = {
     "fig01": Caption(
         "The stars on the sky",
@@ -66,6 +71,16 @@ CAPTIONS = {
         "The nodes of the grid in use are black, with their number, their steps and their microturbulence "
         "(xi) in the legend, the published ones pale. The training labels are not in the paper's figure.",
         claims=("ostar_*", "bstar_*"),
+    ),
+    "seam": Caption(
+        "Lines through the seam of the grids",
+        "Ten panels, one a line: equivalent width against temperature from 20,000 to 42,000 kelvin, blue for "
+        "a microturbulence of 2, red for 10 kilometres per second. The two curves meet at 32,500 kelvin, at "
+        "the right edge of a grey band: metal lines of 10 fall steeply within it, He I 6678 of 2 rises.",
+        ours="Dots are nodes of log g 4 and solar metallicity; between them spectra are interpolated "
+        "linearly. O stars, from 32,500 K, were computed with 10 km/s alone and stand for every "
+        "microturbulence, so that it fades out in the grey band. Where curves of 10 km/s bend there, the two "
+        "computations differ.",
     ),
     "fig03": Caption(
         "Cross-validation: scatter and bias against SNR",
@@ -113,7 +128,8 @@ CAPTIONS = {
         "The density of the stars of LRS and of MRS in this plane, with PARSEC isochrones, coloured by "
         "metallicity, and the edge of the grid; stars outside it are not to be trusted.",
         "Colours are ages here and dashes metallicity. An isochrone is pale where its masses are more than "
-        "10% apart: straight there, for nothing is known between, as at 37,000 to 50,000 K and 1 Myr.",
+        "10% apart: straight there, for nothing is known between, as at 37,000 to 50,000 K and 1 Myr."
+        + _O_STARS,
         claims=("n_mrs_table", "n_*_in_grid", "n_lrs_low_logg"),
         stars=True,
     ),
@@ -124,7 +140,8 @@ CAPTIONS = {
         "table of scatters; rotation too slow to be measured hangs as an arrow from its upper limit.",
         "SLAM's labels of 28 stars against those from high-resolution spectra: LRS red circles, MRS blue "
         "squares. The differences below and their scatter, of measured labels inside the grid, are ours. "
-        "The same stars spun to 0-300 km/s test the rotation, since the 28 are slower than 45 km/s.",
+        "The same stars spun to 0-300 km/s test the rotation, since the 28 are slower than 45 km/s."
+        + _O_STARS,
         claims=("n_hrs", "sigma_*_hrs"),
         stars=True,
     ),
@@ -135,7 +152,7 @@ CAPTIONS = {
         "scatter more.",
         "The labels of 229 stars that both instruments observed at SNR above 100, against each other.",
         "Grey: the ranges of the grid. Bias and scatter are of the coloured stars, which lie in the grid by "
-        "both instruments; pale ones do not, or have only an upper limit of v sin i.",
+        "both instruments; pale ones do not, or have only an upper limit of v sin i." + _O_STARS,
         claims=("n_common",),
         stars=True,
     ),

@@ -81,7 +81,9 @@ _VELOCITIES = ("raw/catalogues/zhang2021", "embedded/vizier_columns.ecsv")
 GRAPH = (
     Notebook("00_overview"),
     Notebook(
-        "01_training_set", products=("training_LRS.npz", "training_MRS.npz"), figures={"fig02": "models"}
+        "01_training_set",
+        products=("training_LRS.npz", "training_MRS.npz"),
+        figures={"fig02": "models", "seam": "seam"},
     ),
     Notebook(
         "02_train_slam",

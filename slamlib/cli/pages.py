@@ -9,7 +9,7 @@ from slamlib.instruments import get_instrument
 from slamlib.io import atomic
 from slamlib.labelling.files import usable
 from slamlib.labelling.summary import quantities, verdict
-from slamlib.labels import LABELS, NAMES
+from slamlib.labels import LABELS
 from slamlib.spectra.drawing import draw_fit
 from slamlib.spectra.lamost import read
 from slamlib.spectra.prepare import prepare_with_velocity
@@ -56,7 +56,8 @@ def page(rows, models):
 def _draw(panel, row, path, models):
     instrument = get_instrument(row["instrument"])
     flux, ivar, _ = prepare_with_velocity(read(path), instrument, row["rv"])
-    labeller, labels = models.labeller(instrument.name), [row[name] for name in NAMES]
+    labeller = models.labeller(instrument.name)
+    labels = [row[name] for name in labeller.slam.names]
     spectrum = {"wave": instrument.wave, "flux": flux, "ivar": ivar}
     spectrum["model"] = labeller.predict([labels], extrapolate=True)[0]
     spectrum["rejected"] = rejected_pixels(labeller.slam, flux, ivar, labels, labeller.systematics)

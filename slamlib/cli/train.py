@@ -21,12 +21,11 @@ def add_parser(commands):
 
 def run(options, tell):
     """Train what the options name; return the exit status."""
-    from slamlib.grid.model_grid import ModelGrid
-    from slamlib.io import embedded
+    from slamlib.grid.joined import named_grid
     from slamlib.labelling.labeller import Labeller
     from slamlib.labelling.models import labeller_path
 
-    grid = ModelGrid.read(embedded("tlusty_ob_grid.fits") if options.grid == "embedded" else options.grid)
+    grid = named_grid(options.grid)
     given = {name: value for name in ("n", "seed") if (value := getattr(options, name)) is not None}
     progress = not options.quiet and sys.stderr.isatty()
     path = labeller_path(options.output, options.instrument)

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import Delaunay
 
 from slamlib.labels import as_labels
+from slamlib.npz import check_shapes
 
 # Labels are inside when every barycentric weight is above minus this: the rounding of
 # float32 node labels, far below any error of a label.
@@ -18,7 +19,7 @@ _SPACING = np.array([2000.0, 0.25])
 
 @dataclass(frozen=True)
 class GridEdge:
-    """The region between neighbouring columns of nodes, in Teff and log g, and a range of [M/H].
+    """The region between neighbouring columns of nodes, in Teff and log g, and the ranges of other labels.
 
     The nodes form columns of constant Teff whose lowest log g follows the Eddington limit. Each
     strip between two columns is triangulated, so that the region is exact although it is not
@@ -28,18 +29,34 @@ class GridEdge:
     ----------
     plane : ndarray, (n_plane, 2)
         Distinct Teff [K] and log g of the nodes, in ascending order.
-    mh_values : ndarray, (n_mh,)
-        Metallicities of the nodes, ascending.
+    values : dict of str to ndarray
+        Of every further label, such as mh: its values at the nodes, ascending.
     """
 
     plane: np.ndarray
-    mh_values: np.ndarray
+    values: dict
 
     @classmethod
-    def of(cls, teff, logg, mh):
+    def of(cls, teff, logg, **others):
         """Return the edge of a grid with nodes at these labels, (n_nodes,) each."""
         plane = np.unique(np.stack([teff, logg], axis=1).astype(float), axis=0)
-        return cls(plane, np.unique(np.asarray(mh, dtype=float)))
+        return cls(plane, {name: np.unique(np.asarray(of, dtype=float)) for name, of in others.items()})
+
+    @cached_property
+    def names(self):
+        """Names of the labels, in the order of the columns that `contains` takes."""
+        return ("teff", "logg", *self.values)
+
+    def to_arrays(self):
+        """Return all of it as named arrays, for a file."""
+        return {"plane": self.plane} | self.values
+
+    @classmethod
+    def from_arrays(cls, arrays):
+        """Return what `to_arrays` described; InputError if the arrays do not fit."""
+        values = {name: of for name, of in arrays.items() if name != "plane"}
+        check_shapes(arrays, plane="n2", **dict(zip(values, "abcdefgh", strict=False)))
+        return cls(arrays["plane"], values)
 
     @cached_property
     def columns(self):
@@ -56,29 +73,31 @@ class GridEdge:
 
     @cached_property
     def ranges(self):
-        """Least and greatest Teff [K], log g and [M/H], (2, 3): the box around the region."""
-        return np.column_stack([[v.min(axis=0), v.max(axis=0)] for v in (*self.plane.T, self.mh_values)])
+        """Least and greatest value of each label, (2, d): the box around the region."""
+        return np.column_stack([[v.min(), v.max()] for v in (*self.plane.T, *self.values.values())])
 
-    def contains(self, labels3):
+    def contains(self, labels):
         """Tell which labels lie inside, the edge included.
 
         Parameters
         ----------
-        labels3 : array_like, (n, 3)
-            Teff [K], log g, [M/H].
+        labels : array_like, (n, d)
+            Teff [K], log g, [M/H] and what else the grid has; the last ones may be left out, and then
+            do not count.
 
         Returns
         -------
         ndarray of bool, (n,)
         """
-        return self.locate(labels3)[0]
+        return self.locate(labels)[0]
 
-    def locate(self, labels3):
+    def locate(self, labels):
         """Find the triangle of nodes around each label.
 
         Parameters
         ----------
-        labels3 : array_like, (n, 3)
+        labels : array_like, (n, d)
+            As `contains` takes them.
 
         Returns
         -------
@@ -88,16 +107,18 @@ class GridEdge:
         weights : ndarray, (n, 3)
             Barycentric, each >= 0, summing to 1.
         """
-        labels3 = as_labels(labels3, 3)
-        inside = np.zeros(len(labels3), dtype=bool)
-        corners = np.zeros((len(labels3), 3), dtype=int)
-        weights = np.zeros((len(labels3), 3))
+        labels = np.atleast_2d(np.asarray(labels, dtype=float))
+        given = self.names[: labels.shape[-1]]
+        labels = as_labels(labels, given if len(given) > 1 else self.names)
+        inside = np.zeros(len(labels), dtype=bool)
+        corners = np.zeros((len(labels), 3), dtype=int)
+        weights = np.zeros((len(labels), 3))
         teff = np.array(list(self.columns))
-        strip_of = np.clip(np.searchsorted(teff, labels3[:, 0]) - 1, 0, len(teff) - 2)
+        strip_of = np.clip(np.searchsorted(teff, labels[:, 0]) - 1, 0, len(teff) - 2)
         for index in np.unique(strip_of):
             stars = np.flatnonzero(strip_of == index)
             triangles, rows = self._strips[index]
-            point = labels3[stars, :2] / _SPACING
+            point = labels[stars, :2] / _SPACING
             simplex = triangles.find_simplex(point, tol=_ROUNDING)
             transform = triangles.transform[simplex]
             partial = np.einsum("nij,nj->ni", transform[:, :2], point - transform[:, 2])
@@ -105,8 +126,9 @@ class GridEdge:
             inside[stars] = simplex >= 0
             corners[stars] = rows[triangles.simplices[simplex]]
             weights[stars] = np.clip(full, 0, None) / np.clip(full, 0, None).sum(axis=1, keepdims=True)
-        low, high = self.mh_values[0] - _ROUNDING, self.mh_values[-1] + _ROUNDING
-        inside &= (labels3[:, 2] >= low) & (labels3[:, 2] <= high)
+        for name, column in zip(given[2:], labels[:, 2:].T, strict=True):
+            low, high = self.values[name][[0, -1]]
+            inside &= (column >= low - _ROUNDING) & (column <= high + _ROUNDING)
         return inside, corners, weights
 
     @cached_property

@@ -2,9 +2,12 @@
 
 import hashlib
 import io
+import json
 import math
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +18,37 @@ from scipy.sparse import csr_array
 from slamlib.errors import FileError, InputError
 from slamlib.grid.edge import GridEdge
 from slamlib.instruments import C_KMS
-from slamlib.io import check_version
-from slamlib.labels import as_labels
+from slamlib.io import check_version, embedded, read_ecsv
+from slamlib.labels import LOGG, MH, TEFF, VSINI, Label, as_labels, in_order, rotation_of
 
 FORMAT = 1
 # Rice's algorithm makes no image smaller than by this: a header that claims more is damaged.
 _COMPRESSION = 200
 
 
+def axes_of(header):
+    """Return the labels of the nodes that a grid's header names; Teff, log g and [M/H] if it names none."""
+    told = header.get("LABELS", None)
+    return tuple(map(Label.of, json.loads(told))) if told else (TEFF, LOGG, MH)
+
+
 def digest(header, nodes, stored):
     """Return the sha256 of what a grid's file says: its scales, labels and stored spectra."""
     content = hashlib.sha256(repr([float(header[key]) for key in ("WAVE0", "DV", "FSCALE")]).encode())
-    for name in ("teff", "logg", "mh"):
-        content.update(np.asarray(nodes[name], dtype="<f8").tobytes())
+    content.update(header.get("LABELS", "").encode())
+    for label in axes_of(header):
+        content.update(np.asarray(nodes[label.name], dtype="<f8").tobytes())
     content.update(np.ascontiguousarray(stored, dtype="<u2"))
     return content.hexdigest()
 
 
 @dataclass(frozen=True)
 class ModelGrid:
-    """Continuum-normalised model spectra at the nodes of a (Teff, log g, [M/H]) grid.
+    """Continuum-normalised model spectra at nodes in Teff, log g and other labels, such as [M/H].
 
-    Between its nodes spectra are interpolated linearly, within the `edge`.
+    Between its nodes spectra are interpolated linearly, within the `edge`. Every (Teff, log g) needs all
+    values of [M/H]. One that was computed for a single value of a further label stands for all its
+    values: O stars, whose models have one microturbulence, then know nothing of it.
 
     Attributes
     ----------
@@ -50,6 +62,12 @@ class ModelGrid:
         Flux divided by the continuum.
     sha256 : str
         Of the file it was read from.
+    axes : tuple of Label
+        Of the nodes: Teff, log g, and others that have a column in `nodes`.
+    notes : tuple of (float, str)
+        What to think of labels above a Teff [K].
+    core : GridEdge, optional
+        The edge of the stars that it is made for, if it extends beyond them.
     """
 
     nodes: Table
@@ -57,6 +75,9 @@ class ModelGrid:
     dv: float
     flux: np.ndarray
     sha256: str = ""
+    axes: tuple = (TEFF, LOGG, MH)
+    notes: tuple = ()
+    core: GridEdge | None = None
 
     @classmethod
     def read(cls, path):
@@ -84,9 +105,10 @@ class ModelGrid:
             if header.get("DIGEST", None) not in (None, digest(header, nodes, stored)):
                 raise InputError("it is not what was written")
             flux = stored.astype(np.float32) / np.float32(header["FSCALE"])
-            for name in ("teff", "logg", "mh"):
-                nodes[name] = np.asarray(nodes[name], dtype=float)
-            labels = np.stack([nodes[name] for name in ("teff", "logg", "mh")])
+            axes = axes_of(header)
+            for label in axes:
+                nodes[label.name] = np.asarray(nodes[label.name], dtype=float)
+            labels = np.stack([nodes[label.name] for label in axes])
             if not (np.isfinite(labels).all() and np.isfinite(flux).all() and log_wave0 > 0 and dv > 0):
                 raise InputError("labels, flux or wavelengths are not finite and positive")
         except FileNotFoundError:
@@ -98,7 +120,45 @@ class ModelGrid:
                 f"{path} is not a readable model grid ({error}); it needs WAVE0, DV and FSCALE in its "
                 "primary header and the HDUs NODES and FLUX: fetch it again"
             ) from error
-        return cls(nodes, log_wave0, dv, flux, hashlib.sha256(content).hexdigest())
+        sha256 = hashlib.sha256(content).hexdigest()
+        notes = read_ecsv(embedded("grid_notes.ecsv"))
+        notes = tuple((float(row["above"]), str(row["note"])) for row in notes[notes["sha256"] == sha256])
+        return cls(nodes, log_wave0, dv, flux, sha256, axes, notes)
+
+    @cached_property
+    def names(self):
+        """Names of `axes`: of the labels that spectra are interpolated in."""
+        return tuple(label.name for label in self.axes)
+
+    @cached_property
+    def labels(self):
+        """Every label of its spectra, those of `axes` and v sin i, in the order of arrays (n, d)."""
+        return in_order([*self.axes, VSINI])
+
+    def split(self, labels):
+        """Return labels (n, d) as those of `axes`, (n, d - 1), and v sin i, (n,)."""
+        labels = as_labels(labels, [label.name for label in self.labels])
+        column = rotation_of(self.labels)
+        order = [self.labels.index(label) for label in self.axes]
+        return labels[:, order], labels[:, column]
+
+    def join(self, coordinates, vsini):
+        """Return labels (n, d) from those of `axes`, (n, d - 1), and v sin i, (n,): what `split` undoes."""
+        every = dict(zip(self.axes, np.transpose(coordinates), strict=True)) | {VSINI: vsini}
+        return np.column_stack([every[label] for label in self.labels])
+
+    def at(self, **known):
+        """Return labels (n, d) of stars of which some are known; others are solar or of middling value.
+
+        Parameters
+        ----------
+        **known : array_like, (n,)
+            Such as ``teff=[20_000, 25_000]``; labels that the grid lacks are ignored.
+        """
+        known = {"mh": 0.0, "vsini": 0.0} | known
+        middle = dict(zip(self.names, self.ranges.mean(axis=0), strict=True))
+        columns = (known.get(label.name, middle.get(label.name)) for label in self.labels)
+        return np.column_stack(np.broadcast_arrays(*map(np.atleast_1d, columns))).astype(float)
 
     @cached_property
     def wave(self):
@@ -108,7 +168,7 @@ class ModelGrid:
     @cached_property
     def edge(self):
         """The `GridEdge` of its nodes."""
-        return GridEdge.of(*(self.nodes[name] for name in ("teff", "logg", "mh")))
+        return GridEdge.of(**{name: self.nodes[name] for name in self.names})
 
     @property
     def columns(self):
@@ -122,77 +182,96 @@ class ModelGrid:
 
     @property
     def mh_values(self):
-        """As of `GridEdge`."""
-        return self.edge.mh_values
+        """Metallicities of the nodes, ascending."""
+        return self.edge.values["mh"]
 
     @property
     def ranges(self):
         """As of `GridEdge`."""
         return self.edge.ranges
 
-    def contains(self, labels3):
+    def contains(self, coordinates):
         """As of `GridEdge`."""
-        return self.edge.contains(labels3)
+        return self.edge.contains(coordinates)
 
-    def weights(self, labels3):
+    def plain(self):
+        """Return the grid of Teff, log g and [M/H] alone, at the lowest value of every further label."""
+        if len(self.axes) == 3:
+            return self
+        rows = self._node.reshape(*self._node.shape[:2], -1)[:, :, 0].ravel()
+        return replace(self, nodes=self.nodes[rows], flux=self.flux[rows], axes=self.axes[:3])
+
+    def weights(self, coordinates):
         """Weights of the nodes whose sum is the interpolated spectrum.
 
-        Barycentric in (Teff, log g) on the triangle around the label, linear in [M/H].
+        Barycentric in (Teff, log g) on the triangle around the label, linear in the others.
 
         Parameters
         ----------
-        labels3 : array_like, (n, 3)
-            Teff [K], log g, [M/H]; all inside the grid.
+        coordinates : array_like, (n, d)
+            Labels of `axes`: Teff [K], log g, [M/H], ...; all inside the grid.
 
         Returns
         -------
         scipy.sparse.csr_array, (n, n_nodes)
-            Six weights a row, each >= 0, summing to 1.
+            Six weights a row with three labels, each >= 0, summing to 1.
 
         Raises
         ------
         InputError
             If a label lies outside the grid: the models are not extrapolated.
         """
-        labels3 = as_labels(labels3, 3)
-        inside, corners, plane_weights = self.edge.locate(labels3)
+        coordinates = as_labels(coordinates, self.names)
+        inside, corners, plane_weights = self.edge.locate(coordinates)
         if not inside.all():
             row = int(np.flatnonzero(~inside)[0])
             raise InputError(
-                f"{(~inside).sum()} of {len(labels3)} labels lie outside the grid, first row {row}: "
-                f"teff, logg, mh = {labels3[row].tolist()}; models are not extrapolated; use contains()"
+                f"{(~inside).sum()} of {len(coordinates)} labels lie outside the grid, first row {row}: "
+                f"{', '.join(self.names)} = {coordinates[row].tolist()}; models are not extrapolated; use "
+                "contains()"
             )
-        upper = np.clip(np.searchsorted(self.mh_values, labels3[:, 2]), 1, len(self.mh_values) - 1)
-        step = self.mh_values[upper] - self.mh_values[upper - 1]
-        fraction = np.clip((labels3[:, 2] - self.mh_values[upper - 1]) / step, 0, 1)
-        node = np.stack([self._node[corners, (upper - 1)[:, None]], self._node[corners, upper[:, None]]])
-        weight = np.stack([plane_weights * (1 - fraction)[:, None], plane_weights * fraction[:, None]])
-        rows = np.broadcast_to(np.arange(len(labels3))[:, None], corners.shape)
-        rows = np.stack([rows, rows])
-        shape = (len(labels3), len(self.nodes))
+        parts: list = [((corners,), plane_weights)]
+        for values, column in zip(self.edge.values.values(), coordinates[:, 2:].T, strict=True):
+            upper = np.clip(np.searchsorted(values, column), 1, len(values) - 1)
+            fraction = np.clip((column - values[upper - 1]) / (values[upper] - values[upper - 1]), 0, 1)
+            sides = ((upper - 1)[:, None], (1 - fraction)[:, None]), (upper[:, None], fraction[:, None])
+            parts = [((*at, side), weight * share) for at, weight in parts for side, share in sides]
+        node = np.stack([self._node[at] for at, _ in parts])
+        weight = np.stack([weight for _, weight in parts])
+        rows = np.broadcast_to(np.arange(len(coordinates))[:, None], node.shape)
+        shape = (len(coordinates), len(self.nodes))
         return csr_array((weight.ravel(), (rows.ravel(), node.ravel())), shape=shape)
 
-    def spectra(self, labels3):
+    def spectra(self, coordinates):
         """Interpolate normalised spectra at the grid's own resolution.
 
         Parameters
         ----------
-        labels3 : array_like, (n, 3)
-            Teff [K], log g, [M/H]; all inside the grid.
+        coordinates : array_like, (n, d)
+            As `weights` takes them.
 
         Returns
         -------
         ndarray of float32, (n, n_pix)
         """
-        return self.weights(labels3).astype(np.float32) @ self.flux
+        return self.weights(coordinates).astype(np.float32) @ self.flux
 
     @cached_property
     def _node(self):
-        """Row of `nodes` for each (Teff, log g) and metallicity, (n_plane, n_mh)."""
-        key = {(t, g, m): i for i, (t, g, m) in enumerate(self.nodes["teff", "logg", "mh"].iterrows())}
-        try:
-            return np.array([[key[t, g, m] for m in self.mh_values] for t, g in self.edge.plane])
-        except KeyError as missing:
-            raise InputError(
-                f"the grid has no node (teff, logg, mh) = {missing}; every [M/H] needs all"
-            ) from None
+        """Row of `nodes` for each (Teff, log g) and value of every further label, (n_plane, n_mh, ...)."""
+        needed = [self.names.index(name) for name in ("teff", "logg", "mh") if name in self.names]
+        row_at, rows_of = {}, defaultdict(list)
+        for row, at in enumerate(self.nodes[list(self.names)].iterrows()):
+            row_at[at] = row
+            rows_of[tuple(at[i] for i in needed)].append(row)
+        found = []
+        for plane, *others in product(self.edge.plane.tolist(), *self.edge.values.values()):
+            at = (*plane, *others)
+            alone = rows_of[tuple(at[i] for i in needed)]
+            if at not in row_at and len(alone) != 1:
+                raise InputError(
+                    f"the grid has no node ({', '.join(self.names)}) = {at}; every (Teff, log g) needs all "
+                    "[M/H], and of any other label all values or a single one"
+                )
+            found.append(row_at.get(at, alone[0]))
+        return np.reshape(found, [len(self.edge.plane), *map(len, self.edge.values.values())])

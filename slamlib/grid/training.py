@@ -7,10 +7,10 @@ import numpy as np
 from slamlib.errors import InputError
 from slamlib.grid.broaden import LIMB_DARKENING, broaden, instrument_sigma, pixel_edges, rebin_matrix
 from slamlib.instruments import Instrument, get_instrument
-from slamlib.labels import as_labels
+from slamlib.labels import LABELS, Label
 from slamlib.npz import check_shapes, reading_npz, write_npz
 
-FORMAT = 1
+FORMAT = 2
 VSINI_MAX = 300.0
 # Spectra in flight at once: 64 of them and their transforms stay within 100 MB.
 _CHUNK = 64
@@ -22,19 +22,21 @@ class TrainingSet:
 
     Attributes
     ----------
-    labels : ndarray, (n, 4)
-        Teff [K], log g, [M/H], v sin i [km/s].
+    labels : ndarray, (n, d)
+        Teff [K], log g, [M/H], v sin i [km/s], or those of `label_set`.
     flux : ndarray of float32, (n, n_pix)
         Normalised spectra on the instrument's pixels.
     instrument : Instrument
     seed : int
         What the labels were drawn from.
+    label_set : tuple of Label, (d,)
     """
 
     labels: np.ndarray
     flux: np.ndarray
     instrument: Instrument
     seed: int
+    label_set: tuple = LABELS
 
     def first(self, n):
         """Return the first `n` of the spectra, which are as random as all of them."""
@@ -42,7 +44,8 @@ class TrainingSet:
 
     def save(self, path):
         """Write to an npz file, whole or not at all."""
-        params = {"instrument": self.instrument.name, "seed": self.seed}
+        told = [label.plain() for label in self.label_set]
+        params = {"instrument": self.instrument.name, "seed": self.seed, "labels": told}
         write_npz(path, FORMAT, params, {"labels": self.labels, "flux": self.flux})
 
     @classmethod
@@ -50,11 +53,12 @@ class TrainingSet:
         """Read what `save` wrote; FileError if it is missing, of another version or something else."""
         remedy = "run notebook 01_training_set"
         with reading_npz(path, FORMAT, "training set", remedy) as (params, arrays):
-            check_shapes(arrays, labels="n4", flux="np")
+            label_set = tuple(map(Label.of, params["labels"]))
+            check_shapes(arrays, labels=f"n{len(label_set)}", flux="np")
             instrument = get_instrument(params["instrument"])
             if arrays["flux"].shape[1] != instrument.wave.size:
                 raise InputError(f"{arrays['flux'].shape[1]} pixels are not those of {instrument.name}")
-            return cls(arrays["labels"], arrays["flux"], instrument, int(params["seed"]))
+            return cls(arrays["labels"], arrays["flux"], instrument, int(params["seed"]), label_set)
 
 
 def draw_labels(grid, n, rng, vsini_max=VSINI_MAX):
@@ -70,15 +74,16 @@ def draw_labels(grid, n, rng, vsini_max=VSINI_MAX):
 
     Returns
     -------
-    ndarray, (n, 4)
+    ndarray, (n, d)
+        The labels of `ModelGrid.labels`.
     """
     if n < 1:
         raise InputError(f"a training set needs at least one star; got n = {n}")
-    accepted = np.empty((0, 3))
+    accepted = np.empty((0, len(grid.axes)))
     while len(accepted) < n:
-        drawn = rng.uniform(*grid.ranges, size=(2 * n, 3))
+        drawn = rng.uniform(*grid.ranges, size=(2 * n, len(grid.axes)))
         accepted = np.concatenate([accepted, drawn[grid.contains(drawn)]])
-    return np.column_stack([accepted[:n], rng.uniform(0, vsini_max, n)])
+    return grid.join(accepted[:n], rng.uniform(0, vsini_max, n))
 
 
 def observe(spectra, grid, instrument, vsini, sigma=None, velocity=0.0, limb_darkening=LIMB_DARKENING):
@@ -114,8 +119,8 @@ def synthesise(grid, labels, instrument, limb_darkening=LIMB_DARKENING):
     Parameters
     ----------
     grid : ModelGrid
-    labels : array_like, (n, 4)
-        Inside the grid; v sin i [km/s] >= 0.
+    labels : array_like, (n, d)
+        Of `ModelGrid.labels`, inside the grid; v sin i [km/s] >= 0.
     instrument : Instrument or str
     limb_darkening : float
 
@@ -128,13 +133,13 @@ def synthesise(grid, labels, instrument, limb_darkening=LIMB_DARKENING):
     InputError
         If labels lie outside the grid or the grid does not cover the instrument.
     """
-    labels = as_labels(labels)
-    weights = grid.weights(labels[:, :3]).astype(np.float32)
-    flux = np.empty((len(labels), get_instrument(instrument).wave.size), dtype=np.float32)
-    for start in range(0, len(labels), _CHUNK):
+    coordinates, vsini = grid.split(labels)
+    weights = grid.weights(coordinates).astype(np.float32)
+    flux = np.empty((len(vsini), get_instrument(instrument).wave.size), dtype=np.float32)
+    for start in range(0, len(vsini), _CHUNK):
         chunk = slice(start, start + _CHUNK)
         flux[chunk] = observe(
-            weights[chunk] @ grid.flux, grid, instrument, labels[chunk, 3], limb_darkening=limb_darkening
+            weights[chunk] @ grid.flux, grid, instrument, vsini[chunk], limb_darkening=limb_darkening
         )
     return flux
 
@@ -155,4 +160,4 @@ def training_set(grid, instrument, n, seed):
     """
     instrument = get_instrument(instrument)
     labels = draw_labels(grid, n, np.random.default_rng(seed))
-    return TrainingSet(labels, synthesise(grid, labels, instrument), instrument, seed)
+    return TrainingSet(labels, synthesise(grid, labels, instrument), instrument, seed, grid.labels)

@@ -11,7 +11,6 @@ from joblib import Parallel, delayed
 from slamlib.inference.infer import checked
 from slamlib.inference.likelihood import Likelihood
 from slamlib.inference.solve import LEAST_INFORMATION
-from slamlib.labels import NAMES
 from slamlib.threads import blas_threads, n_cores
 
 # Wider than a Balmer line's core and its nearest neighbours, so that blocks err apart.
@@ -33,7 +32,7 @@ def block_errors(slam, wave, flux, ivar, labels, systematics=None, reject=None, 
     wave : ndarray, (n_pix,)
         Of the model's pixels [A], increasing.
     flux, ivar : array_like, (m, n_pix)
-    labels : ndarray, (m, 4)
+    labels : ndarray, (m, d)
         What `slamlib.inference.infer.infer` found for these spectra with these `systematics` and
         `reject`.
     systematics : Systematics, optional
@@ -43,7 +42,7 @@ def block_errors(slam, wave, flux, ivar, labels, systematics=None, reject=None, 
 
     Returns
     -------
-    ndarray, (m, 4)
+    ndarray, (m, d)
         NaN for a star without labels, or whose good pixels fill fewer than three blocks.
 
     Raises
@@ -65,7 +64,7 @@ def block_errors(slam, wave, flux, ivar, labels, systematics=None, reject=None, 
     firsts = np.flatnonzero(np.diff(number, prepend=-np.inf))
     known = np.isfinite(labels).all(axis=1) & (ivar > 0).any(axis=1)
     nodes = np.zeros(len(flux), int) if systematics is None else systematics.nearest(ivar)
-    errors = np.full((len(flux), len(NAMES)), np.nan)
+    errors = np.full((len(flux), len(slam.names)), np.nan)
 
     def measure(stars):
         likelihood = Likelihood(slam, flux[stars], ivar[stars], systematics, nodes[stars[0]])

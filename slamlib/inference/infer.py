@@ -8,8 +8,7 @@ from slamlib.errors import InputError
 from slamlib.inference.likelihood import Joint, Likelihood
 from slamlib.inference.result import Inference
 from slamlib.inference.solve import at_edge, inverse, solve, status
-from slamlib.inference.vsini import VSINI, freed_of_blur, vsini_limit
-from slamlib.labels import NAMES
+from slamlib.inference.vsini import freed_of_blur, vsini_limit
 from slamlib.threads import blas_threads, n_cores
 
 # How far beyond the range of the training labels a solution may lie, as a fraction of that
@@ -24,11 +23,12 @@ _LARGEST = 1e6
 
 
 def default_bounds(slam):
-    """Bounds of the labels (2, 4): the training range and a margin; v sin i >= 0."""
+    """Bounds of the labels (2, d): the training range and, but for nuisances, a margin; v sin i >= 0."""
     low, high = slam.training_labels_.min(axis=0), slam.training_labels_.max(axis=0)
-    margin = _MARGIN * (high - low)
+    margin = np.where(slam.nuisances, 0, _MARGIN * (high - low))
     bounds = np.stack([low - margin, high + margin])
-    bounds[0, NAMES.index("vsini")] = 0.0
+    if slam.rotation is not None:
+        bounds[0, slam.rotation] = 0.0
     return bounds
 
 
@@ -86,9 +86,9 @@ def infer_joint(
         One for each instrument, as `infer` takes them; row i of each is the same star. A
         star without a spectrum of one of them has ivar = 0 there.
     inside : callable, optional
-        ``inside(labels3) -> bool (m,)`` tells what lies in the grid, such as
-        `ModelGrid.contains`; without it, the box of the training labels.
-    bounds : ndarray, (2, 4), optional
+        ``inside(labels) -> bool (m,)`` tells what lies in the grid, such as `ModelGrid.contains`, by the
+        labels but v sin i; without it, the box of the training labels.
+    bounds : ndarray, (2, d), optional
         Lowest and highest label; `default_bounds` of the first Slam otherwise.
     reject : float, optional
         Pixels further than this many standard deviations from the fit lose their weight.
@@ -126,8 +126,8 @@ def infer_joint(
     incomplete = np.any(
         [_incomplete(ivar, known) for (_, ivar), known in zip(spectra, systematics, strict=True)], axis=0
     )
-    m = len(n_pix)
-    labels, covariance = np.full((m, 4), np.nan), np.full((m, 4, 4), np.nan)
+    m, d = len(n_pix), len(slam.names)
+    labels, covariance = np.full((m, d), np.nan), np.full((m, d, d), np.nan)
     chi2, limit, outcome = np.full(m, np.nan), np.full(m, np.nan), np.full(m, "no data", dtype="U11")
     z_bounds = slam.standardise(bounds)
     nodes = np.stack(
@@ -150,21 +150,22 @@ def infer_joint(
         found, likelihood = solve(likelihood, near, start_labels, z_bounds, max_steps, starts, reject)
         rejected = before - likelihood.n_pix
         n_pix[stars] -= rejected
-        inflation, offset, blur = _corrections(systematics, [ivar[stars] for _, ivar in spectra])
+        inflation, offset, blur = _corrections(systematics, [ivar[stars] for _, ivar in spectra], d)
         values = slam.label_mean_ + slam.label_scale_ * found.z
         variance = inverse(found.hessian) * np.outer(slam.label_scale_, slam.label_scale_)
         error = np.sqrt(np.diagonal(variance, axis1=1, axis2=2)).copy()
-        limit[stars] = vsini_limit(likelihood, found.z, error[:, VSINI], inflation[:, VSINI], blur)
-        values[:, VSINI], error[:, VSINI] = freed_of_blur(values[:, VSINI], error[:, VSINI], blur)
-        variance[:, VSINI, VSINI] = error[:, VSINI] ** 2
+        if (v := slam.rotation) is not None:
+            limit[stars] = vsini_limit(likelihood, found.z, error[:, v], inflation[:, v], blur)
+            values[:, v], error[:, v] = freed_of_blur(values[:, v], error[:, v], blur)
+            variance[:, v, v] = error[:, v] ** 2
         covariance[stars] = variance * inflation[:, :, None] * inflation[:, None, :]
         # A label at its bound is there, whatever others are freed of.
-        edge = at_edge(found.z, z_bounds)
+        edge = at_edge(found.z, z_bounds, slam)
         labels[stars] = np.clip(values - np.where(edge, 0, offset * error), *bounds)
         chi2[stars] = found.chi2
         outcome[stars] = status(found, edge, rejected / np.maximum(before, 1), incomplete[stars])
 
-    usable = np.flatnonzero(n_pix > len(NAMES))
+    usable = np.flatnonzero(n_pix > d)
     groups = [usable[(nodes[usable] == row).all(axis=1)] for row in np.unique(nodes[usable], axis=0)]
     chunks = [group[first : first + chunk] for group in groups for first in range(0, len(group), chunk)]
     # Chunks side by side, one BLAS thread each: many small products leave threads of BLAS idle,
@@ -173,16 +174,16 @@ def infer_joint(
         pool = Parallel(n_jobs=n_cores(), backend="threading", return_as="generator_unordered")
         for _ in pool(delayed(label)(stars) for stars in chunks):
             bar.update()
-    chi2 /= np.maximum(n_pix - len(NAMES), 1)
-    inside = _inside(slam, labels, inside)
-    return Inference(labels, covariance, chi2, n_pix, outcome, inside, limit)
+    chi2 /= np.maximum(n_pix - d, 1)
+    inside = inside_grid(slam, labels, inside)
+    return Inference(labels, covariance, chi2, n_pix, outcome, inside, limit, slam.label_set)
 
 
-def _corrections(systematics, ivars):
-    """Inflation and offset (m, 4), the mean over the instruments that have some, and the blur (2,)."""
+def _corrections(systematics, ivars, d):
+    """Inflation and offset (m, d), the mean over the instruments that have some, and the blur (2,)."""
     known = [(part, ivar) for part, ivar in zip(systematics, ivars, strict=True) if part]
     if not known:
-        return np.ones((len(ivars[0]), len(NAMES))), np.zeros((len(ivars[0]), len(NAMES))), np.zeros(2)
+        return np.ones((len(ivars[0]), d)), np.zeros((len(ivars[0]), d)), np.zeros(2)
     inflation, offset = np.mean([part.corrections(ivar) for part, ivar in known], axis=0)
     # The sharpest instrument tells most about rotation.
     return inflation, offset, min((part.blur for part, _ in known), key=lambda blur: blur[1])
@@ -217,13 +218,18 @@ def _incomplete(ivar, known):
     return (covered > 0) & (covered < _LEAST_COVERED)
 
 
-def _inside(slam, labels, inside):
-    """Which labels are finite, within the training v sin i, and inside the grid."""
+def inside_grid(slam, labels, inside=None):
+    """Tell which labels (m, d) are finite, within the training v sin i, and inside the grid, (m,).
+
+    `inside` is that of `infer_joint`.
+    """
     known = np.isfinite(labels).all(axis=1)
     result = np.zeros(len(labels), dtype=bool)
     low, high = slam.training_labels_.min(axis=0), slam.training_labels_.max(axis=0)
     if known.any():
-        labels3 = labels[known, :3]
-        box = ((labels3 >= low[:3]) & (labels3 <= high[:3])).all(axis=1)
-        result[known] = (box if inside is None else inside(labels3)) & (labels[known, 3] <= high[3])
+        box = (labels[known] >= low) & (labels[known] <= high) | slam.nuisances
+        of_grid = np.array([not label.broadening for label in slam.label_set])
+        grid = box[:, of_grid].all(axis=1) if inside is None else inside(labels[known][:, of_grid])
+        # No rotation is too slow.
+        result[known] = grid & (labels[known] <= high)[:, ~of_grid].all(axis=1)
     return result

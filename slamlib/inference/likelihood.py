@@ -18,6 +18,8 @@ from slamlib.regression.rows import times
 class Likelihood:
     """Chi-square of m spectra of one instrument as a function of standardised labels.
 
+    It holds the prior of nuisance labels (`slamlib.labels.Label`) as one more term.
+
     Parameters
     ----------
     slam : Slam
@@ -42,6 +44,7 @@ class Likelihood:
         with np.errstate(divide="ignore", over="ignore"):
             variance = 1 / ivar + variance
         self.weight = np.where(used, slam.flux_scale_**2 / variance, 0).astype(np.float32)
+        self.expected, self.precision = slam.prior()
         self._factor()
 
     def _factor(self):
@@ -59,6 +62,7 @@ class Likelihood:
         """Return the likelihood of some of the spectra."""
         part = object.__new__(Likelihood)
         part.slam, part.shared = self.slam, self.shared
+        part.expected, part.precision = self.expected, self.precision
         part.target, part.weight = self.target[rows], self.weight[rows]
         part.root = None if self.root is None else self.root[rows]
         return part
@@ -74,7 +78,7 @@ class Likelihood:
         return (self.weight > 0).sum(axis=1)
 
     def evaluate(self, z):
-        """Chi-square (m,), half its negative gradient (m, 4) and Gauss-Newton Hessian (m, 4, 4)."""
+        """Chi-square (m,), half its negative gradient (m, d) and Gauss-Newton Hessian (m, d, d)."""
         value, slope = self.slam.standardised(z, gradient=True)
         residual = self.target - value
         weighted = self.weight * residual
@@ -88,7 +92,15 @@ class Likelihood:
             chi2 -= (shared**2).sum(axis=(1, 2))
             gradient -= (shared_slope @ shared.transpose(0, 2, 1))[..., 0]
             hessian -= shared_slope @ shared_slope.transpose(0, 2, 1)
-        return chi2, gradient, hessian
+        off = self.expected - z
+        chi2 += (self.precision * off**2).sum(axis=1)
+        return chi2, gradient + self.precision * off, hessian + np.diag(self.precision)
+
+    def without_prior(self):
+        """Return the same without the prior of nuisance labels."""
+        part = self[:]
+        part.precision = np.zeros_like(self.precision)
+        return part
 
     def without_each(self, z, firsts):
         """Differentiate chi-square at `z` (m, d), whole and without each of b blocks of pixels.
@@ -124,17 +136,18 @@ class Likelihood:
         onto = np.linalg.solve(np.eye(inner.shape[-1]) + inner, cross.swapaxes(-1, -2))
         own = own - cross @ onto
         used = np.stack([(self.weight[:, b] > 0).any(axis=1) for b in blocks], axis=1)
-        return own[..., :d, d], own[..., :d, :d], used
+        gradient = own[..., :d, d] + (self.precision * (self.expected - z))[:, None]
+        return gradient, own[..., :d, :d] + np.diag(self.precision), used
 
     def chi2(self, z):
-        """Chi-square (k,) of the only spectrum at many labels `z` (k, 4)."""
+        """Chi-square (k,) of the only spectrum at many labels `z` (k, d)."""
         residual = self.target - self.slam.standardised(z)[0]
         weighted = self.weight * residual
         chi2 = np.vecdot(weighted.astype(float), residual)
         if self.shared is not None:
             shared = (weighted @ self.shared.T) @ self.root[0].T
             chi2 -= (shared.astype(float) ** 2).sum(axis=1)
-        return chi2
+        return chi2 + (self.precision * (self.expected - z) ** 2).sum(axis=1)
 
     def template_chi2(self, templates):
         """Chi-square (m, k), without what pixels share, of standardised spectra (k, n_pix)."""
@@ -194,7 +207,10 @@ class Joint:
             raise InputError(
                 f"spectra of {[len(part) for part in likelihoods]} stars; give each star one of each"
             )
-        self.parts = likelihoods
+        if len({part.slam.names for part in likelihoods}) != 1:
+            raise InputError("the models have different labels; train them on one grid")
+        # What is expected of a star counts once.
+        self.parts = [likelihoods[0], *(part.without_prior() for part in likelihoods[1:])]
         self.slam = likelihoods[0].slam
 
     def __len__(self):
@@ -260,7 +276,7 @@ def rejected_pixels(slam, flux, ivar, labels, systematics=None, sigmas=5.0):
     slam : Slam
     flux, ivar : array_like, (n_pix,)
         As `slamlib.inference.infer.infer` takes them.
-    labels : array_like, (4,)
+    labels : array_like, (d,)
         What `infer` found with these `systematics` and with ``reject=sigmas``.
     systematics : Systematics, optional
     sigmas : float

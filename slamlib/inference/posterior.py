@@ -11,14 +11,15 @@ from slamlib.inference.likelihood import Likelihood
 class LogPosterior:
     """Logarithm of the posterior of the labels of one star, for many labels at once.
 
-    Gaussian likelihood with observation and model variance, uniform prior in a box.
+    Gaussian likelihood with observation and model variance, uniform prior in a box, Gaussian for nuisance
+    labels (`slamlib.labels.Label`).
 
     Parameters
     ----------
     slam : Slam
     flux, ivar : array_like, (n_pix,)
         As in `slamlib.inference.infer.infer`.
-    bounds : ndarray, (2, 4), optional
+    bounds : ndarray, (2, d), optional
         Lowest and highest label; `default_bounds` otherwise.
     systematics : Systematics, optional
     """
@@ -35,7 +36,7 @@ class LogPosterior:
         self._likelihood = Likelihood(slam, flux, ivar, systematics, node)
 
     def __call__(self, labels):
-        """Log-posterior (m,) up to a constant at labels (m, 4); -inf outside the box."""
+        """Log-posterior (m,) up to a constant at labels (m, d); -inf outside the box."""
         labels = np.atleast_2d(labels)
         allowed = ((labels >= self.bounds[0]) & (labels <= self.bounds[1])).all(axis=1)
         result = np.full(len(labels), -np.inf)
@@ -66,7 +67,7 @@ def sample_posterior(
     flux, ivar : array_like, (n_pix,)
     seed : int
         Of walkers and moves: same seed, same samples.
-    bounds : ndarray, (2, 4), optional
+    bounds : ndarray, (2, d), optional
     systematics : Systematics, optional
     n_walkers, n_steps, n_burn : int
         emcee's ensemble, steps kept, steps thrown away before.
@@ -74,10 +75,10 @@ def sample_posterior(
 
     Returns
     -------
-    samples : ndarray, (n_steps * n_walkers, 4)
+    samples : ndarray, (n_steps * n_walkers, d)
     best : Inference
         The solution of `infer` for the same star.
-    autocorrelation : ndarray, (4,)
+    autocorrelation : ndarray, (d,)
         Integrated autocorrelation time in steps; emcee asks for n_steps of 50 times that.
 
     Raises
@@ -104,5 +105,5 @@ def sample_posterior(
     sampler.run_mcmc(state, n_steps, progress=progress)
     samples = sampler.get_chain(flat=True)
     if systematics is not None:
-        samples = systematics.widen(samples, np.atleast_2d(ivar), posterior.bounds, rng)
+        samples = systematics.widen(slam, samples, np.atleast_2d(ivar), posterior.bounds, rng)
     return samples, best, sampler.get_autocorr_time(quiet=True)

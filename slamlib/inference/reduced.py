@@ -27,6 +27,7 @@ class Reduced:
     def __init__(self, likelihood, z):
         part = likelihood.slam.expansions_[0]
         self.slam, self._expansion = likelihood.slam, part.first(_COMPONENTS)
+        self._prior = likelihood.expected, likelihood.precision
         basis = np.zeros((len(self._expansion.components), likelihood.target.shape[1]), np.float32)
         basis[:, part.pixels] = self._expansion.components
         weighted = likelihood.weight * (likelihood.target - self.slam.standardised(z)[0])
@@ -51,7 +52,7 @@ class Reduced:
     def __getitem__(self, rows):
         """Return the likelihood of some of the stars."""
         part = object.__new__(Reduced)
-        part.slam, part._expansion = self.slam, self._expansion
+        part.slam, part._expansion, part._prior = self.slam, self._expansion, self._prior
         for name in ("_chi2", "_linear", "_gram", "_origin"):
             setattr(part, name, getattr(self, name)[rows])
         return part
@@ -63,4 +64,7 @@ class Reduced:
         moved = np.matvec(self._gram, offset)
         chi2 = self._chi2 - 2 * np.vecdot(self._linear, offset) + np.vecdot(offset, moved)
         gradient = np.matvec(slope, self._linear - moved)
-        return chi2, gradient, slope @ self._gram @ slope.transpose(0, 2, 1)
+        hessian = slope @ self._gram @ slope.transpose(0, 2, 1)
+        expected, precision = self._prior
+        chi2 += (precision * (expected - z) ** 2).sum(axis=1)
+        return chi2, gradient + precision * (expected - z), hessian + np.diag(precision)

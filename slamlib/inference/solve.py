@@ -3,7 +3,6 @@
 import numpy as np
 
 from slamlib.inference.minimise import distance, minimise
-from slamlib.labels import NAMES
 
 # An error of 10,000 standard deviations of the training labels means "unknown".
 LEAST_INFORMATION = 1e-8
@@ -24,7 +23,6 @@ _TROUBLED, _ROBUST = 1.5, 3
 _REJECTIONS = 5
 # A fit without more than this share of the pixels is no fit; ordinary spectra lose up to 0.04.
 _MOST_REJECTED = 0.1
-_TEFF, _VSINI = NAMES.index("teff"), NAMES.index("vsini")
 
 
 def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None):
@@ -39,9 +37,9 @@ def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None
         Of m stars.
     near : ndarray, (m, k)
         Chi-square of k templates.
-    start_labels : ndarray, (k, 4)
+    start_labels : ndarray, (k, d)
         Their labels.
-    bounds : ndarray, (2, 4)
+    bounds : ndarray, (2, d)
         Of the standardised labels.
     max_steps : int
     starts : int
@@ -88,9 +86,9 @@ def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None
 
 
 def _minima(likelihood, near, start_labels, bounds, max_steps, sigmas):
-    """Return the minima worth refining, by capped cost: (c, m, 4), NaN where there is no other."""
+    """Return the minima worth refining, by capped cost: (c, m, d), NaN where there is no other."""
     reference = np.clip(likelihood.slam.standardise(start_labels[near.argmin(axis=1)]), *bounds)
-    search = likelihood.reduced(reference)
+    search, column = likelihood.reduced(reference), likelihood.slam.names.index("teff")
     boxes, starts = _starts(likelihood.slam, near, start_labels, bounds)
     ended = [minimise(search, start, box, _FIRST) for box, start in zip(boxes, starts, strict=True)]
     found, cost = np.array([end.z for end in ended]), np.array([end.chi2 for end in ended])
@@ -101,8 +99,8 @@ def _minima(likelihood, near, start_labels, bounds, max_steps, sigmas):
             found[i, rows] = minimise(search[rows], found[i, rows], box, max_steps).z
             cost[i, rows] = likelihood[rows].capped(found[i, rows], sigmas)
             # The end of a window is no minimum, unless it is the end of all.
-            teff, ends = found[i, rows, _TEFF], box[:, _TEFF]
-            at_end[i, rows] = ((teff == ends[:, None]) & (ends != bounds[:, _TEFF])[:, None]).any(axis=0)
+            teff, ends = found[i, rows, column], box[:, column]
+            at_end[i, rows] = ((teff == ends[:, None]) & (ends != bounds[:, column])[:, None]).any(axis=0)
     order = np.lexsort((cost, at_end | ~worth), axis=0)
     found = np.take_along_axis(found, order[..., None], axis=0)
     cost = np.take_along_axis(np.where(at_end | ~worth, np.inf, cost), order, axis=0)
@@ -121,7 +119,7 @@ def _minima(likelihood, near, start_labels, bounds, max_steps, sigmas):
 
 
 def _robust(likelihood, troubled, near, start_labels, bounds, reject):
-    """Search each window again and reject pixels on the way: the best end (m, 4), NaN but for some stars."""
+    """Search each window again and reject pixels on the way: the best end (m, d), NaN but for some stars."""
     some = np.flatnonzero(troubled)
     ends = np.full((len(near), bounds.shape[1]), np.nan)
     if not some.size:
@@ -137,14 +135,15 @@ def _robust(likelihood, troubled, near, start_labels, bounds, reject):
 
 
 def _starts(slam, near, start_labels, bounds):
-    """Bounds (w, 2, 4) of windows of Teff, and the best template (w, m, 4) in each, standardised."""
-    scale, mean, teff = slam.label_scale_[_TEFF], slam.label_mean_[_TEFF], start_labels[:, _TEFF]
+    """Bounds (w, 2, d) of windows of Teff, and the best template (w, m, d) in each, standardised."""
+    column = slam.names.index("teff")
+    scale, mean, teff = slam.label_scale_[column], slam.label_mean_[column], start_labels[:, column]
     boxes, starts = [], []
-    for ends in _windows(*(mean + scale * bounds[:, _TEFF])):
+    for ends in _windows(*(mean + scale * bounds[:, column])):
         inside = np.flatnonzero((teff >= ends[0]) & (teff <= ends[1]))
         if inside.size:
             boxes.append(bounds.copy())
-            boxes[-1][:, _TEFF] = np.clip((ends - mean) / scale, *bounds[:, _TEFF])
+            boxes[-1][:, column] = np.clip((ends - mean) / scale, *bounds[:, column])
             best = inside[near[:, inside].argmin(axis=1)]
             starts.append(np.clip(slam.standardise(start_labels[best]), *boxes[-1]))
     return boxes, starts
@@ -176,13 +175,15 @@ def _cost(found, likelihood, kept, sigmas):
     return np.where(found.converged, found.chi2 + sigmas**2 * (likelihood.n_pix - kept.n_pix), np.inf)
 
 
-def at_edge(z, bounds):
-    """Tell which labels lie at a bound: (m, 4).
+def at_edge(z, bounds, slam):
+    """Tell which labels lie at a bound: (m, d).
 
-    No rotation is a bound of nature, not of the grid: v sin i = 0 is an upper limit.
+    No rotation is a bound of nature, not of the grid: v sin i = 0 is an upper limit. A nuisance is held
+    within its bounds on purpose.
     """
-    edge = (z <= bounds[0]) | (z >= bounds[1])
-    edge[:, _VSINI] &= z[:, _VSINI] > bounds[0, _VSINI]
+    edge = ((z <= bounds[0]) | (z >= bounds[1])) & ~slam.nuisances
+    if slam.rotation is not None:
+        edge[:, slam.rotation] &= z[:, slam.rotation] > bounds[0, slam.rotation]
     return edge
 
 
@@ -193,6 +194,6 @@ def status(found, edge, rejected, incomplete):
 
 
 def inverse(fisher):
-    """Invert Fisher matrices (m, 4, 4); what the data say nothing about gets a huge variance, not 0."""
+    """Invert Fisher matrices (m, d, d); what the data say nothing about gets a huge variance, not 0."""
     values, vectors = np.linalg.eigh(fisher)
     return (vectors / np.maximum(values, LEAST_INFORMATION)[:, None, :]) @ vectors.transpose(0, 2, 1)

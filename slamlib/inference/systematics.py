@@ -11,7 +11,6 @@ import numpy as np
 from scipy.linalg import eigh
 
 from slamlib.errors import InputError
-from slamlib.inference.vsini import VSINI
 from slamlib.npz import check_shapes
 from slamlib.regression.rows import times
 
@@ -29,7 +28,7 @@ class Systematics:
     mean : ndarray of float32, (k, n_pix)
     components : ndarray of float32, (k, rank, n_pix)
     variance : ndarray of float32, (k, n_pix)
-    inflation, offset : ndarray, (k, 4)
+    inflation, offset : ndarray, (k, d)
         Width and mean of the pulls of calibration stars, (label - truth) / error: what is
         left when all of the above is in the likelihood (`corrections`).
     blur : ndarray, (2,)
@@ -49,7 +48,7 @@ class Systematics:
     model: str = ""
 
     @classmethod
-    def measure(cls, snr, residuals, rank=20):
+    def measure(cls, snr, residuals, rank=20, n_labels=4):
         """Mean and covariance of the residuals at each SNR.
 
         Parameters
@@ -60,6 +59,8 @@ class Systematics:
             Observed minus model flux of stars of known labels, free of photon noise.
         rank : int
             Principal components kept; the rest goes to the variance of each pixel.
+        n_labels : int
+            Of the model.
 
         Returns
         -------
@@ -76,8 +77,8 @@ class Systematics:
             components.append(kept)
             variance.append(np.maximum((centred**2).mean(axis=0) - (kept**2).sum(axis=0), 0))
         arrays = (np.array(part, dtype=np.float32) for part in (mean, components, variance))
-        k = len(mean)
-        none = {"inflation": np.ones((k, 4)), "offset": np.zeros((k, 4)), "blur": np.zeros(2)}
+        shape = (len(mean), n_labels)
+        none = {"inflation": np.ones(shape), "offset": np.zeros(shape), "blur": np.zeros(2)}
         return cls(np.asarray(snr, dtype=float), *arrays, **none)
 
     def joined(self, components, variance):
@@ -96,7 +97,7 @@ class Systematics:
         return times(weights.astype(np.float32), self.mean)
 
     def corrections(self, ivar):
-        """Return inflation and offset at each spectrum's own SNR, linear in its logarithm: both (m, 4).
+        """Return inflation and offset at each spectrum's own SNR, linear in its logarithm: both (m, d).
 
         Errors are multiplied by the one; labels are freed of the other, in units of the error
         before that.
@@ -110,18 +111,19 @@ class Systematics:
         snr[usable] = np.sqrt(np.nanmedian(np.where(ivar > 0, ivar, np.nan)[usable], axis=1))
         return snr
 
-    def widen(self, draws, ivar, bounds, rng):
-        """Correct draws (n, 4) from the posterior of a spectrum as `infer` corrects the labels of its fit.
+    def widen(self, slam, draws, ivar, bounds, rng):
+        """Correct draws (n, d) from the posterior of a spectrum as `infer` corrects the labels of its fit.
 
-        A label that reaches its lower bound (2, 4), such as slow rotation, is stretched away
+        A label that reaches its lower bound (2, d), such as slow rotation, is stretched away
         from it and not shifted: cut off there, draws would pile up.
         """
         draws = draws.copy()
         inflation, offset = (each[0] for each in self.corrections(ivar))
         added, scatter = self.blur
-        square = draws[:, VSINI] ** 2 - added + scatter * rng.normal(size=len(draws))
-        # Folded at zero, which is as likely as any other speed.
-        draws[:, VSINI] = np.sqrt(np.abs(square))
+        if slam.rotation is not None:
+            square = draws[:, slam.rotation] ** 2 - added + scatter * rng.normal(size=len(draws))
+            # Folded at zero, which is as likely as any other speed.
+            draws[:, slam.rotation] = np.sqrt(np.abs(square))
         mean, error = draws.mean(axis=0), draws.std(axis=0)
         at_bound = mean - 2 * error < bounds[0]
         pivot, shift = np.where(at_bound, bounds[0], mean), np.where(at_bound, 0, offset * error)
@@ -135,12 +137,17 @@ class Systematics:
     def from_arrays(cls, arrays, model):
         """Return what `to_arrays` described; InputError if the arrays do not fit."""
         shapes = {"snr": "k", "mean": "kp", "components": "krp", "variance": "kp"}
-        check_shapes(arrays, **shapes, inflation="k4", offset="k4", blur="2")
+        check_shapes(arrays, **shapes, inflation="kd", offset="kd", blur="2")
         return cls(**arrays, model=model)
 
     def check(self, slam):
         """Refuse a model that these systematics were not measured with, or of other pixels."""
         n_pix = slam.flux_mean_.size
+        if self.inflation.shape[1] != len(slam.names):
+            raise InputError(
+                f"systematics of {self.inflation.shape[1]} labels for a model of {len(slam.names)}; measure "
+                "them with this model"
+            )
         if self.mean.shape[1] != n_pix or self.model not in ("", slam.digest()):
             raise InputError(
                 f"systematics of {self.mean.shape[1]} pixels, measured with another model, cannot serve "

@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.inference.infer import infer
-from slamlib.labels import LABELS, NAMES
 from slamlib.regression.search import folds
 from slamlib.regression.slam import Slam
 
@@ -21,12 +20,12 @@ def scatter_and_bias(predicted, true):
 
     Parameters
     ----------
-    predicted, true : ndarray, (n, 4)
+    predicted, true : ndarray, (n, d)
         Rows with NaN are left out.
 
     Returns
     -------
-    scatter, bias : ndarray, (4,)
+    scatter, bias : ndarray, (d,)
 
     Examples
     --------
@@ -69,7 +68,7 @@ class HeldOut:
     draws: list
 
     def labels(self, snr, weigh=None):
-        """Labels found at one SNR, (n, 4); NaN for spectra that are not to be labelled.
+        """Labels found at one SNR, (n, d); NaN for spectra that are not to be labelled.
 
         Parameters
         ----------
@@ -89,7 +88,7 @@ class HeldOut:
         return found
 
     def bounds(self):
-        """Cramer-Rao bound of each label at SNR = 1 a pixel, (n, 4), NaN as in `labels`."""
+        """Cramer-Rao bound of each label at SNR = 1 a pixel, (n, d), NaN as in `labels`."""
         bound, good = np.full(self.training.labels.shape, np.nan), self.training.instrument.good
         for slam, test in zip(self.models, self.tests, strict=True):
             bound[test] = cramer_rao(slam, self.training.labels[test], good.astype(np.float32))
@@ -124,7 +123,7 @@ def held_out(
     HeldOut
     """
     labels, flux = training.labels, training.flux
-    options = {"n_folds": n_folds, "seed": seed, "epsilon": epsilon}
+    options = {"n_folds": n_folds, "seed": seed, "epsilon": epsilon, "labels": training.label_set}
     hyper = Slam(regressor, **options).choose(labels, flux) if hyper is None else hyper
     name = f"{training.instrument.name} {len(labels)} {regressor}"
     parts, models, squares = list(folds(len(labels), n_folds, seed)), [], np.zeros(flux.shape[1])
@@ -173,11 +172,11 @@ def _rows(training, regressor, snr, predicted, bound):
     scatter, bias = scatter_and_bias(predicted[done], training.labels[done])
     mad = 1.4826 * np.median(np.abs(predicted[done] - training.labels[done]), axis=0)
     rows = Table()
-    rows["instrument"] = [training.instrument.name] * len(LABELS)
+    rows["instrument"] = [training.instrument.name] * len(training.label_set)
     rows["n_train"] = len(training.labels)
     rows["regressor"] = regressor
     rows["snr"] = float(snr)
-    rows["label"] = NAMES
+    rows["label"] = [label.name for label in training.label_set]
     rows["n"] = int(done.sum())
     rows["scatter"], rows["bias"], rows["mad"] = scatter, bias, mad
     rows["bound"] = np.median(bound[done], axis=0)
@@ -193,12 +192,12 @@ def cramer_rao(slam, labels, ivar):
     Parameters
     ----------
     slam : Slam
-    labels : array_like, (m, 4)
+    labels : array_like, (m, d)
     ivar : array_like, (n_pix,) or (m, n_pix)
 
     Returns
     -------
-    ndarray, (m, 4)
+    ndarray, (m, d)
 
     Raises
     ------

@@ -9,9 +9,7 @@ their scatter is added to its error.
 import numpy as np
 
 from slamlib.inference.solve import inverse
-from slamlib.labels import NAMES
 
-VSINI = NAMES.index("vsini")
 # One-sided 95% of a normal distribution.
 _ONE_SIDED = 1.645
 # The least v sin i [km/s] at which the lines' width has a derivative to speak of.
@@ -65,7 +63,7 @@ def vsini_limit(likelihood, z, error, inflation, blur):
     Parameters
     ----------
     likelihood : Likelihood or Joint
-    z : ndarray, (m, 4)
+    z : ndarray, (m, d)
         Standardised labels of the fit.
     error : ndarray, (m,)
         Standard error of v sin i [km/s], of the fit.
@@ -75,10 +73,11 @@ def vsini_limit(likelihood, z, error, inflation, blur):
         As `measured_blur` gives it.
     """
     slam = likelihood.slam
-    scale, mean = slam.label_scale_[VSINI], slam.label_mean_[VSINI]
+    column = slam.rotation
+    scale, mean = slam.label_scale_[column], slam.label_mean_[column]
     added, scatter = blur
     limit = np.full(len(z), np.nan)
-    v = mean + scale * z[:, VSINI]
+    v = mean + scale * z[:, column]
     square = np.maximum(np.square(v) - added, 0)
     near = (v < np.maximum(2 * error, _SLOW)) | (square < 2 * scatter)
     slow = np.flatnonzero(near)
@@ -87,8 +86,8 @@ def vsini_limit(likelihood, z, error, inflation, blur):
 
         def width(speed):
             speed = np.maximum(speed, _SLOW)
-            at[:, VSINI] = (speed - mean) / scale
-            spread = np.sqrt(inverse(some.evaluate(at)[2])[:, VSINI, VSINI])
+            at[:, column] = (speed - mean) / scale
+            spread = np.sqrt(inverse(some.evaluate(at)[2])[:, column, column])
             return inflation * np.hypot(2 * speed * spread * scale, scatter)
 
         found = width(v[slow])

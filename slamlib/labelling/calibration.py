@@ -13,14 +13,14 @@ from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.grid.model_grid import ModelGrid
-from slamlib.grid.training import synthesise
+from slamlib.grid.training import draw_labels, synthesise
 from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import cramer_rao
-from slamlib.inference.vsini import VSINI, freed_of_blur, measured_blur
+from slamlib.inference.vsini import freed_of_blur, measured_blur
 from slamlib.instruments import C_KMS, get_instrument
 from slamlib.io import embedded, read_ecsv
-from slamlib.labels import NAMES
+from slamlib.labels import rotation_of
 from slamlib.mock.survey import SpectrumLibrary, draw_survey, simulate
 from slamlib.spectra.matching import match_continuum
 from slamlib.spectra.prepare import prepare_twins
@@ -41,6 +41,8 @@ _MEASURABLE, _CLEAR = 4.0, 2.0
 # and the part of the SNR nodes whose noise is small enough.
 _BLURRED, _QUIET = (0.3, 1.0), 0.5
 _CHUNK = 64
+# Teff [K] where the paper's stars end, and which of the stars are cooler if the grid goes on there.
+COOLEST_B, _COOL = 15_000.0, 3
 # A pull beyond this is of another kind than noise.
 _OUTLYING = 5.0
 
@@ -52,7 +54,7 @@ def matched_spectra(models, instrument, labels, rng, progress=False):
     ----------
     models : ModelGrid
     instrument : Instrument or str
-    labels : ndarray, (n, 4)
+    labels : ndarray, (n, d)
     rng : numpy.random.Generator
     progress : bool
 
@@ -72,8 +74,8 @@ class Observed:
 
     Attributes
     ----------
-    labels : ndarray, (m, 4)
-        True.
+    labels : ndarray, (m, d)
+        True, those of `ModelGrid.labels`.
     flux, ivar : ndarray of float32, (m, n_pix)
     clean : ndarray of float32, (m, n_pix)
         The same, by the same continuum and velocity, free of photon noise.
@@ -113,20 +115,33 @@ class Observatory:
 
     @classmethod
     def of(cls, grid, instrument, templates):
-        """Return one of stars of `grid` and, around it, of the embedded grid of cooler ones."""
-        library = SpectrumLibrary((grid, ModelGrid.read(embedded("tlusty_extension_grid.fits"))))
+        """Return one of stars of `grid` and, unless that reaches there, of the embedded ones around it."""
+        cool = grid.ranges[0, 0] < COOLEST_B
+        around = () if cool else (ModelGrid.read(embedded("tlusty_extension_grid.fits")),)
+        library = SpectrumLibrary((grid, *around))
         return cls(grid, library, read_ecsv(embedded("parsec_isochrones.ecsv")), instrument, templates)
 
     def draw(self, n, snr, seed):
-        """Rows of the truth table of `n` OB stars inside the grid, all of that SNR."""
+        """Rows of the truth table of `n` OB stars inside the grid, all of that SNR.
+
+        Where the grid reaches below the B stars, every third star is drawn there, evenly.
+        """
         rng = np.random.default_rng([seed, int(snr)])
         many = 3 * n + 60
-        truth = draw_survey({"LRS": many, "MRS": many}, 0, self.isochrones, self.grid.contains, rng)
+        truth = draw_survey({"LRS": many, "MRS": many}, 0, self.isochrones, self._of_b_stars, rng)
         rows = truth[(truth["instrument"] == self.instrument) & (truth["group"] == "OB")][:n]
         rows["snr"] = float(snr)
+        if self.grid.ranges[0, 0] < COOLEST_B:
+            drawn = self.grid.split(draw_labels(self.grid, 20 * n, rng))[0]
+            drawn = drawn[drawn[:, 0] < COOLEST_B][: len(rows[::_COOL])]
+            for name, values in zip(("teff", "logg", "mh"), drawn.T, strict=False):
+                rows[name][::_COOL] = values
         # `simulate` draws noise by number: other stars, other noise.
         rows["obsid"] += int(snr) * many
         return rows
+
+    def _of_b_stars(self, labels3):
+        return self.grid.contains(labels3) & (labels3[:, 0] >= COOLEST_B)
 
     def observe(self, rows, seed):
         """Simulate and prepare the stars of `rows`; those without a velocity are left out.
@@ -151,7 +166,8 @@ class Observatory:
                 found += pool(jobs)
         kept = np.array([part is not None for part in found])
         flux, ivar, velocity, clean = zip(*(part for part in found if part is not None), strict=True)
-        labels = np.stack([np.asarray(rows[name], dtype=float) for name in NAMES], axis=1)[kept]
+        names = [label.name for label in self.grid.labels]
+        labels = np.stack([np.asarray(rows[name], dtype=float) for name in names], axis=1)[kept]
         rv_error = np.array([v["rv"] for v in velocity]) - np.asarray(rows["rv"])[kept]
         flux, ivar, clean = (np.array(part, dtype=np.float32) for part in (flux, ivar, clean))
         return Observed(labels, flux, ivar, clean, rv_error)
@@ -195,60 +211,66 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
     residuals = [_residuals(slam, stars) for stars in samples]
     fits = [[] for _ in nodes]
     for half in (0, 1):
-        known = Systematics.measure(snr, [r[half::2] for r in residuals], rank)
+        known = Systematics.measure(snr, [r[half::2] for r in residuals], rank, len(slam.names))
         known = known.joined(*further) if further else known
         for fit, stars in zip(fits, samples, strict=True):
             others = stars[slice(1 - half, None, 2)]
             fit.append((infer(slam, others.flux, others.ivar, known, reject=REJECT), others))
-    blur = _blur(observatory.instrument, fits[int(_QUIET * len(fits)) :])
+    blur = _blur(slam, observatory.instrument, fits[int(_QUIET * len(fits)) :])
     pulls = [np.concatenate([_pulls(slam, found, others, blur) for found, others in fit]) for fit in fits]
     inflation = np.array([[spread(column) for column in pull.T] for pull in pulls])
     offset = [
         [width * mean_of_most(column / width) for column, width in zip(pull.T, widths, strict=True)]
         for pull, widths in zip(pulls, inflation, strict=True)
     ]
-    known = Systematics.measure(snr, residuals, rank)
+    known = Systematics.measure(snr, residuals, rank, len(slam.names))
     if further:
         known, inflation = known.joined(*further), np.maximum(inflation, 1)
     return replace(known, inflation=inflation, offset=np.array(offset), blur=blur, model=slam.digest())
 
 
-def _blur(instrument, fits):
+def _blur(slam, instrument, fits):
+    v = slam.rotation
     resolved = C_KMS / get_instrument(instrument).resolution
     speeds = []
     for found, stars in (part for fit in fits for part in fit):
-        true = stars.labels[:, VSINI]
+        true = stars.labels[:, v]
         some = (true > _BLURRED[0] * resolved) & (true < _BLURRED[1] * resolved) & (found.status == "ok")
-        speeds.append(np.stack([found.labels[some, VSINI], found.errors[some, VSINI], true[some]]))
+        speeds.append(np.stack([found.labels[some, v], found.errors[some, v], true[some]]))
     speeds = np.concatenate(speeds, axis=1)
     return measured_blur(*speeds) if speeds.shape[1] else np.zeros(2)
 
 
 def _pulls(slam, found, stars, blur):
-    speed, error = freed_of_blur(found.labels[:, VSINI], found.errors[:, VSINI], blur)
-    found.labels[:, VSINI], found.covariance[:, VSINI, VSINI] = speed, error**2
+    v = slam.rotation
+    speed, error = freed_of_blur(found.labels[:, v], found.errors[:, v], blur)
+    found.labels[:, v], found.covariance[:, v, v] = speed, error**2
     return pulls_of(found, stars, cramer_rao(slam, stars.labels, stars.ivar), blur)
 
 
 def _residuals(slam, stars):
     """Observed minus model flux without photon noise, of stars whose velocity is not astray."""
-    residual = np.where(stars.ivar > 0, stars.clean - slam.predict(stars.labels), 0)
+    # A nuisance beyond what the model knows, as the microturbulence of supergiants, is an error of the model.
+    known = [slam.training_labels_.min(axis=0), slam.training_labels_.max(axis=0)]
+    labels = np.where(slam.nuisances, np.clip(stars.labels, *known), stars.labels)
+    residual = np.where(stars.ivar > 0, stars.clean - slam.predict(labels), 0)
     # Those few are not what the other stars suffer from.
     return residual[np.abs(stars.rv_error) < 5 * spread(stars.rv_error)]
 
 
 def pulls_of(found, stars, bound, blur):
-    """(label - truth) / error of stars that a fit converged for inside the bounds: (m, 4).
+    """(label - truth) / error of stars that a fit converged for inside the bounds: (m, d).
 
     NaN where it did not; and for v sin i where the true one is too slow to be measured: less
-    than four times its Cramer-Rao `bound` (m, 4), or lost in the `blur` (2,) of other causes.
+    than four times its Cramer-Rao `bound` (m, d), or lost in the `blur` (2,) of other causes.
     This is a choice by truth, since one by outcome would bias.
     """
     pulls = (found.labels - stars.labels) / found.errors
     pulls[~np.isin(found.status, ("ok", "multimodal"))] = np.nan
-    true = stars.labels[:, VSINI]
-    slow = (true <= _MEASURABLE * bound[:, VSINI]) | (true**2 <= _CLEAR * blur[1])
-    pulls[slow, VSINI] = np.nan
+    v = rotation_of(found.label_set)
+    true = stars.labels[:, v]
+    slow = (true <= _MEASURABLE * bound[:, v]) | (true**2 <= _CLEAR * blur[1])
+    pulls[slow, v] = np.nan
     return pulls
 
 

@@ -12,7 +12,6 @@ from slamlib.errors import FileError, InputError
 from slamlib.identity import code_digest
 from slamlib.io import read_ecsv, write_ecsv
 from slamlib.labelling.labeller import Labeller
-from slamlib.labels import NAMES
 from slamlib.spectra.prepare import read_many
 from slamlib.spectra.velocity import KnownVelocities
 from slamlib.threads import blas_threads, n_cores
@@ -113,7 +112,8 @@ def label_part(paths, labellers, rv=MEASURED):
     for i, (name, labeller) in enumerate(labellers.items()):
         labels = labeller.label(flux, ivar, table["simulated"], table["snr"])
         if i:
-            labels = labels[[*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"]]
+            names = labeller.slam.names
+            labels = labels[[*names, *(f"e_{label}" for label in names), "flag", "status"]]
             for column in labels.colnames:
                 labels.rename_column(column, f"{column}_{name}")
         table = hstack([table, labels])

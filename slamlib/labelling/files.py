@@ -126,7 +126,7 @@ def label_files(paths, models, progress=True, backend=local_backend):
 
 def usable(table):
     """Tell which rows have labels, (n,)."""
-    return np.isfinite([table[name] for name in NAMES]).all(axis=0)
+    return np.isfinite([table[name] for name in NAMES if name in table.colnames]).all(axis=0)
 
 
 def reasons(table):

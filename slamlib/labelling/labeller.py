@@ -1,5 +1,6 @@
 """Everything that turns a spectrum into labels, in one object and one file."""
 
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -10,19 +11,18 @@ from slamlib.errors import FileError, InputError
 from slamlib.grid.edge import GridEdge
 from slamlib.grid.training import draw_labels
 from slamlib.inference.blocks import BLOCK, block_errors
-from slamlib.inference.infer import infer
+from slamlib.inference.infer import infer, inside_grid
 from slamlib.inference.model_error import model_error
 from slamlib.inference.systematics import Systematics
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
 from slamlib.labelling.templates import velocity_templates
 from slamlib.labelling.worth import NOISE_ALONE, judged
-from slamlib.labels import LABELS, NAMES, VSINI
 from slamlib.npz import check_shapes, reading_npz, write_npz
 from slamlib.regression.slam import Slam
 from slamlib.spectra.velocity import VelocityTemplates
 
-FORMAT = 1
+FORMAT = 2
 # Enough training spectra for errors near the Cramer-Rao bound.
 N_TRAIN = 1000
 # SNR per pixel of files, where the systematics are measured.
@@ -41,12 +41,14 @@ class Labeller:
     slam : Slam
     templates : VelocityTemplates
     edge : GridEdge
-        Of the model grid: labels inside it are flagged "I".
+        Of the model grid, or of its core: labels inside it are flagged "I".
     systematics : Systematics or None
         None: the paper's way, independent pixels and one start.
     about : dict
         What it was made of: regressor, continuum ("matched" or "true"), n_train, labels (ranges),
-        grid (sha256 of its file), slamlib (version).
+        grid (sha256 of its file), notes (what to think of labels above a Teff), slamlib (version).
+    extension : GridEdge or None
+        Of all of the grid, if that is more: labels inside it, but not in the core, are flagged "X".
     """
 
     instrument: Instrument
@@ -55,6 +57,7 @@ class Labeller:
     edge: GridEdge
     systematics: Systematics | None = None
     about: dict = field(default_factory=dict)
+    extension: GridEdge | None = None
 
     @classmethod
     def train(cls, grid, instrument, n=N_TRAIN, seed=SEED, progress=True, **calibration):
@@ -88,7 +91,8 @@ class Labeller:
         grid : ModelGrid
             Where the training spectra come from.
         instrument : Instrument or str
-        labels : ndarray, (n, 4)
+        labels : ndarray, (n, d)
+            Of `ModelGrid.labels`.
         flux : ndarray, (n, n_pix)
         regressor, n_folds, seed
             As `Slam` takes them.
@@ -96,7 +100,8 @@ class Labeller:
             What the training spectra were divided by.
         """
         instrument = get_instrument(instrument)
-        slam = Slam(regressor, n_folds=n_folds, seed=seed).fit(labels, flux, wave=instrument.wave)
+        slam = Slam(regressor, n_folds=n_folds, seed=seed, labels=grid.labels)
+        slam.fit(labels, flux, wave=instrument.wave)
         return cls.of(instrument, slam.compress(), grid, continuum)
 
     @classmethod
@@ -117,12 +122,14 @@ class Labeller:
             "regressor": slam.regressor,
             "continuum": continuum,
             "n_train": len(slam.training_labels_),
-            "labels": dict(zip(NAMES, ranges.tolist(), strict=True)),
+            "labels": dict(zip(slam.names, ranges.tolist(), strict=True)),
             "grid": grid.sha256,
+            "notes": list(map(list, grid.notes)),
             "slamlib": slamlib.__version__,
         }
         templates = velocity_templates(grid, instrument)
-        return cls(instrument, slam, templates, grid.edge, systematics, about)
+        edges = {"edge": grid.core or grid.edge, "extension": grid.edge if grid.core else None}
+        return cls(instrument, slam, templates, systematics=systematics, about=about, **edges)
 
     def calibrated(self, grid, n_calibration=60, snrs=SNRS, seed=SEED, progress=True, model_errors=1.0):
         """Return the labeller with its `Systematics`, measured on simulated stars.
@@ -149,7 +156,7 @@ class Labeller:
         return replace(self, systematics=systematics, about=about)
 
     def predict(self, labels, extrapolate=False):
-        """Normalised flux at labels (m, 4), as `Slam.predict`: float32, (m, n_pix)."""
+        """Normalised flux at labels (m, d), as `Slam.predict`: float32, (m, n_pix)."""
         return self.slam.predict(labels, extrapolate)
 
     def fit(self, flux, ivar, wave=None, **options):
@@ -194,12 +201,23 @@ class Labeller:
         """
         found = self.fit(flux, ivar)
         table = judged(found, self.slam, self.instrument, flux, ivar, snr)
+        if self.extension is not None:
+            beyond = inside_grid(self.slam, found.labels, self.extension.contains)
+            table["flag"][(table["flag"] == "O") & beyond] = "X"
+        table["note"] = Column(
+            ["; ".join(note for over, note in self.about["notes"] if teff > over) for teff in table["teff"]],
+            dtype="U",
+            description="a known fault of the models of this star",
+        )
         if self.systematics is None:
             return table
         wave = self.instrument.wave
         errors = block_errors(self.slam, wave, flux, ivar, found.labels, self.systematics, REJECT)
-        errors[np.isfinite(found.vsini_limit), LABELS.index(VSINI)] = np.nan
-        for label, error in zip(LABELS, errors.T, strict=True):
+        if self.slam.rotation is not None:
+            errors[np.isfinite(found.vsini_limit), self.slam.rotation] = np.nan
+        for label, error in zip(found.label_set, errors.T, strict=True):
+            if label.nuisance:
+                continue
             about = f"error of {label.name} from the disagreement of blocks of {BLOCK:.0f} A"
             table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
             quoted = table[f"e_{label.name}"]
@@ -220,7 +238,8 @@ class Labeller:
             "slam": self.slam.to_arrays(),
             "systematics": self.systematics.to_arrays() if self.systematics else {},
             "templates": {"wave": self.templates.wave, "flux": self.templates.flux.astype(np.float32)},
-            "edge": asdict(self.edge),
+            "edge": self.edge.to_arrays(),
+            "extension": self.extension.to_arrays() if self.extension else {},
         }
         arrays = {f"{part}.{name}": array for part, some in parts.items() for name, array in some.items()}
         write_npz(path, FORMAT, params, arrays)
@@ -242,12 +261,11 @@ class Labeller:
             If the file is missing, of another version, damaged, or not what was asked for.
         """
         with reading_npz(path, FORMAT, "labeller", "train again") as (params, arrays):
-            parts: dict = {"slam": {}, "systematics": {}, "templates": {}, "edge": {}}
+            parts: dict = defaultdict(dict)
             for name, array in arrays.items():
                 part, _, name = name.partition(".")
                 parts[part][name] = array
             check_shapes(parts["templates"], wave="p", flux="tp")
-            check_shapes(parts["edge"], plane="n2", mh_values="m")
             systematics = None
             if parts["systematics"]:
                 systematics = Systematics.from_arrays(parts["systematics"], params["systematics_of"])
@@ -257,9 +275,10 @@ class Labeller:
                 Instrument(**told | ranges),
                 Slam.from_arrays(params["slam"], parts["slam"]),
                 VelocityTemplates(**parts["templates"], **params["templates"]),
-                GridEdge(**parts["edge"]),
+                GridEdge.from_arrays(parts["edge"]),
                 systematics,
                 params["about"],
+                GridEdge.from_arrays(parts["extension"]) if parts["extension"] else None,
             )
             read._check()
         said = read.about | {"instrument": read.instrument.name}

@@ -1,14 +1,11 @@
 """Trained labellers for whoever labels: found in a folder, or trained once and kept."""
 
-import hashlib
 import os
 import sys
-from functools import cached_property
 from pathlib import Path
 
 from slamlib.errors import FileError, printable
-from slamlib.grid.model_grid import ModelGrid
-from slamlib.io import embedded
+from slamlib.grid.joined import EMBEDDED, digests, named_grid
 from slamlib.labelling.labeller import Labeller
 
 # What a labeller that gives the labels of a catalogue says of itself.
@@ -33,7 +30,7 @@ class Models:
     Parameters
     ----------
     grid : str or Path
-        "embedded", or the file of a model grid.
+        "embedded" (9,000 to 55,000 K, with microturbulence), or the file of a model grid.
     folder : str or Path, optional
         Of labellers, such as ``data/products/paper-mock-embedded`` of `make paper`. By default
         they are trained once, in about a minute each, and kept in `home`.
@@ -50,11 +47,10 @@ class Models:
     """
 
     def __init__(self, grid="embedded", folder=None, talk=False, progress=False):
-        self.grid_path = embedded("tlusty_ob_grid.fits") if grid == "embedded" else Path(grid).expanduser()
-        if not self.grid_path.is_file():
-            raise FileError(f"no model grid at {self.grid_path}; name a FITS file, or embedded")
+        self.grid = grid if grid == EMBEDDED else Path(grid).expanduser()
+        self._digests = digests(self.grid)
         self._named = folder is not None
-        self.folder = Path(folder).expanduser() if self._named else home() / "models" / self._sha256[:12]
+        self.folder = Path(folder).expanduser() if self._named else home() / "models" / self._digests[0][:12]
         if self._named and not self.folder.is_dir():
             raise FileError(f"no folder {self.folder} of models; train them with: slamlib train")
         self.talk, self.progress = talk, progress
@@ -88,8 +84,8 @@ class Models:
             return None
         try:
             labeller = Labeller.read(path, instrument, **KIND)
-            if labeller.about["grid"] != self._sha256:
-                raise FileError(f"{path} was trained on another grid than {self.grid_path}; train it again")
+            if labeller.about["grid"] not in self._digests:
+                raise FileError(f"{path} was trained on another grid than {self.grid}; train it again")
         except FileError as error:
             if self._named:
                 raise
@@ -98,14 +94,10 @@ class Models:
         self._say(f"{instrument}: model {path}")
         return labeller
 
-    @cached_property
-    def _sha256(self):
-        return hashlib.sha256(self.grid_path.read_bytes()).hexdigest()
-
     def _train(self, instrument):
         self._say(f"{instrument}: no trained model yet; training one, once, which takes about a minute")
         path = labeller_path(self.folder, instrument)
-        Labeller.train(ModelGrid.read(self.grid_path), instrument, progress=self.progress).save(path)
+        Labeller.train(named_grid(self.grid), instrument, progress=self.progress).save(path)
         # As from the file, so that the first call gives what all later ones do.
         return Labeller.read(path)
 

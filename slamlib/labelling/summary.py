@@ -22,17 +22,23 @@ def verdict(row):
     'outside the model grid; the models do not describe the spectrum (chi2 7.3)'
     >>> verdict({"status": "outliers", "flag": "I", "chi2": 1.0, "snr": 90})
     'too many outlying pixels'
+    >>> verdict({"status": "ok", "flag": "I", "chi2": 1.0, "snr": 90, "note": "weak He II"})
+    'ok; weak He II'
     """
     words = STATUSES[row["status"]]
     number = _NUMBERS.get(row["status"], "").format(chi2=row["chi2"], snr=row["snr"])
     words += f" ({number})" if number and "nan" not in number else ""
     if row["flag"] == "O":
-        return "outside the model grid" + f"; {words}" * (row["status"] != "ok")
-    return words
+        words = "outside the model grid" + f"; {words}" * (row["status"] != "ok")
+    if row["flag"] == "X":
+        words += ", inside the extension to late B and A stars"
+    # Tables of older versions have no notes.
+    note = row["note"] if "note" in getattr(row, "colnames", row) else ""
+    return f"{words}; {note}" if note else words
 
 
 def quantities(row):
-    """Each label with its error, or v sin i with its limit, as text.
+    """Each label of the paper with its error, or v sin i with its limit, as text; "" where there is none.
 
     Examples
     --------
@@ -40,7 +46,11 @@ def quantities(row):
     >>> quantities(star | {"e_teff": 210.0, "e_logg": 0.024, "e_mh": 0.05, "e_vsini": 20.0})
     ['21870 +- 210', '3.95 +- 0.02', '-0.10 +- 0.05', '< 38']
     """
-    texts = [f"{row[k.name]:.{k.decimals}f} +- {row['e_' + k.name]:.{k.decimals}f}" for k in LABELS]
+    has = getattr(row, "colnames", row)
+    texts = [
+        f"{row[k.name]:.{k.decimals}f} +- {row['e_' + k.name]:.{k.decimals}f}" if k.name in has else ""
+        for k in LABELS
+    ]
     if np.isfinite(row["vsini_limit"]):
         texts[LABELS.index(VSINI)] = f"< {row['vsini_limit']:.{VSINI.decimals}f}"
     return texts
@@ -71,7 +81,8 @@ def summary(table, most=None):
     lines = shown.pformat(max_lines=-1, max_width=-1, align=align)
     if len(table) > len(rows):
         lines.append(f"... and {len(table) - len(rows)} more")
-    ok, known = int(np.sum((table["flag"] == "I") & (table["status"] == "ok"))), int(has_labels.sum())
+    good = np.isin(table["flag"], ("I", "X")) & (table["status"] == "ok")
+    ok, known = int(good.sum()), int(has_labels.sum())
     counts = f"{ok} ok, {known - ok} to distrust, {len(table) - known} without labels"
     lines += ["", f"{len(table)} spectra: {counts}. docs/flags.md says what each flag means."]
     simulated = int(np.sum(table["simulated"]))

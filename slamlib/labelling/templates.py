@@ -9,8 +9,8 @@ from slamlib.grid.training import synthesise
 from slamlib.instruments import get_instrument
 from slamlib.spectra.velocity import VelocityTemplates
 
-# Teff [K] and v sin i [km/s] of the templates; all of log g 4 and solar metallicity.
-_TEFF = (15_500, 18_000, 22_000, 27_000, 33_000, 42_000)
+# Teff [K] and v sin i [km/s] of the templates, where the grid has them; all of log g 4 and solar metallicity.
+_TEFF = (9_500, 12_000, 15_500, 18_000, 22_000, 27_000, 33_000, 42_000)
 _VSINI = (20, 100, 200)
 # Step of the correlation [km/s]: about a quarter of the pixel of LRS, half of that of MRS.
 _STEP = {"LRS": 20.0, "MRS": 5.0}
@@ -32,7 +32,9 @@ def velocity_templates(grid, instrument):
     instrument = get_instrument(instrument)
     span = (instrument.wave[0] - _MARGIN, instrument.wave[-1] + _MARGIN, instrument.arms[0][2])
     continuous = replace(instrument, arms=(span,), excluded=())
-    labels = np.array([(teff, 4.0, 0.0, vsini) for teff, vsini in product(_TEFF, _VSINI)])
+    teff, vsini = np.transpose(list(product(_TEFF, _VSINI)))
+    labels = grid.at(teff=teff, logg=4.0, vsini=vsini)
+    labels = labels[grid.contains(grid.split(labels)[0])]
     return VelocityTemplates(
         continuous.wave, synthesise(grid, labels, continuous), step=_STEP[instrument.name]
     )

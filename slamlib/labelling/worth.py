@@ -29,8 +29,6 @@ GOOD_CHI2 = (0.6, 2.0)
 NOISE_ALONE = 1.2
 # Signal-to-noise ratio per LAMOST pixel below which noise hides what a star is.
 NOISY = 20.0
-# The error of v sin i does not count: where it is large, its limit is given.
-_COUNTED = slice(0, 3)
 # The blue, where LAMOST counts SNR [A].
 _BLUE = (4000.0, 5500.0)
 
@@ -58,12 +56,14 @@ def judged(found, slam, instrument, flux, ivar, snr=None):
     told = np.full(len(ivar), np.nan) if snr is None else np.asarray(snr, dtype=float)
     snr = np.where(np.isfinite(told), told, snr_of(instrument, ivar))
     strange, spread = excess(widths), np.ptp(slam.training_labels_, axis=0) / np.sqrt(12)
+    # The error of v sin i does not count: where it is large, its limit is given. Nor that of a nuisance.
+    counted = [not (label.broadening or label.nuisance) for label in slam.label_set]
     doubts = {
         "not early-type": strange > CLEARLY,
         "poor fit": found.chi2 > GOOD_CHI2[1],
         "wrong ivar": found.chi2 < GOOD_CHI2[0],
         # Somebody who knew only the range of the training labels would err as much.
-        "unconstrained": (found.errors > spread)[:, _COUNTED].any(axis=1),
+        "unconstrained": (found.errors > spread)[:, counted].any(axis=1),
         "incomplete": np.isnan(strange),
         "noisy": ~(snr >= NOISY),
     }

@@ -17,6 +17,11 @@ SALPETER = 2.35
 _SCATTER_LOG_TEFF, _SCATTER_LOGG = 0.015, 0.07
 _SOUTHERN_LIMIT = -10.0
 _LATE_B = (11_500.0, 14_900.0)
+# Greatest microturbulence [km/s] of supergiants, giants and dwarfs, at these log g: it grows as gravity falls
+# (Hunter et al. 2007, A&A 466, 277).
+_VTURB_LOGG, _VTURB_MOST, _VTURB_LEAST = (2.0, 3.0, 3.75), (20.0, 10.0, 5.0), 2.0
+# Helium to hydrogen by number, and its logarithmic scatter.
+_HELIUM, _HELIUM_SPREAD = 0.10, 0.04
 _MH_MEAN, _MH_SPREAD, _MH_RANGE = -0.1, 0.2, (-0.9, 0.28)
 # Median and logarithmic spread of SNR per pixel; faintest and brightest star.
 _SNR_MEDIAN, _SNR_SPREAD, _SNR_RANGE = {"LRS": 60.0, "MRS": 50.0}, 0.7, (10.0, 500.0)
@@ -83,7 +88,7 @@ def draw_population(n, isochrones, inside, rng):
     Returns
     -------
     Table
-        group, teff, logg, mh, vsini, in random order, (n,).
+        group, teff, logg, mh, vsini, vturb and he (helium to hydrogen by number), in random order, (n,).
     """
     counts = {group: round(share * n) for group, share in GROUPS.items()}
     counts["OB"] += n - sum(counts.values())
@@ -104,7 +109,14 @@ def draw_population(n, isochrones, inside, rng):
     # Subdwarfs are old and small: they hardly rotate.
     subdwarf = table["group"] == "subdwarf"
     table["vsini"][subdwarf] = rng.uniform(0, 30, subdwarf.sum())
+    table["vturb"] = microturbulence(table["logg"], rng)
+    table["he"] = _HELIUM * np.exp(rng.normal(0, _HELIUM_SPREAD, n))
     return table
+
+
+def microturbulence(logg, rng):
+    """Draw microturbulence [km/s]: 2 to 5 for dwarfs, up to 10 at log g 3, up to 20 for supergiants, (n,)."""
+    return rng.uniform(_VTURB_LEAST, np.interp(logg, _VTURB_LOGG, _VTURB_MOST))
 
 
 def _draw_group(group, n, isochrones, rng):

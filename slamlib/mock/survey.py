@@ -1,8 +1,8 @@
 """A simulated survey, written as LAMOST FITS files with the true labels in a table apart.
 
 Its spectra do not come from the interpolation that trains SLAM: nodes are blended by
-cubic radial basis functions instead of linearly, macroturbulence is added, and the
-instrument profile varies from star to star. So results are not flattered.
+cubic radial basis functions instead of linearly, microturbulence and helium vary from star to star,
+macroturbulence is added, and the instrument profile varies. So results are not flattered.
 """
 
 import hashlib
@@ -19,15 +19,14 @@ from slamlib.grid.broaden import broaden, instrument_sigma, pixel_edges, rebin_m
 from slamlib.identity import code_digest
 from slamlib.instruments import get_instrument
 from slamlib.io import atomic, write_ecsv
-from slamlib.labels import LABELS
+from slamlib.labels import LABELS, VTURB
 from slamlib.mock.lamost_write import write_lrs, write_mrs
 from slamlib.mock.observation import emission, observed_counts
 from slamlib.mock.population import draw_population, observing_conditions
+from slamlib.mock.responses import coordinates, responses
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 from slamlib.threads import n_cores
 
-# Node spacings that make one step in each of ln Teff, log g and [M/H] about equal.
-_SPACING = np.array([0.08, 0.25, 0.4])
 _PROFILE_SPREAD = 0.03
 _MACROTURBULENCE = 12.0
 _COMMON_SNR = (105.0, 300.0)
@@ -45,7 +44,8 @@ class SpectrumLibrary:
     Attributes
     ----------
     grids : sequence of ModelGrid
-        On the same pixels; such as the training grid and its extension.
+        On the same pixels; such as the training grid and its extension. Of labels other than Teff,
+        log g and [M/H] the lowest value counts.
     """
 
     grids: tuple
@@ -58,24 +58,21 @@ class SpectrumLibrary:
             raise InputError(
                 "the grids of a library must share their pixels; use grids of one wavelength axis"
             )
-        flux = np.concatenate([grid.flux for grid in self.grids])
-        nodes = np.concatenate([_coordinates(*_plane(grid)) for grid in self.grids])
+        grids = [grid.plain() for grid in self.grids]
+        flux = np.concatenate([grid.flux for grid in grids])
+        nodes = np.concatenate([coordinates(*_plane(grid)) for grid in grids])
         blend = RBFInterpolator(nodes, np.eye(len(nodes)), kernel="cubic")
         object.__setattr__(self, "_flux", flux)
         object.__setattr__(self, "_blend", blend)
 
     def spectra(self, labels3):
         """Normalised spectra at Teff [K], log g, [M/H] (n, 3): float32, (n, n_pix)."""
-        weights = self._blend(_coordinates(*np.asarray(labels3, dtype=float).T))
+        weights = self._blend(coordinates(*np.asarray(labels3, dtype=float).T))
         return weights.astype(np.float32) @ self._flux
 
 
 def _plane(grid):
     return (np.asarray(grid.nodes[name], dtype=float) for name in ("teff", "logg", "mh"))
-
-
-def _coordinates(teff, logg, mh):
-    return np.column_stack([np.log(teff), logg, mh]) / _SPACING
 
 
 def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
@@ -97,7 +94,7 @@ def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
     Returns
     -------
     Table
-        One row a spectrum: star, obsid, instrument, group, the four labels, snr, rv, ebv,
+        One row a spectrum: star, obsid, instrument, group, the four labels, vturb, he, snr, rv, ebv,
         ra, dec, mjd, sigma [km/s] (the Gaussian part of its broadening) and file.
 
     Raises
@@ -142,8 +139,9 @@ def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
     for column in ("ra", "dec", "ebv", "rv"):
         mrs[column][shared_mrs] = lrs[column][shared_lrs]
     truth = vstack(parts)
-    for label in LABELS:
+    for label in (*LABELS, VTURB):
         truth[label.name].unit, truth[label.name].description = label.unit, f"true {label.description}"
+    truth["he"].description = "true helium to hydrogen by number"
     truth.meta["simulated"] = True
     return truth
 
@@ -215,7 +213,8 @@ def simulate(rows, library, grid, instrument, seed, noise=True):
     Parameters
     ----------
     rows : Table
-        Rows of one instrument.
+        Rows of one instrument. Without columns vturb and he, and with a grid on other pixels than the
+        embedded ones, stars have the microturbulence and helium of the library.
     library, grid, seed
         As `write_survey` takes them.
     instrument : str
@@ -231,6 +230,8 @@ def simulate(rows, library, grid, instrument, seed, noise=True):
     streams = [np.random.default_rng([seed, int(obsid)]) for obsid in rows["obsid"]]
     labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
     flux = library.spectra(labels)
+    if "vturb" in rows.colnames and responses().fits(grid):
+        flux = flux + responses()(labels, rows["vturb"], rows["he"])
     for i, group in enumerate(rows["group"]):
         flux[i] = emission(grid.wave, flux[i], group, streams[i])
     fine = broaden(flux, grid.dv, rows["vsini"], rows["sigma"], rows["rv"])

@@ -17,8 +17,9 @@ N_SEARCH = {"svr": 1500, "krr": 600}
 # less than 1% of them, and judges the others on at least 500 spectra.
 _SCREENED, _RARE, _JUDGES = 20, 0.01, 500
 # Where the search for the stretch of the labels in "krr" starts, in standard deviations:
-# flux bends most with Teff, least with [M/H]. Its factor per step, and the pixels it looks at.
-_STRETCH, _FACTOR, _PIXELS = (1.5, 1.0, 0.3, 0.4), 1.4, 200
+# flux bends most with Teff, least with [M/H] and what else there is. Its factor per step, and the
+# pixels it looks at.
+_STRETCH, _OTHER, _FACTOR, _PIXELS = (1.5, 1.0, 0.3, 0.4), 0.3, 1.4, 200
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _search_krr(z, targets, ridges):
         errors = loo_error(rbf(z * stretch, z * stretch, 1.0), some, ridges).mean(axis=1)
         return errors.min(), ridges[errors.argmin()]
 
-    stretch = np.array(_STRETCH[: z.shape[1]])
+    stretch = np.array([*_STRETCH, *[_OTHER] * z.shape[1]][: z.shape[1]])
     best, ridge = score(stretch)
     improved = True
     while improved:

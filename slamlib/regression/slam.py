@@ -7,13 +7,13 @@ import numpy as np
 from scipy.linalg import eigh, solve_triangular
 
 from slamlib.errors import InputError
-from slamlib.labels import NAMES, as_labels
+from slamlib.labels import LABELS, Label, as_labels, rotation_of
 from slamlib.npz import check_shapes, digest_of, reading_npz, write_npz
 from slamlib.regression.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
 from slamlib.regression.rows import times
 from slamlib.regression.search import choose, fit_pixels
 
-FORMAT = 3
+FORMAT = 4
 # The low-rank form: what it costs in labels is a hundredth of their errors (`make bench`).
 RANK, COMPONENTS = 1500, 300
 # Training spectra that the principal components are those of.
@@ -51,10 +51,9 @@ class Expansion:
 
     def first(self, n):
         """Return the low-rank form with the first `n` components alone, in single precision."""
-        single = {name: getattr(self, name).astype(np.float32) for name in ("centres", "weights")}
-        return replace(
-            self, centres=single["centres"], weights=single["weights"][:, :n], components=self.components[:n]
-        )
+        components: Any = self.components
+        centres, weights = self.centres.astype(np.float32), self.weights[:, :n].astype(np.float32)
+        return replace(self, centres=centres, weights=weights, components=components[:n])
 
     def coefficients(self, z, gradient=False):
         """Coefficients (m, rank) of the components at `z` (m, d), and their gradient (m, d, rank) or None."""
@@ -118,12 +117,15 @@ class Slam:
         Spectra that a screened search, or that of "krr", looks at; `search.N_SEARCH` if None.
     seed : int
         Of the choice of the folds.
+    labels : sequence of Label, str or dict
+        What the columns of the training labels are, as `Label.of` takes them: the paper's four, or those
+        of `ModelGrid.labels`.
 
     Attributes
     ----------
-    label_mean_, label_scale_ : ndarray, (4,)
+    label_mean_, label_scale_ : ndarray, (d,)
     flux_mean_, flux_scale_ : ndarray of float32, (n_pix,)
-    training_labels_ : ndarray, (n, 4)
+    training_labels_ : ndarray, (n, d)
     model_variance_ : ndarray of float32, (n_pix,)
         Cross-validated mean squared error of the predicted flux.
     hyper_ : dict of ndarray
@@ -152,6 +154,7 @@ class Slam:
         n_folds=5,
         n_search=None,
         seed=0,
+        labels=LABELS,
     ):
         self.regressor = regressor
         self.C = C
@@ -162,19 +165,57 @@ class Slam:
         self.n_folds = n_folds
         self.n_search = n_search
         self.seed = seed
+        self.labels = labels
 
     def get_params(self):
         """Return the constructor's arguments."""
+        return self._method() | {"labels": [label.plain() for label in self.label_set]}
+
+    def _method(self):
+        """Return the arguments that the choice of hyper-parameters takes."""
         names = ("regressor", "C", "gamma", "epsilon", "ridge", "search", "n_folds", "n_search", "seed")
         return {name: getattr(self, name) for name in names}
+
+    @property
+    def label_set(self):
+        """The labels as a tuple of `Label`, (d,)."""
+        return tuple(map(Label.of, self.labels))
+
+    @property
+    def names(self):
+        """Names of the labels, (d,)."""
+        return tuple(label.name for label in self.label_set)
+
+    @property
+    def rotation(self):
+        """Index of the label that broadens spectra, v sin i, or None."""
+        return rotation_of(self.label_set)
+
+    @property
+    def nuisances(self):
+        """Which labels are nuisances: ndarray of bool, (d,)."""
+        return np.array([label.nuisance for label in self.label_set])
+
+    def prior(self):
+        """Mean and inverse variance of the Gaussian prior, in standardised labels: both (d,), 0 for none.
+
+        A nuisance has those of a uniform distribution over the range of the training labels.
+        """
+        ends = self.standardise(
+            np.stack([self.training_labels_.min(axis=0), self.training_labels_.max(axis=0)])
+        )
+        mean, precision = np.zeros((2, len(self.names)))
+        mean[self.nuisances] = ends.mean(axis=0)[self.nuisances]
+        precision[self.nuisances] = 12 / np.ptp(ends, axis=0)[self.nuisances] ** 2
+        return mean, precision
 
     def fit(self, labels, flux, hyper=None, wave=()):
         """Learn the flux of every pixel.
 
         Parameters
         ----------
-        labels : array_like, (n, 4)
-            Teff [K], log g, [M/H], v sin i [km/s].
+        labels : array_like, (n, d)
+            Teff [K], log g, [M/H], v sin i [km/s], or whatever the constructor was told.
         flux : array_like, (n, n_pix)
             Normalised, noise-free model spectra.
         hyper : dict, optional
@@ -196,7 +237,7 @@ class Slam:
         if self.wave_.size not in (0, flux.shape[1]):
             raise InputError(f"{self.wave_.size} wavelengths for flux of {flux.shape[1]} pixels")
         targets = (flux - self.flux_mean_) / self.flux_scale_
-        fit = fit_pixels(self.standardise(labels), targets, hyper, **self.get_params())
+        fit = fit_pixels(self.standardise(labels), targets, hyper, **self._method())
         self.training_labels_ = labels
         self.label_scale_ = self.label_scale_ / fit.hyper["stretch"]
         z = self.standardise(labels)
@@ -211,11 +252,11 @@ class Slam:
         scaled = Slam(**self.get_params())
         labels, flux = scaled._learn_scales(labels, flux)
         targets = (flux - scaled.flux_mean_) / scaled.flux_scale_
-        return choose(scaled.standardise(labels), targets, **self.get_params())
+        return choose(scaled.standardise(labels), targets, **self._method())
 
     def _learn_scales(self, labels, flux):
         """Set mean and scale of labels and flux; return both as arrays, or say what is wrong."""
-        labels = as_labels(labels)
+        labels = as_labels(labels, self.names)
         flux = np.asarray(flux, dtype=np.float32)
         if flux.ndim != 2 or len(flux) != len(labels):
             raise InputError(f"{len(labels)} labels but flux of shape {flux.shape}; expected one row a star")
@@ -235,9 +276,10 @@ class Slam:
         return labels, flux
 
     def predict(self, labels, extrapolate=False):
-        """Normalised flux at the labels (m, 4): float32, (m, n_pix).
+        """Normalised flux at the labels (m, d): float32, (m, n_pix).
 
-        Far from the training labels it is the mean of the training spectra.
+        Far from the training labels it is the mean of the training spectra. Nuisance labels, which come
+        last, may be left out; they are then the middle of their range.
 
         Raises
         ------
@@ -249,12 +291,12 @@ class Slam:
         return (self.flux_mean_ + self.flux_scale_ * standardised).astype(np.float32)
 
     def jacobian(self, labels, extrapolate=False):
-        """Analytic derivative of `predict` with respect to each label: float32, (m, 4, n_pix)."""
+        """Analytic derivative of `predict` with respect to each label: float32, (m, d, n_pix)."""
         slope = self.standardised(self.standardise(self._known(labels, extrapolate)), gradient=True)[1]
         return (slope * self.flux_scale_ / self.label_scale_[:, None]).astype(np.float32)
 
     def standardised(self, z, gradient=False):
-        """Standardised flux (m, n_pix) and gradient (m, 4, n_pix) at standardised labels `z`."""
+        """Standardised flux (m, n_pix) and gradient (m, d, n_pix) at standardised labels `z`."""
         n_pix = self.flux_mean_.size
         first = self.expansions_[0]
         dtype = first.weights.dtype if first.components is None else first.components.dtype
@@ -302,7 +344,7 @@ class Slam:
     def from_arrays(cls, params, arrays):
         """Return the model that `get_params` and `to_arrays` described; InputError if they do not fit."""
         slam = cls(**params)
-        check_shapes(arrays, **_LEARNED)
+        check_shapes(arrays, **_LEARNED | {"label_mean_": str(len(slam.names))})
         for name in (*_LEARNED, "wave_"):
             setattr(slam, name, arrays[name])
         slam.hyper_ = {k.removeprefix("hyper_"): v for k, v in arrays.items() if k.startswith("hyper_")}
@@ -310,12 +352,12 @@ class Slam:
         for part in sorted({k.split("_")[0] for k in arrays if k.startswith("part")}):
             values = {k.removeprefix(f"{part}_"): v for k, v in arrays.items() if k.startswith(f"{part}_")}
             wide = "components" in values
-            shapes = {"gamma": "", "pixels": "g", "centres": "c4", "weights": "cr", "components": "rg"}
+            shapes = {"gamma": "", "pixels": "g", "centres": "cd", "weights": "cr", "components": "rg"}
             if not wide:
                 # Every training spectrum is a centre, and weights are those of pixels.
-                shapes |= {"training_labels_": "c4", "weights": "cg"}
+                shapes |= {"training_labels_": "cd", "weights": "cg"}
                 del shapes["components"]
-            check_shapes(arrays | values, **shapes)
+            check_shapes(arrays | values, label_mean_="d", **shapes)
             slam.expansions_.append(Expansion(**values | {"gamma": float(values["gamma"])}))
         pixels = np.sort(np.concatenate([part.pixels for part in slam.expansions_]))
         if not np.array_equal(pixels, np.arange(slam.flux_mean_.size)):
@@ -361,13 +403,19 @@ class Slam:
     def _known(self, labels, extrapolate):
         """Labels as an array, refused outside the training range unless `extrapolate`."""
         self._require_fit()
-        labels = as_labels(labels)
+        labels = np.atleast_2d(np.asarray(labels, dtype=float))
+        left_out = len(self.names) - labels.shape[-1]
+        if labels.ndim == 2 and left_out > 0 and self.nuisances[-left_out:].all():
+            known = self.training_labels_[:, -left_out:]
+            middle = (known.min(axis=0) + known.max(axis=0)) / 2
+            labels = np.column_stack([labels, np.broadcast_to(middle, (len(labels), left_out))])
+        labels = as_labels(labels, self.names)
         low, high = self.training_labels_.min(axis=0), self.training_labels_.max(axis=0)
         outside = np.abs(labels - (low + high) / 2) > (0.5 + _SLACK) * (high - low)
         if outside.any() and not extrapolate:
             row, i = np.argwhere(outside)[0]
             raise InputError(
-                f"{NAMES[i]} = {labels[row, i]:.6g} lies outside the training range, {low[i]:.6g} to "
+                f"{self.names[i]} = {labels[row, i]:.6g} lies outside the training range, {low[i]:.6g} to "
                 f"{high[i]:.6g}, where the model knows nothing; extrapolate=True predicts all the same"
             )
         return labels
@@ -383,11 +431,11 @@ class Slam:
 
 # What is learned, and its shape for `check_shapes`.
 _LEARNED = {
-    "label_mean_": "4",
-    "label_scale_": "4",
+    "label_mean_": "d",
+    "label_scale_": "d",
     "flux_mean_": "p",
     "flux_scale_": "p",
-    "training_labels_": "n4",
+    "training_labels_": "nd",
     "model_variance_": "p",
     "intercept_": "p",
 }

@@ -1,0 +1,98 @@
+"""The embedded grids joined: microturbulence as a label, and late B and early A stars."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from slamlib.errors import FileError, InputError
+from slamlib.grid.joined import digests, extended_grid, join, resampled, turbulent_grid
+from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.training import draw_labels, synthesise
+from slamlib.labelling.labeller import Labeller
+from slamlib.labelling.summary import verdict
+
+
+@pytest.fixture(scope="module")
+def turbulent():
+    return turbulent_grid()
+
+
+@pytest.fixture(scope="module")
+def extended():
+    return extended_grid()
+
+
+@pytest.fixture(scope="module")
+def late(grid_path):
+    return ModelGrid.read(grid_path.with_name("late_b_grid.fits"))
+
+
+@pytest.mark.parametrize("vturb", [2.0, 10.0])
+def test_models_of_each_microturbulence_are_returned_at_their_nodes(turbulent, grid, grid_path, vturb):
+    source = grid if vturb == 2 else ModelGrid.read(grid_path.with_name("tlusty_bstar_v10.fits"))
+    rows = np.arange(0, 376, 7)
+    labels = np.column_stack([source.nodes[name][rows] for name in ("teff", "logg", "mh")])
+    found = turbulent.spectra(np.column_stack([labels, np.full(len(rows), vturb)]))
+    np.testing.assert_allclose(found, source.flux[rows], atol=1e-6)
+
+
+def test_microturbulence_changes_b_stars_and_fades_to_o_stars(turbulent):
+    def change(teff):
+        stars = [[teff, 4.0, 0.0, vturb] for vturb in (2, 10)]
+        return np.abs(np.diff(turbulent.spectra(stars), axis=0)).max()
+
+    assert change(32_500) == change(45_000) == 0
+    assert change(31_250) == pytest.approx(change(30_000) / 2, rel=1e-3)
+    assert change(30_000) > 0.05
+
+
+def test_notes_and_digests_of_the_parts_are_kept(turbulent, extended, grid):
+    assert turbulent.notes == extended.notes == grid.notes
+    assert "He II" in grid.notes[0][1]
+    assert digests("embedded") == [extended.sha256, turbulent.sha256, grid.sha256]
+    with pytest.raises(FileError, match=r"absent\.fits"):
+        digests("absent.fits")
+
+
+def test_only_grids_of_the_same_pixels_are_joined(grid):
+    with pytest.raises(InputError, match="share their pixels"):
+        join(grid, replace(grid, dv=5.0))
+
+
+def test_late_stars_keep_their_models_and_meet_the_b_stars(extended, late):
+    rows = np.flatnonzero((late.nodes["teff"] == 12_000) & (late.nodes["logg"] > 2) & (late.nodes["mh"] == 0))
+    stars = [[12_000, logg, 0.0, 5.0] for logg in late.nodes["logg"][rows]]
+    np.testing.assert_allclose(extended.spectra(stars), late.flux[rows], atol=1e-5)
+    below, above = extended.spectra([[15_000 - 0.01, 4.0, 0.0, 2.0], [15_000 + 0.01, 4.0, 0.0, 2.0]])
+    np.testing.assert_allclose(below, above, atol=1e-5)
+    assert extended.core.contains([[14_990, 4.0], [15_010, 4.0]]).tolist() == [False, True]
+
+
+def test_splines_in_log_g_predict_models_better_than_straight_lines(late):
+    """From every second column of log g to the one left out."""
+    whole = np.isin(late.nodes["logg"], [2.0, 3.0, 4.0, 5.0]) & (late.nodes["teff"] == 10_000)
+    sparse = resampled(late, whole)
+    rows = [
+        np.flatnonzero((nodes["mh"] == 0) & (nodes["logg"] == logg))
+        for nodes, logg in ((sparse.nodes, 3.5), (sparse.nodes, 3.0), (sparse.nodes, 4.0))
+    ]
+    spline, low, high = (sparse.flux[row[0]] for row in rows)
+    out = (late.nodes["logg"] == 3.5) & (late.nodes["teff"] == 10_000) & (late.nodes["mh"] == 0)
+    errors = [np.std(found - late.flux[out][0]) for found in (spline, (low + high) / 2)]
+    assert errors[0] < 0.6 * errors[1]
+
+
+def test_a_star_of_the_extension_is_flagged_so(extended, tmp_path):
+    labels = draw_labels(extended, 250, np.random.default_rng(1))
+    made = Labeller.learn(extended, "LRS", labels, synthesise(extended, labels, "LRS"), continuum="true")
+    made.save(tmp_path / "krr_LRS.npz")
+    read = Labeller.read(tmp_path / "krr_LRS.npz")
+    stars = extended.at(teff=[11_000, 20_000, 40_000], logg=4.0, vsini=100, vturb=4)
+    flux = synthesise(extended, stars, "LRS")
+    ivar = np.full(flux.shape, 1e4, np.float32)
+    table = read.label(flux, ivar, [True] * 3)
+    assert table["flag"].tolist() == ["X", "I", "I"]
+    assert [note != "" for note in table["note"]] == [False, False, True]
+    assert "extension" in verdict(table[0] if "snr" in table.colnames else dict(table[0]) | {"snr": 100})
+    np.testing.assert_allclose(table["teff"], stars[:, 0], rtol=0.05)
