@@ -61,7 +61,7 @@ install: $(READY) ## only the pinned packages and the command .venv/bin/slamlib
 	@echo "installed; try .venv/bin/slamlib --help"
 
 data: $(READY) ## fetch the real data: hours and many GB; choose by FETCH='--help'
-	@$(PY) -m slamlib.fetch all --build $(FETCH)
+	@$(PY) -m slamlib fetch all --build $(FETCH)
 
 test: $(READY) lint ## all tests, on the notebooks at small size; slamlib's lines at least 90% run
 	@$(MAKE) --no-print-directory notebooks PROFILE=quick SOURCE=mock GRID=embedded SEED=257
