@@ -122,7 +122,7 @@ def test_without_a_network_each_thing_is_one_clear_line(tmp_path, capsys):
     lines = capsys.readouterr().err.splitlines()
     expected = [
         r"guo2021.vot: .*cannot be reached; is there a network\?",
-        r"3 more of these catalogues: not tried: .* cannot be reached",
+        r"3 more of these catalogues: not tried: .* cannot be reached; .*",
         "LAMOST LRS: .*liu2019.* is neither an OBSID nor a file",
         "LAMOST MRS: .*guo2021.* is neither an OBSID nor a file",
         r"BGvispec_v2.tar: .*cannot be reached; is there a network\?",

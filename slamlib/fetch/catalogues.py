@@ -22,15 +22,7 @@ _QUERY = "-out.all&-out.max=unlimited&-out.add=_RAJ2000,_DEJ2000&-oc.form=d&-out
 # Of the velocities of 3.8 million spectra, the largest catalogue listed, some 500 bytes a row.
 _MAX_SIZE = 4 << 30
 # Values closer than this are the same number, rounded.
-_ROUNDING = {
-    "teff": 0.5,
-    "e_teff": 0.5,
-    "logg": 5e-3,
-    "e_logg": 5e-3,
-    "vmic": 0.05,
-    "vsini": 0.5,
-    "e_vsini": 0.5,
-}
+_ROUNDING = {"teff": 0.5, "logg": 5e-3, "vmic": 0.05, "vsini": 0.5}
 _UNITS = {"teff": u.K, "vmic": u.km / u.s, "vsini": u.km / u.s, "ra": u.deg, "dec": u.deg}
 
 
@@ -48,12 +40,7 @@ def fetch(catalogues, folder, policy, *, names=(), server=SERVER, say=None, prog
     server : str
         Address of a VizieR server.
     say, progress
-        As `download` takes them.
-
-    Returns
-    -------
-    Report
-        Of the folders.
+        As `download` takes them; the Report that is returned is of folders.
 
     Raises
     ------
@@ -140,10 +127,6 @@ def read_catalogue(path, columns, name):
     name : str
         The catalogue, such as "nieva2012".
 
-    Returns
-    -------
-    Table
-
     Raises
     ------
     InputError
@@ -204,7 +187,8 @@ def check_hrs_labels(embedded, catalogue):
         ours, theirs (nan where there is no number) and difference. No row: all agree.
     """
     rows, found = {_star(row["star"]): row for row in catalogue}, []
-    labels = [label for label in _ROUNDING if label in embedded.colnames and label in catalogue.colnames]
+    known = [label for name in _ROUNDING for label in (name, f"e_{name}")]
+    labels = [label for label in known if label in embedded.colnames and label in catalogue.colnames]
     for ours in embedded:
         theirs = next((rows[key] for key in map(_star, (ours["star"], ours["name"])) if key in rows), None)
         if theirs is None:
@@ -212,7 +196,7 @@ def check_hrs_labels(embedded, catalogue):
             continue
         for label in labels:
             a, b = (float(np.ma.filled(np.ma.asarray(r[label], float), np.nan)) for r in (ours, theirs))
-            if not abs(a - b) < _ROUNDING[label]:
+            if not abs(a - b) < _ROUNDING[label.removeprefix("e_")]:
                 found.append((ours["star"], label, a, b, a - b))
     names = ("star", "label", "ours", "theirs", "difference")
     return Table(rows=found or None, names=names, dtype=("U32", "U8", "f8", "f8", "f8"))

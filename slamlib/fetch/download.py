@@ -5,15 +5,14 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.fetch.manifest import Manifest, sha256_of
 from slamlib.fetch.policy import RateLimiter, RequestPolicy, redact
-from slamlib.fetch.session import TransferError, Unreachable, open_session
-from slamlib.fetch.transfer import DiskFull, Job, transfer
+from slamlib.fetch.session import Hopeless, TransferError, open_session
+from slamlib.fetch.transfer import Job, transfer
 
 __all__ = ["Job", "Report", "RequestPolicy", "download", "tell"]
 
@@ -55,13 +54,12 @@ def tell(line):
 
 
 def download(jobs, policy=None, *, title="files", say=None, progress=True):
-    """Download files; what is already whole is not fetched again.
+    """Download files of one server; what is already whole is not fetched again.
 
-    A file is whole if the manifest of its folder has its size and sha256, or if the job
-    has its sha256. Whatever else lies under its name is fetched anew and replaced once the
-    new one is whole. Partial files lie in ``partial/``, and are taken up where they end if
-    the server still has the same version; what arrived but is not what was asked for lies
-    in ``rejected/``.
+    A file is whole if the manifest of its folder, or its job, has its sha256. Whatever else
+    lies under its name is replaced once the new one is whole. Partial files lie in
+    ``partial/`` and are taken up where they end if the server still has the same version;
+    what arrived but is not what was asked for lies in ``rejected/``.
 
     Parameters
     ----------
@@ -77,8 +75,8 @@ def download(jobs, policy=None, *, title="files", say=None, progress=True):
     Returns
     -------
     Report
-        In the order of the jobs, without secrets. After a full disk, or where a server cannot
-        be reached, the files not tried count as failed.
+        In the order of the jobs. After a full disk, or where the server cannot be reached,
+        the files not tried count as failed.
 
     Raises
     ------
@@ -140,25 +138,20 @@ class _Worker:
         self.limiter = RateLimiter(policy.interval)
         self.session = open_session(policy, self.limiter)
         self._lock = threading.Lock()
-        self._unreachable, self._full = set(), False
+        self._given_up = ""
 
     def run(self, job):
         """Return "fetched" or "kept"; raise TransferError with the reason why there is no file."""
-        manifest, host = self.manifests[job.path.parent], urlsplit(job.url).netloc
+        manifest = self.manifests[job.path.parent]
         try:
             if self._kept(job, manifest):
                 return "kept"
-            if self._full:
-                raise _NotTried("not tried: the disk is full")
-            if host in self._unreachable:
-                raise _NotTried(f"not tried: {host} cannot be reached")
+            if self._given_up:
+                raise _NotTried(f"not tried: {self._given_up}")
             transfer(job, self.session, self.limiter, self.policy, manifest, self._on_bytes)
             return "fetched"
-        except Unreachable:
-            self._unreachable.add(host)
-            raise
-        except DiskFull:
-            self._full = True
+        except Hopeless as error:
+            self._given_up = str(error)
             raise
         except OSError as error:
             raise TransferError(f"cannot read what is there already ({error.strerror or error})") from None

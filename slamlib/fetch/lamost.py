@@ -104,10 +104,8 @@ def jobs(table, releases, release, instrument, folder, *, base=None, token="", t
         As `targets` gives it.
     releases : Table
         `lamost_releases.ecsv`: base addresses and patterns.
-    release : str
-        Such as "dr7".
-    instrument : str
-        "LRS" or "MRS".
+    release, instrument : str
+        Such as "dr7", and "LRS" or "MRS".
     folder : Path
         Where the spectra go, named ``RELEASE-OBSID.fits.gz``.
     base : str, optional
@@ -116,10 +114,6 @@ def jobs(table, releases, release, instrument, folder, *, base=None, token="", t
         Sent where the release takes one, and the address is https.
     token_over_http : bool
         Send it over http too, where anybody on the way can read it.
-
-    Returns
-    -------
-    list of Job
 
     Raises
     ------
@@ -185,18 +179,7 @@ def fetch(
     A spectrum that is there from another release is not fetched a second time: whoever
     labels the folder would take the two for two stars.
 
-    Parameters
-    ----------
-    wanted, release, instrument, folder
-        As `targets` and `jobs` take them; `addressed` are the further options of `jobs`.
-    releases_path : Path
-    policy : RequestPolicy
-    say, progress
-        As `download` takes them.
-
-    Returns
-    -------
-    Report
+    Takes what `targets`, `jobs` and `download` take; returns the Report of `download`.
     """
     releases, token = read_ecsv(releases_path), find_token()
     listed = jobs(targets(wanted), releases, release, instrument, folder, token=token, **addressed)

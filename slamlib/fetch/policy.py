@@ -25,19 +25,13 @@ class RequestPolicy:
     interval : float
         Least time between two requests [s].
     attempts : int
-        How often a request is made, and a file whose transfer breaks is taken up, before it
-        counts as failed.
+        How often a request is made, and a file that broke off is taken up.
     backoff : float
         Wait before the second attempt [s]; doubled for each further one.
     longest_wait : float
         A server that asks to come back later than this [s] is given up.
     timeout : float
         Longest silence of a server [s].
-
-    Raises
-    ------
-    InputError
-        If a number makes no sense.
     """
 
     workers: int = 4
@@ -49,12 +43,9 @@ class RequestPolicy:
 
     def __post_init__(self):
         """Check the numbers before anything is asked for."""
-        for name, least in {"workers": 1, "attempts": 1, "interval": 0, "backoff": 0}.items():
-            if not getattr(self, name) >= least:
-                raise InputError(f"{name}={getattr(self, name)} must be at least {least}")
-        for name in ("longest_wait", "timeout"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name}={getattr(self, name)} must be positive")
+        for name, value in vars(self).items():
+            if not (value >= 0 if name in ("interval", "backoff") else value > 0):
+                raise InputError(f"{name}={value} must be positive")
 
 
 class Stopped(Exception):  # noqa: N818
@@ -62,13 +53,7 @@ class Stopped(Exception):  # noqa: N818
 
 
 class RateLimiter:
-    """Turns at asking a server, shared by all workers; it also stops them.
-
-    Parameters
-    ----------
-    interval : float
-        Least time between two requests [s].
-    """
+    """Turns at asking a server, at least `interval` seconds apart, for all workers; it also stops them."""
 
     def __init__(self, interval):
         self._interval, self._next = interval, 0.0

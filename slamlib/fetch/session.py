@@ -19,8 +19,8 @@ class TransferError(SlamlibError):
     """A file that cannot be had; the text is the reason."""
 
 
-class Unreachable(TransferError):  # noqa: N818
-    """The server cannot be reached, so no other file of it can be had either."""
+class Hopeless(TransferError):  # noqa: N818
+    """No other file of this server can be had either: it cannot be reached, or the disk is full."""
 
 
 class _Session(requests.Session):
@@ -78,7 +78,7 @@ def reason(error, url, policy):
     cause = error.args[0] if error.args else None
     cause = getattr(cause, "reason", cause)
     if isinstance(cause, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)):
-        return Unreachable(f"{host} cannot be reached; is there a network?")
+        return Hopeless(f"{host} cannot be reached; is there a network?")
     if isinstance(cause, urllib3.exceptions.ReadTimeoutError):
         return TransferError(f"no answer from {host} for {policy.timeout:g} s")
     if isinstance(error, requests.ConnectionError):

@@ -32,10 +32,6 @@ def jobs(archives, folder, *, base=BASE, compositions=(), vturb=None):
     vturb : int, optional
         Only the B stars of this microturbulence [km/s] (the O stars have but one); all by default.
 
-    Returns
-    -------
-    list of Job
-
     Raises
     ------
     InputError

@@ -16,7 +16,7 @@ import urllib3
 from slamlib.errors import SlamlibError
 from slamlib.fetch.manifest import sha256_of
 from slamlib.fetch.policy import redact
-from slamlib.fetch.session import PASSING, TransferError, reason
+from slamlib.fetch.session import PASSING, Hopeless, TransferError, reason
 from slamlib.io import MAX_SIZE
 
 # A piece that is not complete when the server falls silent is lost, so pieces are small.
@@ -55,10 +55,6 @@ class Job:
     remedy: str = "check whether it is public"
 
 
-class DiskFull(TransferError):  # noqa: N818
-    """No room for this file, nor for any other."""
-
-
 class _Cut(Exception):  # noqa: N818
     """The transfer broke off: asking for the rest may help."""
 
@@ -71,14 +67,8 @@ def part_of(path, suffix=""):
 def transfer(job, session, limiter, policy, manifest, on_bytes):
     """Download one file into its folder, and enter it in the folder's manifest.
 
-    `on_bytes` is called with the number of bytes of each piece that arrives.
-
-    Raises
-    ------
-    TransferError
-        If the file cannot be had; the text is the reason, not yet redacted.
-    Stopped
-        If the limiter is stopped.
+    `on_bytes` is called with the size of each piece that arrives. Raises TransferError, whose
+    text is not yet redacted, if the file cannot be had, and Stopped if the limiter is stopped.
     """
     part = part_of(job.path)
     try:
@@ -94,7 +84,7 @@ def transfer(job, session, limiter, policy, manifest, on_bytes):
         _accept(job, part, manifest)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull("the disk is full; free some space and run this again") from None
+            raise Hopeless("the disk is full; free some space and run this again") from None
         raise TransferError(f"cannot write {part} ({error.strerror or error})") from None
 
 

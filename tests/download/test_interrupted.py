@@ -44,7 +44,7 @@ def test_a_full_disk_leaves_parts_and_a_manifest_to_go_on_from(server, folder, m
     assert len(report.fetched) == 1
     assert lines == [
         "file1.bin: the disk is full; free some space and run this again",
-        "4 more of these files: not tried: the disk is full",
+        "4 more of these files: not tried: the disk is full; free some space and run this again",
     ]
     assert assert_only_whole_files(folder) == {"file0.bin"}
     report = fetch(*jobs)
