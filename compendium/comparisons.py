@@ -89,3 +89,74 @@ def common_stars(lrs, mrs, radius=2.0):
         for name in ("obsid", "snr", "flag", "vsini_limit", *names):
             pairs[f"{name}_{suffix}"] = table[name]
     return pairs
+
+
+def compare_published(ours, published, radius=3.0):
+    """Set our labels beside the published ones, star by star.
+
+    Parameters
+    ----------
+    ours, published : Table
+        With teff, logg, mh, vsini, and obsid or ra and dec [deg]. Rows are matched by
+        obsid where both have it, else each of ours with the nearest on the sky.
+    radius : float
+        Largest distance of the same star [arcsec].
+
+    Returns
+    -------
+    Table
+        One row a star of both: obsid (of ours), ra, dec, and for each label ours,
+        ``*_published`` and ``d_*`` = ours - published. ``meta`` has matched_by, n_ours,
+        n_published, and the median and scatter (1.48 MAD) of each difference.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or no star is in both.
+    """
+    by_obsid = "obsid" in ours.colnames and "obsid" in published.colnames
+    for what, table in (("our", ours), ("the published", published)):
+        if missing := sorted({*NAMES, *(() if by_obsid else ("ra", "dec"))} - set(table.colnames)):
+            raise InputError(
+                f"{what} catalogue has no {', '.join(missing)}; it has {', '.join(table.colnames)}"
+            )
+    if by_obsid:
+        place = {int(obsid): i for i, obsid in enumerate(published["obsid"]) if obsid is not np.ma.masked}
+        pairs = [(i, place[int(obsid)]) for i, obsid in enumerate(ours["obsid"]) if int(obsid) in place]
+    else:
+        pairs = _neighbours(ours, published, radius)
+    matched_by = "obsid" if by_obsid else "position"
+    if not pairs:
+        raise InputError(
+            f"no star is in both catalogues (matched by {matched_by}); check that they belong together"
+        )
+    mine, theirs = (list(rows) for rows in zip(*pairs, strict=True))
+    table = ours[[name for name in ("obsid", "ra", "dec") if name in ours.colnames]][mine]
+    table.meta = {"matched_by": matched_by, "n_ours": len(ours), "n_published": len(published)}
+    for name in NAMES:
+        a, b = _numbers(ours[name])[mine], _numbers(published[name])[theirs]
+        table[name], table[f"{name}_published"], table[f"d_{name}"] = a, b, a - b
+        gap = (a - b)[np.isfinite(a - b)]
+        middle = np.median(gap) if gap.size else np.nan
+        scatter = 1.4826 * np.median(np.abs(gap - middle)) if gap.size else np.nan
+        table.meta |= {f"median_d_{name}": float(middle), f"scatter_d_{name}": float(scatter)}
+    return table
+
+
+def _neighbours(ours, published, radius):
+    """Pairs of rows that are the same place on the sky."""
+    found = []
+    for table in (ours, published):
+        ra, dec = _numbers(table["ra"]), _numbers(table["dec"])
+        usable = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
+        found.append((usable, SkyCoord(ra[usable] * u.deg, dec[usable] * u.deg)))
+    (rows, sky), (rows_there, sky_there) = found
+    if not rows.size or not rows_there.size:
+        return []
+    nearest, distance, _ = sky.match_to_catalog_sky(sky_there)
+    near = distance < radius * u.arcsec
+    return list(zip(rows[near].tolist(), rows_there[nearest[near]].tolist(), strict=True))
+
+
+def _numbers(column):
+    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)

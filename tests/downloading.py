@@ -1,28 +1,26 @@
 """Files to download, and how."""
 
-import signal
-import threading
+import hashlib
 
 import numpy as np
 
-from slamlib.fetch.download import Job, Manners, download
+from slamlib.fetch.download import Job, RequestPolicy, download
 from slamlib.fetch.manifest import Manifest
 
-FAST = Manners(interval=0, backoff=0.001, attempts=3, timeout=5)
+FAST = RequestPolicy(interval=0, backoff=0.001, attempts=3, timeout=5)
+ONCE = RequestPolicy(workers=1, interval=0, backoff=0, attempts=1, timeout=5)
 RNG = np.random.default_rng(1)
 CONTENT = {f"file{i}.bin": RNG.bytes(300_000 + i) for i in range(6)}
+FIRST = CONTENT["file0.bin"]
+SHA256 = hashlib.sha256(FIRST).hexdigest()
 
 
 def job(server, folder, name="file0.bin", **more):
     return Job(f"{server.base}/data/{name}", folder / name, **more)
 
 
-def fetch(*jobs, manners=FAST, lines=None):
-    return download(jobs, manners, say=None if lines is None else lines.append, progress=False)
-
-
-def ctrl_c():
-    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+def fetch(*jobs, policy=FAST, lines=None):
+    return download(jobs, policy, say=None if lines is None else lines.append, progress=False)
 
 
 def assert_only_whole_files(folder):

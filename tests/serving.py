@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlsplit
 
 from astropy.io.votable import writeto
 from astropy.io.votable.tree import Resource, TableElement, VOTableFile
@@ -81,13 +81,35 @@ def closed_port():
 # The tricks: each is called with the handler and the content that it should have served.
 
 
-def status(code, **headers):
+def status(code, phrase=None, **headers):
     """Answer with a status; header names with _ for -."""
 
     def trick(handler, content):
-        handler.answer(code, b"", {name.replace("_", "-"): value for name, value in headers.items()})
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        handler.answer(code, b"", named, phrase=phrase)
 
     return trick
+
+
+def echo(code):
+    """Answer with a status whose phrase repeats the query, as careless servers do."""
+    return lambda handler, content: handler.answer(
+        code, b"", phrase=f"{handler.path} {unquote_plus(handler.path)}"
+    )
+
+
+def redirect(base):
+    """Send to the same path and query at another address."""
+    return lambda handler, content: handler.answer(302, b"", {"Location": base + handler.path})
+
+
+def endless(handler, content):
+    """Send 100 MB without saying how much it is."""
+    handler.send_response(200)
+    handler.end_headers()
+    handler.close_connection = True
+    for _ in range(1600):
+        handler.wfile.write(bytes(1 << 16))
 
 
 def page(handler, content):
@@ -158,22 +180,13 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        self._serve(self._content)
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.seen.append((f"{self.path} {body}", dict(self.headers)))
-        self._serve(lambda path, query: self._votable(body), note=False)
-
-    def _serve(self, find, note=True):
-        if note:
-            self.server.seen.append((self.path, dict(self.headers)))
+        self.server.seen.append((self.path, dict(self.headers)))
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path.startswith(self.server.private or ("\0",)) and query.get("token") != self.server.token:
             return self.answer(403, b"a token is needed")
         path = f"{parts.path}/{query['obsid']}" if "obsid" in query else parts.path
-        content = find(path, query)
+        content = self._votable(query["-source"]) if "-source" in query else self._content(path)
         tricks = self.server.tricks.get(path, [])
         if tricks:
             return tricks.pop(0)(self, content)
@@ -181,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(404, b"no such file")
         return self._whole_or_part(content)
 
-    def _content(self, path, query):
+    def _content(self, path):
         target = self.server.folder / path.lstrip("/")
         return target.read_bytes() if target.is_file() else None
 
@@ -198,8 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _etag(self, content):
         return f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
-    def _votable(self, body):
-        wanted = next(line.removeprefix("-source=") for line in body.splitlines() if "-source=" in line)
+    def _votable(self, wanted):
         document = VOTableFile()
         for name, table in self.server.catalogues.get(wanted, {}).items():
             resource = Resource(name=wanted)
@@ -211,9 +223,9 @@ class _Handler(BaseHTTPRequestHandler):
         writeto(document, stream)
         return stream.getvalue()
 
-    def answer(self, code, content, headers=None, send=None, of=None):
+    def answer(self, code, content, headers=None, send=None, of=None, phrase=None):
         """Send an answer; `send` is what is really sent of the promised content, `of` the whole file."""
-        self.send_response(code)
+        self.send_response(code, phrase)
         self.send_header("Content-Length", str(len(content)))
         if code in (200, 206, 416) and self.server.validators:
             self.send_header("ETag", self._etag(content if of is None else of))

@@ -1,26 +1,23 @@
 """LAMOST spectra come from the addresses of each release, and only readable ones count."""
 
 import gzip
-import json
 
 import numpy as np
 import pytest
 import serving
-from astropy.io import fits
 from astropy.table import Table
 
 from slamlib.errors import FileError, InputError
-from slamlib.fetch.download import Manners
-from slamlib.fetch.lamost import FOLDERS, fetch, find_token, jobs, targets
-from slamlib.fetch.options import ROOT
-from slamlib.io import read_ecsv
+from slamlib.fetch.download import RequestPolicy
+from slamlib.fetch.lamost import fetch, find_token, jobs, targets
+from slamlib.io import embedded, read_ecsv
 from slamlib.mock.lamost_write import write_lrs, write_mrs
 from slamlib.spectra.lamost import read
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
-RELEASES_PATH = ROOT / "data/embedded/lamost_releases.ecsv"
+RELEASES_PATH = embedded("lamost_releases.ecsv")
 RELEASES = read_ecsv(RELEASES_PATH)
-FAST = Manners(interval=0, backoff=0.001, attempts=2, timeout=5)
+FAST = RequestPolicy(interval=0, backoff=0.001, attempts=2, timeout=5)
 PLAN = {"obsid": 251401075, "lmjd": 56608, "planid": "GAC116N20B1", "spid": 15, "fiberid": 92}
 
 
@@ -51,52 +48,40 @@ def urls(release, instrument, table, **more):
     return [job.url for job in jobs(table, RELEASES, release, instrument, "x", **more)]
 
 
-def fetch_here(server, folder, wanted, release="dr7", instrument="LRS", lines=None):
-    return fetch(
-        wanted,
-        RELEASES_PATH,
-        release,
-        instrument,
-        folder,
-        FAST,
-        base=server.base,
-        say=None if lines is None else lines.append,
-        progress=False,
-    )
-
-
-def test_the_archive_of_dr5_is_addressed_by_night_plan_spectrograph_and_fibre():
-    # An address in the lists of RCSED: the folder is the evening, the name has the next day.
-    assert urls("dr5", "LRS", Table([PLAN])) == [
-        "http://dr5.lamost.org/v3/sas/fits/20131111/GAC116N20B1/spec-56608-GAC116N20B1_sp15-092.fits.gz"
-    ]
+def fetch_here(server, folder, wanted, release="dr7", instrument="LRS", lines=None, **more):
+    say = None if lines is None else lines.append
+    about = {"base": server.base, "say": say, "progress": False, **more}
+    return fetch(wanted, RELEASES_PATH, release, instrument, folder, FAST, **about)
 
 
 @pytest.mark.parametrize(
     ("release", "instrument", "url"),
     [
-        ("dr5", "LRS", "http://dr5.lamost.org/spectrum/fits/7"),
+        ("dr5", "LRS", "https://dr5.lamost.org/spectrum/fits/7"),
         ("dr7", "LRS", "https://www.lamost.org/dr7/v2.0/spectrum/fits/7"),
         ("dr7", "MRS", "https://www.lamost.org/dr7/v2.0/medspectrum/fits/7"),
         ("dr11", "LRS", "https://www.lamost.org/openapi/dr11/v2.0/lrs/spectrum/fits?obsid=7"),
         ("dr11", "MRS", "https://www.lamost.org/openapi/dr11/v2.0/mrs/spectrum/fits?obsid=7"),
     ],
 )
-def test_later_releases_are_addressed_by_obsid(release, instrument, url):
+def test_releases_are_addressed_by_obsid_with_a_token_over_https_alone(release, instrument, url):
     table = targets([7])
-    assert urls(release, instrument, table) == [url]
-    joint = "&" if "?" in url else "?"
-    assert urls(release, instrument, table, token="a b") == [f"{url}{joint}token=a+b"]
+    [job] = jobs(table, RELEASES, release, instrument, "x", token="T")
+    assert (job.url, job.token) == (url, "T")
+    base = "http://mirror.org/dr7/"
+    for allowed in (False, True):
+        about = {"base": base, "token": "T", "token_over_http": allowed}
+        [job] = jobs(table, RELEASES, release, instrument, "x", **about)
+        assert job.url.startswith("http://mirror.org/dr7/") and job.url.endswith(url.split("/")[-1])
+        assert job.token == ("T" if allowed else "")
+        assert ("--token-over-http" in job.remedy) != allowed
 
 
-def test_a_token_is_not_sent_where_none_is_wanted():
-    assert "token" not in urls("dr5", "LRS", Table([PLAN]), token="T")[0]
-
-
-def test_another_base_address_keeps_the_pattern():
-    assert urls("dr7", "LRS", targets([7]), base="http://mirror.org/dr7/") == [
-        "http://mirror.org/dr7/spectrum/fits/7"
-    ]
+def test_the_archive_of_dr5_is_addressed_by_night_plan_spectrograph_and_fibre():
+    # An address in the lists of RCSED: the folder is the evening, the name has the next day.
+    [job] = jobs(Table([PLAN]), RELEASES, "dr5", "LRS", "x", token="T")
+    path = "20131111/GAC116N20B1/spec-56608-GAC116N20B1_sp15-092.fits.gz"
+    assert (job.url, job.token) == (f"https://dr5.lamost.org/v3/sas/fits/{path}", "")
 
 
 def test_unknown_releases_and_missing_columns_are_named():
@@ -127,23 +112,22 @@ def test_obsids_and_tables_mix_and_each_spectrum_is_asked_for_once(tmp_path):
     assert table.colnames == ["obsid"]
 
 
-def test_tables_that_cannot_be_used_are_named(tmp_path):
-    (tmp_path / "bad.fits").write_text("no table")
-    Table({"name": ["a"]}).write(tmp_path / "names.csv")
-    Table({"obsid": ["12", "x3"]}).write(tmp_path / "words.csv")
-    (tmp_path / "holes.csv").write_text("obsid,lmjd\n5,\n6,7\n")
-    for name, error, message in [
-        ("absent.csv", FileError, "neither an OBSID nor a file"),
-        ("bad.fits", FileError, "not a table"),
-        ("names.csv", InputError, "no column obsid; it has name"),
-        ("words.csv", InputError, "column obsid is not made of whole numbers"),
-        ("holes.csv", InputError, "column lmjd is not made of whole numbers"),
-    ]:
-        with pytest.raises(error, match=message) as caught:
-            targets([tmp_path / name])
-        assert name in str(caught.value)
-    with pytest.raises(InputError, match="nothing to fetch"):
-        targets([])
+@pytest.mark.parametrize(
+    ("name", "content", "error", "message"),
+    [
+        ("absent.csv", None, FileError, "neither an OBSID nor a file"),
+        ("bad.fits", "no table", FileError, "not a table"),
+        ("names.csv", "name\na\n", InputError, "no column obsid; it has name"),
+        ("words.csv", "obsid\n12\nx3\n", InputError, "column obsid is not made of whole numbers"),
+        ("holes.csv", "obsid,lmjd\n5,\n6,7\n", InputError, "column lmjd is not made of whole numbers"),
+    ],
+)
+def test_tables_that_cannot_be_used_are_named(tmp_path, name, content, error, message):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(error, match=message) as caught:
+        targets([tmp_path / name])
+    assert name in str(caught.value)
 
 
 def test_the_token_comes_from_the_environment_before_the_file(tmp_path):
@@ -157,48 +141,31 @@ def test_the_token_comes_from_the_environment_before_the_file(tmp_path):
         find_token({}, path)
 
 
-def test_spectra_arrive_where_source_lamost_reads_them(server, tmp_path):
-    """Notebook 05 takes every *.fits* directly in data/raw/lamost_lrs and data/raw/lamost_mrs."""
-    notebook = json.loads((ROOT / "notebooks/05_lamost_spectra.ipynb").read_text(encoding="utf-8"))
-    code = "".join("".join(cell["source"]) for cell in notebook["cells"])
-    assert '(folder / f"lamost_{name.lower()}").glob("*.fits*")' in code
+def test_spectra_arrive_and_what_is_none_does_not(server, tmp_path):
     for instrument, arm in (("LRS", ""), ("MRS", "med")):
-        folder = tmp_path / FOLDERS[instrument]
-        assert folder.as_posix().endswith(f"data/raw/lamost_{instrument.lower()}")
         server.put(f"{arm}spectrum/fits/7", content(tmp_path, 7, instrument))
         server.tricks[f"/{arm}spectrum/fits/8"] = [serving.page] * 2
         server.put(f"{arm}spectrum/fits/9", content(tmp_path, 9, instrument))
         server.tricks[f"/{arm}spectrum/fits/9"] = [serving.cut(0.5)] * 2
+        folder = tmp_path / instrument
         fetch_here(server, folder, [7, 8, 9], instrument=instrument)
         [path] = folder.glob("*.fits*")
         header = read(path).header
         assert (path.name, header["obsid"], header["instrument"]) == ("dr7-7.fits.gz", 7, instrument)
 
 
-def test_the_dr5_archive_layout_is_fetched(server, tmp_path):
-    path = "v3/sas/fits/20131111/GAC116N20B1/spec-56608-GAC116N20B1_sp15-092.fits.gz"
-    server.put(path, content(tmp_path, PLAN["obsid"]))
-    Table([PLAN]).write(tmp_path / "liu.csv")
-    report = fetch_here(server, tmp_path / "x", [tmp_path / "liu.csv"], release="dr5")
-    assert [path.name for path in report.fetched] == ["dr5-251401075.fits.gz"]
-
-
 def test_the_openapi_wants_its_token_and_says_where_to_put_it(server, tmp_path, monkeypatch):
-    path = "openapi/dr12/v1.1/lrs/spectrum/fits"
-    server.put(f"{path}/7", content(tmp_path, 7))
+    server.put("openapi/dr12/v1.1/lrs/spectrum/fits/7", content(tmp_path, 7))
     server.private, server.token = "/openapi", "S3CRET"
-    lines = []
-    report = fetch_here(server, tmp_path / "x", [7], release="dr12", lines=lines)
-    assert report.failed
-    assert "403" in lines[0]
-    assert "LAMOST_TOKEN" in lines[0]
+    lines, about = [], {"release": "dr12", "wanted": [7]}
+    assert fetch_here(server, tmp_path / "x", lines=lines, **about).failed
+    assert "403" in lines[0] and "put your LAMOST token into LAMOST_TOKEN" in lines[0]
     monkeypatch.setenv("LAMOST_TOKEN", "S3CRET")
-    assert len(fetch_here(server, tmp_path / "x", [7], release="dr12").fetched) == 1
+    assert fetch_here(server, tmp_path / "x", lines=lines, **about).failed
+    assert "403" in lines[1] and "--token-over-http" in lines[1]
+    assert [path for path, _ in server.seen if "S3CRET" in path] == []
+    assert len(fetch_here(server, tmp_path / "x", token_over_http=True, **about).fetched) == 1
     assert "S3CRET" not in (tmp_path / "x" / "manifest.ecsv").read_text()
-
-
-def unpacked(packed):
-    return gzip.decompress(packed)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +174,7 @@ def unpacked(packed):
         (lambda made: b"<html>please log in</html>", "web page"),
         (lambda made: b'{"error": "no such spectrum"}', "web page"),
         (lambda made: made[: len(made) // 2], "truncated"),
-        (lambda made: unpacked(made)[:5000], "damaged"),
+        (lambda made: gzip.decompress(made)[:5000], "damaged"),
         (lambda made: bytes(255 - byte for byte in made), "not a FITS file"),
     ],
     ids=["page", "json", "half a gzip", "half a FITS", "wrong bytes"],
@@ -232,24 +199,17 @@ def test_another_spectrum_than_the_one_asked_for_is_refused(server, tmp_path):
     assert "MRS spectrum, LRS was asked for" in reasons[1]
 
 
-def test_a_spectrum_packed_or_not_is_taken_as_it_comes(server, tmp_path):
-    plain = unpacked(content(tmp_path, 7))
-    server.put("spectrum/fits/7", plain)
-    fetch_here(server, tmp_path / "here", [7])
-    path = tmp_path / "here" / "dr7-7.fits.gz"
-    assert path.read_bytes() == plain
-    assert read(path).header["obsid"] == 7
-    assert fits.getheader(tmp_path / "7.fits.gz")["OBSID"] == 7
-
-
-def test_bytes_are_kept_as_sent_even_if_called_packed_for_the_journey(server, tmp_path):
-    packed = content(tmp_path, 7)
-    server.put("spectrum/fits/7", packed)
+@pytest.mark.parametrize("change", [gzip.decompress, lambda packed: packed])
+def test_bytes_are_kept_as_sent_even_if_called_packed_for_the_journey(server, tmp_path, change):
+    sent = change(content(tmp_path, 7))
+    server.put("spectrum/fits/7", sent)
     server.tricks["/spectrum/fits/7"] = [
         lambda handler, made: handler.answer(200, made, {"Content-Encoding": "gzip"})
     ]
-    assert len(fetch_here(server, tmp_path / "here", [7]).fetched) == 1
-    assert (tmp_path / "here" / "dr7-7.fits.gz").read_bytes() == packed
+    fetch_here(server, tmp_path / "here", [7])
+    path = tmp_path / "here" / "dr7-7.fits.gz"
+    assert path.read_bytes() == sent
+    assert read(path).header["obsid"] == 7
 
 
 def test_one_star_is_not_fetched_from_two_releases(server, tmp_path):

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from serving import serving
+from tlusty_files import write_archives
 
 from compendium.pipeline.graph import GRAPH
 from compendium.run import Run
 from slamlib.fetch.manifest import Manifest
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.tlusty.read import NODES
-from slamlib.grid.tlusty.write import write_archives
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
 from slamlib.labels import NAMES
@@ -82,7 +82,7 @@ class Served:
     def data(self):
         """Call `make data`, pointed at the server."""
         options = f"--base-tlusty {self.base}/database/ --base-lamost {self.base} --base-vizier {self.base}"
-        return self.make("data", f"FETCH={options} --vturb 2 --rate 1e6 --quiet")
+        return self.make("data", f"FETCH={options} --token-over-http --vturb 2 --rate 1e6 --quiet")
 
     def catalogue(self, instrument):
         return read_ecsv(self.run.products / f"labels_{instrument}.ecsv")
@@ -108,7 +108,7 @@ def make(root, *arguments):
 
 
 def copy_of_the_compendium(root):
-    for folder in ("slamlib", "notebooks", "data/embedded"):
+    for folder in ("slamlib", "compendium", "notebooks", "data/embedded"):
         shutil.copytree(
             ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_*")
         )
@@ -123,7 +123,7 @@ def served(tmp_path_factory, grid, library, isochrones):
     folder = tmp_path_factory.mktemp("served")
     root = folder / "compendium"
     copy_of_the_compendium(root)
-    write_archives(grid, folder / "server/database", nodes=thinned_nodes(), progress=False)
+    write_archives(grid, folder / "server/database", nodes=thinned_nodes())
     truth = draw_survey(STARS, COMMON, isochrones, grid.contains, np.random.default_rng(5))
     write_survey(truth, library, grid, folder / "survey", seed=5, progress=False)
     with serving(folder / "server") as server, contextlib.chdir(root):
@@ -150,8 +150,8 @@ def test_everything_served_was_fetched_whole_and_nothing_is_asked_for_twice(serv
     raw = served.root / "data/raw"
     for name in INSTRUMENTS:
         folder = raw / f"lamost_{name.lower()}"
-        assert len(Manifest(folder).names()) == len(list(folder.glob("*.fits.gz"))) == STARS[name]
-    assert len(Manifest(raw / "tlusty").names()) == 10
+        assert len(Manifest(folder).rows) == len(list(folder.glob("*.fits.gz"))) == STARS[name]
+    assert len(Manifest(raw / "tlusty").rows) == 10
     assert not list(raw.rglob("*.part"))
     before = len(served.server.seen)
     assert ", 0 failed" in served.data()

@@ -5,22 +5,16 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
-import numpy as np
-import requests
-from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.fetch.manifest import Manifest, sha256_of
-from slamlib.fetch.polite import USER_AGENT, Manners, Pace, Stopped
-from slamlib.fetch.transfer import DiskFull, Job, TransferError, Unreachable, transfer
+from slamlib.fetch.policy import RateLimiter, RequestPolicy, redact
+from slamlib.fetch.session import Hopeless, TransferError, open_session
+from slamlib.fetch.transfer import Job, transfer
 
-# Outcomes that are no news, or are told once for all files.
-_SILENT = ("fetched", "kept", "not tried")
-
-__all__ = ["Job", "Manners", "Report", "download", "tell"]
+__all__ = ["Job", "Report", "RequestPolicy", "download", "tell"]
 
 
 @dataclass
@@ -59,19 +53,18 @@ def tell(line):
     tqdm.write(" ".join(line.split()), file=sys.stderr)
 
 
-def download(jobs, manners=None, *, title="files", say=None, progress=True):
-    """Download files; what is already whole is not fetched again.
+def download(jobs, policy=None, *, title="files", say=None, progress=True):
+    """Download files of one server; what is already whole is not fetched again.
 
-    A file is whole if the manifest of its folder has its size and sha256, or if the job
-    has its sha256. Whatever else lies under its name is fetched anew and replaced once the
-    new one is whole. Partial files lie in ``partial/``, and are taken up where they end if
-    the server still has the same version; what arrived but is not what was asked for lies
-    in ``rejected/``.
+    A file is whole if the manifest of its folder, or its job, has its sha256. Whatever else
+    lies under its name is replaced once the new one is whole. Partial files lie in
+    ``partial/`` and are taken up where they end if the server still has the same version;
+    what arrived but is not what was asked for lies in ``rejected/``.
 
     Parameters
     ----------
     jobs : iterable of Job
-    manners : Manners, optional
+    policy : RequestPolicy, optional
     title : str
         Of the progress bar.
     say : callable, optional
@@ -82,8 +75,8 @@ def download(jobs, manners=None, *, title="files", say=None, progress=True):
     Returns
     -------
     Report
-        In the order of the jobs. After a full disk, or where a host cannot be reached, the
-        files not tried count as failed.
+        In the order of the jobs. After a full disk, or where the server cannot be reached,
+        the files not tried count as failed.
 
     Raises
     ------
@@ -94,43 +87,38 @@ def download(jobs, manners=None, *, title="files", say=None, progress=True):
     KeyboardInterrupt
         Passed on once all workers have stopped; everything finished is in the manifest.
     """
-    jobs, manners = list(jobs), manners or Manners()
+    jobs, policy, say = list(jobs), policy or RequestPolicy(), say or (lambda line: None)
     if len({job.path for job in jobs}) < len(jobs):
         raise InputError("two files have the same destination; ask for each only once")
     manifests = {folder: Manifest(folder) for folder in dict.fromkeys(job.path.parent for job in jobs)}
-    outcomes = ["not tried"] * len(jobs)
-    errand = _Errand(
-        manners,
-        manifests,
-        tqdm(
-            desc=title,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1000,
-            disable=None if progress else True,
-            leave=False,
-        ),
-    )
-    pool = ThreadPoolExecutor(manners.workers, thread_name_prefix="download")
+    hidden = None if progress else True  # None: unless stderr is a terminal
+    bar = tqdm(desc=title, unit="B", unit_scale=True, disable=hidden, leave=False)
+    worker, outcomes, untried = _Worker(policy, manifests, bar), {}, Counter()
+    pool = ThreadPoolExecutor(policy.workers, thread_name_prefix="download")
     try:
-        futures = {pool.submit(errand.run, i, job): i for i, job in enumerate(jobs)}
+        futures = {pool.submit(worker.run, job): job for job in jobs}
         for done, future in enumerate(as_completed(futures), 1):
-            i = futures[future]
-            outcomes[i] = future.result()
-            errand.bar.set_postfix_str(f"{done}/{len(jobs)} files", refresh=False)
-            if say is not None and not outcomes[i].startswith(_SILENT):
-                say(f"{jobs[i].path.name}: {outcomes[i]}")
+            job = futures[future]
+            bar.set_postfix_str(f"{done}/{len(jobs)} files", refresh=False)
+            try:
+                outcomes[job.path] = future.result()
+            except TransferError as error:
+                text = outcomes[job.path] = redact(error, job.token)
+                if isinstance(error, _NotTried):
+                    untried[text] += 1
+                else:
+                    say(f"{job.path.name}: {text}")
     finally:
         # Also on Ctrl-C: nobody writes any more when this returns.
-        errand.pace.stop()
+        worker.limiter.stop()
         pool.shutdown(wait=True, cancel_futures=True)
-        errand.bar.close()
-        errand.session.close()
-    if say is not None:
-        for reason, count in Counter(o for o in outcomes if o.startswith("not tried")).items():
-            say(f"{count} more of these {title}: {reason}")
+        bar.close()
+        worker.session.close()
+    for text, count in untried.items():
+        say(f"{count} more of these {title}: {text}")
     report = Report()
-    for job, outcome in zip(jobs, outcomes, strict=True):
+    for job in jobs:
+        outcome = outcomes[job.path]
         if outcome in ("fetched", "kept"):
             getattr(report, outcome).append(job.path)
         else:
@@ -138,55 +126,46 @@ def download(jobs, manners=None, *, title="files", say=None, progress=True):
     return report
 
 
-class _Errand:
-    """What the workers share: session, pace, bar, and the reasons not to go on."""
+class _NotTried(TransferError):  # noqa: N818
+    """Another file showed that this one cannot be had; told once for all of them."""
 
-    def __init__(self, manners, manifests, bar):
-        self.manners, self.manifests, self.bar = manners, manifests, bar
-        self.pace = Pace(manners.interval)
-        self.session = requests.Session()
-        self.session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity"})
-        for scheme in ("http://", "https://"):
-            self.session.mount(scheme, HTTPAdapter(pool_maxsize=manners.workers))
+
+class _Worker:
+    """Fetches one file after another, in several threads; they share session, pace and reasons to give up."""
+
+    def __init__(self, policy, manifests, bar):
+        self.policy, self.manifests, self.bar = policy, manifests, bar
+        self.limiter = RateLimiter(policy.interval)
+        self.session = open_session(policy, self.limiter)
         self._lock = threading.Lock()
-        self._silent, self._full = set(), False
+        self._given_up = ""
 
-    def run(self, index, job):
-        """Fetch one file; return "fetched", "kept" or the reason why not."""
+    def run(self, job):
+        """Return "fetched" or "kept"; raise TransferError with the reason why there is no file."""
         manifest = self.manifests[job.path.parent]
-        host = urlsplit(job.url).netloc
         try:
             if self._kept(job, manifest):
                 return "kept"
-            if self._full:
-                return "not tried: the disk is full"
-            if host in self._silent:
-                return f"not tried: {host} cannot be reached"
-            rng = np.random.default_rng([self.manners.seed, index])
-            transfer(job, self.session, self.pace, self.manners, rng, manifest, self._grown)
+            if self._given_up:
+                raise _NotTried(f"not tried: {self._given_up}")
+            transfer(job, self.session, self.limiter, self.policy, manifest, self._on_bytes)
             return "fetched"
-        except Unreachable as error:
-            self._silent.add(host)
-            return str(error)
-        except DiskFull as error:
-            self._full = True
-            return str(error)
-        except TransferError as error:
-            return str(error)
-        except Stopped:
-            return "stopped"
+        except Hopeless as error:
+            self._given_up = str(error)
+            raise
         except OSError as error:
-            return f"cannot read what is there already ({error.strerror or error})"
+            raise TransferError(f"cannot read what is there already ({error.strerror or error})") from None
 
     def _kept(self, job, manifest):
-        if manifest.holds(job.path) and job.sha256 in (None, manifest.row(job.path.name)["sha256"]):
+        name = job.path.name
+        if manifest.holds(job.path) and job.sha256 in (None, manifest.rows[name]["sha256"]):
             return True
         if job.sha256 is None or not job.path.is_file() or sha256_of(job.path) != job.sha256.lower():
             return False
         # Put there by hand, and proven: from now on the manifest knows it.
-        manifest.add(job.path.name, job.url, job.path.stat().st_size, job.sha256.lower())
+        manifest.add(name, job.url, job.path.stat().st_size, job.sha256.lower())
         return True
 
-    def _grown(self, size):
+    def _on_bytes(self, size):
         with self._lock:
             self.bar.update(size)

@@ -20,8 +20,8 @@ COLUMNS = {
 }
 
 
-def read_cmd(path):
-    """Read a file exported from the CMD web form (http://stev.oapd.inaf.it/cmd).
+def convert(path, output):
+    """Convert a file exported from the CMD web form (http://stev.oapd.inaf.it/cmd).
 
     Comment lines begin with ``#``; the last of them before the data that has all the names
     needed is the line of column names (one may stand before each isochrone, and the file
@@ -30,12 +30,14 @@ def read_cmd(path):
     Parameters
     ----------
     path : str or Path
+    output : str or Path
+        ECSV file to write.
 
     Returns
     -------
     Table
         mh, log_age, initial_mass, log_teff, logg, log_l and phase, as
-        `data/embedded/parsec_isochrones.ecsv` has them, in the order of the file.
+        `parsec_isochrones.ecsv` has them, in the order of the file.
 
     Raises
     ------
@@ -56,42 +58,29 @@ def read_cmd(path):
         if line.lstrip().startswith("#"):
             best = max(best, words, key=lambda found: len(needed & set(found)))
             names = words if needed <= set(words) else names
+        elif words and not names:
+            raise InputError(
+                f"{path}: no line of column names with {', '.join(sorted(needed - set(best)))} before line "
+                f"{number}; the best has {' '.join(best) or 'nothing'}"
+            )
         elif words:
-            if not names:
-                missing = ", ".join(sorted(needed - set(best)))
-                raise InputError(
-                    f"{path}: no line of column names with {missing} before line {number}; "
-                    f"the best has {' '.join(best) or 'nothing'}"
-                )
-            rows.append(_row(words, names, path, number))
+            rows.append(_row(words, names, f"{path}: line {number}"))
     if not rows:
         raise FileError(f"{path} holds no isochrone; export it again from the CMD web form")
-    table = Table(
-        list(np.array(rows).T), names=list(COLUMNS), dtype=[kind for _, kind, _ in COLUMNS.values()]
-    )
-    for name, (_, _, meaning) in COLUMNS.items():
-        table[name].description = meaning
+    types, meanings = ({ours: rule[i] for ours, rule in COLUMNS.items()} for i in (1, 2))
+    table = Table(rows=rows, names=list(COLUMNS), dtype=list(types.values()), descriptions=meanings)
     table.meta["source"] = f"PARSEC isochrones, exported from the CMD web form as {path.name}"
-    return table
-
-
-def convert(path, output):
-    """Write a CMD file as an ECSV table of isochrones; return the table."""
-    table = read_cmd(path)
     write_ecsv(table, output)
     return table
 
 
-def _row(words, names, path, number):
+def _row(words, names, where):
     try:
-        if len(words) != len(names):
-            raise ValueError
-        values = [float(words[names.index(theirs)]) for theirs, _, _ in COLUMNS.values()]
+        values = [float(dict(zip(names, words, strict=True))[theirs]) for theirs, _, _ in COLUMNS.values()]
         if not np.isfinite(values).all():
             raise ValueError
     except ValueError:
         raise FileError(
-            f"{path}: line {number} is not a row of {len(names)} numbers; the file is cut or damaged: "
-            "export it again"
+            f"{where} is not a row of {len(names)} numbers; the file is cut or damaged: export it again"
         ) from None
     return values

@@ -4,10 +4,10 @@ import os
 import re
 from datetime import date, timedelta
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import urlsplit
 
 import numpy as np
-from astropy.table import Table, unique
+from astropy.table import Table, unique, vstack
 
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import Job, Report, download
@@ -17,8 +17,8 @@ from slamlib.spectra.lamost import read
 
 TOKEN_VARIABLE = "LAMOST_TOKEN"
 TOKEN_FILE = Path("~/.config/slamlib/token")
-# Where SOURCE=lamost looks for spectra, relative to the compendium.
-FOLDERS = {"LRS": Path("data/raw/lamost_lrs"), "MRS": Path("data/raw/lamost_mrs")}
+# Real ones have up to 0.7 MB.
+_MAX_SIZE = 32 << 20
 _PLACE = ("lmjd", "planid", "spid", "fiberid")
 _MJD_EPOCH = date(1858, 11, 17)
 
@@ -57,26 +57,22 @@ def targets(wanted):
     Returns
     -------
     Table
-        obsid and, if a table has them, the other columns; each OBSID once.
+        obsid and, if every item has them, the other columns; each OBSID once.
 
     Raises
     ------
     FileError, InputError
         If a file cannot be read, has no column obsid, or an OBSID is not a number.
     """
-    rows = []
-    for item in wanted:
-        if re.fullmatch(r"\d+", str(item)):
-            rows.append({"obsid": int(item)})
-        else:
-            rows += _rows_of(Path(item))
-    if not rows:
+    numbers = [int(item) for item in wanted if re.fullmatch(r"\d+", str(item))]
+    tables = [_read_targets(Path(item)) for item in wanted if not re.fullmatch(r"\d+", str(item))]
+    tables += [Table({"obsid": numbers})] if numbers else []
+    if not sum(map(len, tables)):
         raise InputError("nothing to fetch: name OBSIDs or a table with a column obsid")
-    names = ["obsid", *(name for name in _PLACE if all(name in row for row in rows))]
-    return unique(Table({name: [row[name] for row in rows] for name in names}), keys="obsid")
+    return unique(vstack(tables, join_type="inner", metadata_conflicts="silent"), keys="obsid")
 
 
-def _rows_of(path):
+def _read_targets(path):
     if not path.is_file():
         raise FileError(f"{path} is neither an OBSID nor a file")
     try:
@@ -87,20 +83,19 @@ def _rows_of(path):
     names = {name.lower(): name for name in reversed(table.colnames)}
     if "obsid" not in names:
         raise InputError(f"{path} has no column obsid; it has {', '.join(table.colnames)}")
-    columns = {name: table[names[name]] for name in ("obsid", *_PLACE) if name in names}
-    try:
-        for name in set(columns) - {"planid"}:
-            if np.ma.is_masked(columns[name]):
+    made = Table()
+    for name in (name for name in ("obsid", *_PLACE) if name in names):
+        column = table[names[name]]
+        try:
+            if np.ma.is_masked(column):
                 raise ValueError
-            columns[name] = [int(value) for value in columns[name]]
-    except (ValueError, TypeError):
-        raise InputError(f"{path}: column {names[name]} is not made of whole numbers; mend it") from None
-    if "planid" in columns:
-        columns["planid"] = [str(value).strip() for value in columns["planid"]]
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+            made[name] = [str(v).strip() if name == "planid" else int(v) for v in column]
+        except (ValueError, TypeError):
+            raise InputError(f"{path}: column {names[name]} is not made of whole numbers; mend it") from None
+    return made
 
 
-def jobs(table, releases, release, instrument, folder, *, base=None, token=""):
+def jobs(table, releases, release, instrument, folder, *, base=None, token="", token_over_http=False):
     """List the downloads of some spectra.
 
     Parameters
@@ -108,20 +103,17 @@ def jobs(table, releases, release, instrument, folder, *, base=None, token=""):
     table : Table
         As `targets` gives it.
     releases : Table
-        `data/embedded/lamost_releases.ecsv`: base addresses and patterns.
-    release : str
-        Such as "dr7".
-    instrument : str
-        "LRS" or "MRS".
+        `lamost_releases.ecsv`: base addresses and patterns.
+    release, instrument : str
+        Such as "dr7", and "LRS" or "MRS".
     folder : Path
         Where the spectra go, named ``RELEASE-OBSID.fits.gz``.
     base : str, optional
         Address to use instead of the release's own, such as that of a mirror.
     token : str
-
-    Returns
-    -------
-    list of Job
+        Sent where the release takes one, and the address is https.
+    token_over_http : bool
+        Send it over http too, where anybody on the way can read it.
 
     Raises
     ------
@@ -129,21 +121,24 @@ def jobs(table, releases, release, instrument, folder, *, base=None, token=""):
         If the release does not have the instrument, or the table lacks what it needs.
     """
     row = _choose(releases, release, instrument, table)
+    start = (base or row["base"]).rstrip("/")
+    remedy = f"put your LAMOST token into {TOKEN_VARIABLE} or {TOKEN_FILE}, or renew it"
+    if token and urlsplit(start).scheme != "https" and not token_over_http:
+        token, remedy = "", "your token is not sent over http, where others can read it: --token-over-http"
     found = []
     for target in table:
         values = {name: target[name] for name in table.colnames}
         if "lmjd" in values:
             # LAMOST numbers a night by the day on which it ends, and files it by that on which it begins.
             values["date"] = (_MJD_EPOCH + timedelta(days=int(values["lmjd"]) - 1)).strftime("%Y%m%d")
-        url = f"{(base or row['base']).rstrip('/')}/{row['pattern'].format(**values)}"
-        if token and row["token"] != "no":
-            url += ("&" if "?" in url else "?") + urlencode({"token": token})
         found.append(
             Job(
-                url,
+                f"{start}/{row['pattern'].format(**values)}",
                 Path(folder) / f"{release}-{target['obsid']}.fits.gz",
+                token=token if row["token"] != "no" else "",
+                max_size=_MAX_SIZE,
                 check=_checker(int(target["obsid"]), instrument),
-                remedy=f"put your LAMOST token into {TOKEN_VARIABLE} or {TOKEN_FILE}, or renew it",
+                remedy=remedy,
             )
         )
     return found
@@ -176,42 +171,28 @@ def _checker(obsid, instrument):
     return check
 
 
-def fetch(wanted, releases_path, release, instrument, folder, manners, *, base=None, say=None, progress=True):
-    """Download spectra to where SOURCE=lamost reads them.
+def fetch(
+    wanted, releases_path, release, instrument, folder, policy, *, say=None, progress=True, **addressed
+):
+    """Download spectra.
 
-    A spectrum that is there from another release is not fetched a second time: SOURCE=lamost
-    would take the two for two stars.
+    A spectrum that is there from another release is not fetched a second time: whoever
+    labels the folder would take the two for two stars.
 
-    Parameters
-    ----------
-    wanted, release, instrument, folder, base
-        As `targets` and `jobs` take them.
-    releases_path : Path
-    manners : Manners
-    say, progress
-        As `download` takes them.
-
-    Returns
-    -------
-    Report
+    Takes what `targets`, `jobs` and `download` take; returns the Report of `download`.
     """
-    todo = jobs(
-        targets(wanted),
-        read_ecsv(releases_path),
-        release,
-        instrument,
-        folder,
-        base=base,
-        token=find_token(),
-    )
-    manifest, report = Manifest(folder), Report()
-    others = {name.split("-")[-1]: name for name in manifest.names() if not name.startswith(f"{release}-")}
-    for job in todo:
+    releases, token = read_ecsv(releases_path), find_token()
+    listed = jobs(targets(wanted), releases, release, instrument, folder, token=token, **addressed)
+    report, todo = Report(), []
+    others = {
+        name.split("-")[-1]: name for name in Manifest(folder).rows if not name.startswith(f"{release}-")
+    }
+    for job in listed:
         other = others.get(job.path.name.split("-")[-1])
         if other and (Path(folder) / other).exists():
             report.fail(job.path.name, f"{other} is the same OBSID; delete it to have {release}'s", say)
-    refused = {name for name, _ in report.failed}
-    todo = [job for job in todo if job.path.name not in refused]
+        else:
+            todo.append(job)
     return report + download(
-        todo, manners, title=f"{release} {instrument} spectra", say=say, progress=progress
+        todo, policy, title=f"{release} {instrument} spectra", say=say, progress=progress
     )

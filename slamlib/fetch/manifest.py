@@ -12,7 +12,7 @@ from pathlib import Path
 from astropy.table import Table
 
 from slamlib.errors import FileError
-from slamlib.fetch.polite import redact
+from slamlib.fetch.policy import redact
 from slamlib.io import read_ecsv, write_ecsv
 
 NAME = "manifest.ecsv"
@@ -31,6 +31,11 @@ class Manifest:
     ----------
     folder : str or Path
 
+    Attributes
+    ----------
+    rows : dict of str to dict
+        By the names of the files, in the order of their first arrival.
+
     Raises
     ------
     FileError
@@ -40,32 +45,22 @@ class Manifest:
     def __init__(self, folder):
         self.path = Path(folder) / NAME
         self._lock = threading.Lock()
-        self._rows = {}
+        self.rows = {}
         if self.path.exists():
-            self._mend()
+            content = self.path.read_bytes()
+            if not content.endswith(b"\n"):
+                os.truncate(self.path, content.rfind(b"\n") + 1)
             table = read_ecsv(self.path)
             if missing := sorted(set(COLUMNS) - set(table.colnames)):
                 raise FileError(
                     f"{self.path} has no column {', '.join(missing)}; delete it: its files are then "
                     "fetched again"
                 )
-            self._rows = {str(row["name"]): dict(zip(row.colnames, row, strict=True)) for row in table}
-
-    def __contains__(self, name):
-        """Whether the manifest has a row of that name."""
-        return name in self._rows
-
-    def names(self):
-        """Names of all files that arrived, in the order of their first arrival."""
-        return list(self._rows)
-
-    def row(self, name):
-        """Return the row of a name as a dict."""
-        return dict(self._rows[name])
+            self.rows = {str(row["name"]): dict(zip(row.colnames, row, strict=True)) for row in table}
 
     def holds(self, path):
         """Whether `path` exists and is, byte for byte, what the manifest says arrived."""
-        row = self._rows.get(path.name)
+        row = self.rows.get(path.name)
         return (
             row is not None
             and path.is_file()
@@ -89,21 +84,14 @@ class Manifest:
             if not self.path.exists():
                 write_ecsv(Table(names=COLUMNS, dtype=_TYPES), self.path, grows=True)
             _append(self.path, line.getvalue().encode())
-            self._rows[name] = row
-
-    def _mend(self):
-        content = self.path.read_bytes()
-        if not content.endswith(b"\n"):
-            with self.path.open("rb+") as file:
-                file.truncate(content.rfind(b"\n") + 1)
+            self.rows[name] = row
 
 
 def _append(path, line):
     before = path.stat().st_size
     with path.open("ab", buffering=0) as file:
         try:
-            written = file.write(line)
-            if written != len(line):
+            if file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
             file.truncate(before)

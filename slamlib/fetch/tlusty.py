@@ -7,10 +7,12 @@ from pathlib import Path
 
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import Job, download
+from slamlib.fetch.manifest import Manifest
 from slamlib.io import read_ecsv
 
-BASE = "http://tlusty.oca.eu/Tlusty2002/database/"
-FOLDER = Path("data/raw/tlusty")
+BASE = "https://tlusty.oca.eu/tlusty/Tlusty2002/database/"
+# Some 160 spectra of at most 400,000 lines of 26 bytes, not packed, make 1.7 GB.
+_MAX_SIZE = 4 << 30
 
 
 def jobs(archives, folder, *, base=BASE, compositions=(), vturb=None):
@@ -19,9 +21,10 @@ def jobs(archives, folder, *, base=BASE, compositions=(), vturb=None):
     Parameters
     ----------
     archives : Table
-        `data/embedded/tlusty_archives.ecsv`: archive (its name under the base address),
-        composition and vturb [km/s]; size and sha256 where they are known.
+        `tlusty_archives.ecsv`: archive (its name under the base address), composition and
+        vturb [km/s]; sha256 where it is known.
     folder : Path
+        An archive must have the checksum that the manifest there has for it.
     base : str
         Address of the folder on the official site or a mirror.
     compositions : sequence of str
@@ -29,35 +32,32 @@ def jobs(archives, folder, *, base=BASE, compositions=(), vturb=None):
     vturb : int, optional
         Only the B stars of this microturbulence [km/s] (the O stars have but one); all by default.
 
-    Returns
-    -------
-    list of Job
-
     Raises
     ------
     InputError
         If a composition is not in the table, or nothing is left.
     """
     known = sorted(set(archives["composition"]))
-    if unknown := sorted(set(compositions) - set(known)):
+    if unknown := [name for name in compositions if name not in known]:
         raise InputError(f"no composition {', '.join(unknown)}; known: {', '.join(known)}")
-    found = []
+    recorded, found = Manifest(folder).rows, []
     for row in archives:
         several = len(set(archives["vturb"][archives["composition"] == row["composition"]])) > 1
         if compositions and row["composition"] not in compositions:
             continue
         if vturb is not None and several and row["vturb"] != vturb:
             continue
-        # Size and checksum are not known until somebody enters them into the table.
-        size, sha256 = (row[name] if name in archives.colnames else None for name in ("size", "sha256"))
+        name = Path(row["archive"]).name
+        # The table has no checksums until somebody enters them.
+        sha256 = row["sha256"] if "sha256" in archives.colnames else ""
         found.append(
             Job(
                 f"{base.rstrip('/')}/{row['archive']}",
-                Path(folder) / Path(row["archive"]).name,
-                size=int(size) if size else None,
-                sha256=str(sha256) if sha256 else None,
-                check=_is_archive,
-                remedy="see whether the archive has moved, and name its address with --base",
+                Path(folder) / name,
+                max_size=_MAX_SIZE,
+                sha256=str(sha256) or recorded.get(name, {}).get("sha256"),
+                check=_check_archive,
+                remedy="see whether the archive has moved, and name its address with --base-tlusty",
             )
         )
     if not found:
@@ -65,29 +65,39 @@ def jobs(archives, folder, *, base=BASE, compositions=(), vturb=None):
     return found
 
 
-def fetch(archives_path, folder, manners, *, say=None, progress=True, **selection):
-    """Download the archives of the spectra; see `jobs` for the selection, `download` for the rest."""
+def fetch(archives_path, folder, policy, *, say=None, progress=True, **selection):
+    """Download the archives of the spectra; see `jobs` for the selection, `download` for the rest.
+
+    The site publishes no checksums. What an archive has when it first arrives is recorded in
+    the manifest and `say` is told so; whatever comes under its name later must be the same.
+    """
     listed = jobs(read_ecsv(archives_path), folder, **selection)
-    return download(listed, manners, title="TLUSTY archives", say=say, progress=progress)
+    report = download(listed, policy, title="TLUSTY archives", say=say, progress=progress)
+    rows = Manifest(folder).rows
+    for job in listed:
+        if say is not None and job.sha256 is None and job.path in report.fetched:
+            say(
+                f"{job.path.name}: the site gives no checksum, so what came first is trusted; its sha256 is "
+                f"{rows[job.path.name]['sha256']}, and another is refused from now on (see manifest.ecsv)"
+            )
+    return report
 
 
-def _is_archive(path):
+def _check_archive(path):
     """Raise FileError unless the file is a tar or zip archive that can be read to its end."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 names, bad = archive.namelist(), archive.testzip()
                 if bad:
-                    raise FileError(f"its member {bad} is damaged")
+                    raise EOFError
         else:
             with tarfile.open(path, "r:*") as archive:
                 names = archive.getnames()
                 # Cut between two members it looks whole, but lacks the empty block that ends it.
                 if archive.fileobj.tell() < archive.offset + tarfile.BLOCKSIZE:
                     raise EOFError
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
-        if isinstance(error, FileError):
-            raise
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error):
         with path.open("rb") as file:
             page = file.read(512).lstrip()[:1] == b"<"
         what = "the server answered with a web page" if page else "it is cut, damaged or no archive"

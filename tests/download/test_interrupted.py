@@ -2,16 +2,32 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 import threading
+from functools import partial
 
 import pytest
-from downloading import CONTENT, assert_only_whole_files, ctrl_c, fetch, job
+from downloading import CONTENT, FIRST, ONCE, assert_only_whole_files, fetch, job
 from serving import interrupting
 
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.fetch import transfer as transfer_module
-from slamlib.fetch.download import Manners
 from slamlib.io import read_ecsv
+
+PATH = "/data/file0.bin"
+CHILD = """
+import sys
+from pathlib import Path
+from slamlib.fetch.download import Job, RequestPolicy, download
+jobs = [Job(f"{sys.argv[1]}/data/file{i}.bin", Path(sys.argv[2]) / f"file{i}.bin") for i in range(6)]
+download(jobs, RequestPolicy(workers=1, interval=0), progress=False)
+"""
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_full_disk_leaves_parts_and_a_manifest_to_go_on_from(server, folder, monkeypatch):
@@ -19,20 +35,18 @@ def test_a_full_disk_leaves_parts_and_a_manifest_to_go_on_from(server, folder, m
 
     def limited(file, piece):
         left[0] -= len(piece)
-        if left[0] < 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write(file, piece)
+        full() if left[0] < 0 else write(file, piece)
 
-    monkeypatch.setattr(transfer_module, "_write", limited)
     lines, jobs = [], [job(server, folder, name) for name in CONTENT]
-    report = fetch(*jobs, manners=Manners(workers=1, interval=0), lines=lines)
+    with monkeypatch.context() as patch:
+        patch.setattr(transfer_module, "_write", limited)
+        report = fetch(*jobs, policy=ONCE, lines=lines)
     assert len(report.fetched) == 1
     assert lines == [
         "file1.bin: the disk is full; free some space and run this again",
-        "4 more of these files: not tried: the disk is full",
+        "4 more of these files: not tried: the disk is full; free some space and run this again",
     ]
     assert assert_only_whole_files(folder) == {"file0.bin"}
-    monkeypatch.setattr(transfer_module, "_write", write)
     report = fetch(*jobs)
     assert (len(report.kept), len(report.fetched)) == (1, 5)
     assert server.count("file0") == 1
@@ -40,16 +54,13 @@ def test_a_full_disk_leaves_parts_and_a_manifest_to_go_on_from(server, folder, m
 
 
 def test_a_full_disk_at_the_manifest_loses_nothing(server, folder, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patch:
         patch.setattr("slamlib.fetch.manifest._append", full)
         [(_, reason)] = fetch(job(server, folder)).failed
     assert "disk is full" in reason
     assert not (folder / "file0.bin").exists()
     assert len(fetch(job(server, folder)).fetched) == 1
-    assert server.sent["/data/file0.bin"] == len(CONTENT["file0.bin"])
+    assert server.sent[PATH] == len(FIRST)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(server, folder):
@@ -59,26 +70,45 @@ def test_a_folder_that_cannot_be_written_is_one_line(server, folder):
     assert "cannot write" in reason
 
 
-def test_after_ctrl_c_a_restart_finishes_and_downloads_nothing_twice(server, folder):
-    server.tricks["/data/file3.bin"] = [interrupting(ctrl_c)]
-    jobs = [job(server, folder, name) for name in CONTENT]
+def interrupted(server, folder):
+    """Ctrl-C, in this process."""
+    main_thread = threading.main_thread().ident
+    server.tricks["/data/file3.bin"] = [
+        interrupting(partial(signal.pthread_kill, main_thread, signal.SIGINT))
+    ]
     with pytest.raises(KeyboardInterrupt):
-        fetch(*jobs, manners=Manners(workers=1, interval=0, timeout=5))
-    finished = assert_only_whole_files(folder)
-    assert finished == {"file0.bin", "file1.bin", "file2.bin"}
+        fetch(*(job(server, folder, name) for name in CONTENT), policy=ONCE)
     assert [thread for thread in threading.enumerate() if thread.name.startswith("download")] == []
-    report = fetch(*jobs)
+
+
+def killed(server, folder):
+    """kill -9, of another process."""
+    waiting = threading.Event()
+    server.tricks["/data/file3.bin"] = [interrupting(waiting.set)]
+    child = subprocess.Popen([sys.executable, "-c", CHILD, server.base, str(folder)])
+    assert waiting.wait(60)
+    while not list(folder.glob("partial/file3.bin.part")):
+        threading.Event().wait(0.01)
+    threading.Event().wait(0.1)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("stop", [interrupted, killed])
+def test_a_restart_finishes_and_downloads_nothing_twice(server, folder, stop):
+    stop(server, folder)
+    assert assert_only_whole_files(folder) == {"file0.bin", "file1.bin", "file2.bin"}
+    report = fetch(*(job(server, folder, name) for name in CONTENT))
     assert (len(report.kept), len(report.fetched)) == (3, 3)
     assert assert_only_whole_files(folder) == set(CONTENT)
-    for name in CONTENT:
-        assert server.count(name) == (2 if name == "file3.bin" else 1)
+    assert [server.count(name) for name in CONTENT] == [1, 1, 1, 2, 1, 1]
     resumed = [headers for path, headers in server.seen if "file3" in path][1]
     assert int(resumed["Range"].removeprefix("bytes=").removesuffix("-")) >= 1 << 14
 
 
 def test_a_torn_last_line_of_the_manifest_costs_only_its_file(server, folder):
     jobs = [job(server, folder, name) for name in ("file0.bin", "file1.bin")]
-    fetch(*jobs, manners=Manners(workers=1, interval=0))
+    fetch(*jobs, policy=ONCE)
     path = folder / "manifest.ecsv"
     path.write_bytes(path.read_bytes()[:-30])
     report = fetch(*jobs)
@@ -95,11 +125,5 @@ def test_a_manifest_that_is_none_is_named(server, folder, content):
 
 
 def test_another_download_of_the_same_file_is_left_alone(server, folder):
-    part = transfer_module.part_of(folder / "file0.bin")
-    with transfer_module._opened(part):
+    with transfer_module._opened(transfer_module.part_of(folder / "file0.bin")):
         assert fetch(job(server, folder)).failed == [("file0.bin", "another download is fetching it")]
-
-
-def test_two_jobs_may_not_have_one_destination(server, folder):
-    with pytest.raises(InputError, match="same destination"):
-        fetch(job(server, folder), job(server, folder))

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.table import Table
-from tlusty_files import EMBEDDED_MH, files_of, models, tar_bytes, write_plain, zip_bytes
+from tlusty_files import EMBEDDED_MH, files_of, models, tar_bytes, write_archives, write_plain, zip_bytes
 
 from slamlib.errors import FileError
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.tlusty.archives import entries
 from slamlib.grid.tlusty.read import ARCHIVES, build_grid
-from slamlib.grid.tlusty.write import write_archives
 from slamlib.io import read_ecsv, write_ecsv
 
 # --- round trip
@@ -39,7 +38,7 @@ def test_a_grid_written_as_official_files_and_read_back_is_the_same(grid, tmp_pa
     rows = np.isin(grid.nodes["teff"], [30000, 32500]) & np.isin(grid.nodes["logg"], [3.25, 4.5])
     part = ModelGrid(grid.nodes[rows], grid.log_wave0, grid.dv, grid.flux[rows])
     tables = embedded_tables(tmp_path, part, (30000, 32500))
-    written = write_archives(part, tmp_path / "raw", progress=False, **tables)
+    written = write_archives(part, tmp_path / "raw", **tables)
     assert [path.name for path in written[:2]] == ["BCvispec_v2.tar", "BGvispec_v2.tar"]
     report = build_grid(tmp_path / "raw", tmp_path / "back.fits", progress=False, **tables)
     back = ModelGrid.read(tmp_path / "back.fits")
@@ -64,7 +63,7 @@ def test_written_files_have_the_official_look(content):
 def test_archives_hold_gzipped_members_in_the_official_folder(grid, tmp_path):
     nodes = Table({"grid": ["BSTAR2006_v2_solar"], "teff": [20000], "logg": [4.0]})
     part = ModelGrid(grid.nodes, grid.log_wave0, grid.dv, grid.flux[:, :50])
-    paths = write_archives(part, tmp_path, nodes=nodes, progress=False)
+    paths = write_archives(part, tmp_path, nodes=nodes)
     assert [path.name for path in paths] == [f"B{z}vispec_v2.tar" for z in "CGLST"]
     with tarfile.open(paths[1]) as tar:
         assert tar.getnames() == [f"BGvispec_v2/BG20000g400v2.vis.{kind}.gz" for kind in ("17", "7")]

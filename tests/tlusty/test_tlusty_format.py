@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from tlusty_files import sample
 
 from slamlib.errors import FileError
 from slamlib.grid.tlusty.merge import Model
 from slamlib.grid.tlusty.read import normalised_means, pixel_means, read_columns
-from slamlib.grid.tlusty.write import sample
 
 # --- the format
 

@@ -1,1 +1,1 @@
-"""TLUSTY's own formats: the official archives are read, merged and written."""
+"""TLUSTY's own formats: the official archives are read and merged."""

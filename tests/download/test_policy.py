@@ -1,0 +1,123 @@
+"""Servers are asked as seldom as promised, and tokens are told to nobody."""
+
+import logging
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+import serving
+from downloading import CONTENT, FAST, FIRST, fetch, job
+from serving import cut, echo, page, redirect, silent, status
+
+from slamlib.errors import FileError, InputError
+from slamlib.fetch.download import RequestPolicy, download
+from slamlib.fetch.policy import RateLimiter, Stopped, redact
+
+PATH, TOKEN = "/data/file0.bin", "S3/CRET+ word"
+
+
+def test_no_more_workers_than_allowed_ask_at_a_time_and_not_faster_than_the_rate(server, folder):
+    active, most, turns = [], [], []
+
+    def watch(handler, content):
+        turns.append(time.monotonic())
+        active.append(1)
+        most.append(len(active))
+        threading.Event().wait(0.1)
+        active.pop()
+        handler.answer(200, content)
+
+    server.tricks = {f"/data/{name}": [watch] for name in CONTENT}
+    fetch(*(job(server, folder, name) for name in CONTENT), policy=RequestPolicy(workers=2, interval=0.02))
+    assert max(most) == 2
+    assert max(turns) - min(turns) >= 4 * 0.02
+
+
+@pytest.mark.parametrize(("code", "form"), [(429, "seconds"), (503, "date")])
+def test_retry_after_is_obeyed_by_every_worker(server, folder, code, form):
+    # A date has whole seconds: two seconds ahead is between one and two.
+    value = (
+        "1" if form == "seconds" else format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+    )
+    server.tricks[PATH] = [status(code, Retry_After=value)]
+    began = time.monotonic()
+    report = fetch(job(server, folder), policy=RequestPolicy(interval=0, backoff=0, attempts=2))
+    assert len(report.fetched) == 1
+    assert time.monotonic() - began >= 0.9
+    limiter = RateLimiter(0)
+    limiter.hold(0.05)
+    began = time.monotonic()
+    limiter.wait_turn()
+    assert time.monotonic() - began >= 0.045
+
+
+def test_a_server_that_asks_for_too_long_a_wait_is_given_up(server, folder):
+    server.tricks[PATH] = [status(503, Retry_After="4000")]
+    [(_, reason)] = fetch(job(server, folder)).failed
+    assert "come back in 4000 s" in reason
+    assert server.count() == 1
+
+
+def test_each_further_try_waits_twice_as_long(server, folder, monkeypatch):
+    waits = []
+    monkeypatch.setattr(RateLimiter, "sleep", lambda self, seconds=0.0: waits.append(seconds))
+    server.tricks[PATH] = [status(503)] * 9
+    fetch(job(server, folder), policy=RequestPolicy(interval=0, backoff=1, attempts=5, longest_wait=3))
+    assert [wait for wait in waits if wait > 0.5] == [1, 2, 3, 3]
+
+
+def test_a_stopped_limiter_lets_nobody_pass():
+    limiter = RateLimiter(0)
+    limiter.stop()
+    with pytest.raises(Stopped):
+        limiter.wait_turn()
+
+
+@pytest.mark.parametrize("changes", [{"workers": 0}, {"attempts": 0}, {"interval": -1}, {"timeout": 0}])
+def test_senseless_policies_are_refused(changes):
+    with pytest.raises(InputError, match=next(iter(changes))):
+        RequestPolicy(**changes)
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [None, status(403), status(404), status(503), echo(403), echo(418), echo(503), cut(0.1), silent, page],
+)
+def test_a_token_is_nowhere_to_be_seen(server, folder, caplog, capfd, trick):
+    def check(path):
+        if path.read_bytes().startswith(b"<"):
+            raise FileError(f"a page for {TOKEN}")
+
+    server.tricks[PATH] = [trick] * 3 if trick else []
+    secret, lines = job(server, folder, token=TOKEN, check=check), []
+    with caplog.at_level(logging.DEBUG):
+        report = download([secret], FAST, say=lines.append)
+    assert "token=S3%2FCRET%2B+word" in server.seen[0][0]
+    captured = capfd.readouterr()
+    written = "".join(path.read_text("latin-1") for path in folder.rglob("*") if path.is_file())
+    everything = caplog.text + captured.out + captured.err + written + str(report) + str(lines)
+    everything += repr(report) + repr(secret) + str(sorted(folder.rglob("*")))
+    assert not [part for part in ("CRET", "word") if part in everything]
+
+
+def test_a_redirect_to_another_server_carries_no_token(server, folder, tmp_path):
+    with serving.serving(tmp_path / "other") as other:
+        other.put("data/file0.bin", FIRST)
+        server.tricks[PATH] = [redirect(other.base)]
+        assert len(fetch(job(server, folder, token=TOKEN)).fetched) == 1
+        assert "S3" in server.seen[0][0]
+        [(path, headers)] = other.seen
+        assert "S3" not in path + str(headers) and "CRET" not in path + str(headers)
+
+
+def test_a_redirect_within_the_server_keeps_the_token(server, folder):
+    server.put("moved/data/file0.bin", FIRST)
+    server.private, server.token = "/moved", TOKEN
+    server.tricks[PATH] = [redirect("/moved")]
+    assert len(fetch(job(server, folder, token=TOKEN)).fetched) == 1
+
+
+def test_redaction_leaves_the_rest_of_an_address_alone():
+    assert redact("http://a.org/x?obsid=5&api_key=abc&y=2") == "http://a.org/x?obsid=5&api_key=***&y=2"
