@@ -1,5 +1,7 @@
 """Three ways to label, and where notebook 02 leaves the labeller of each."""
 
+from slamlib.grid.joined import EMBEDDED, turbulent_grid
+from slamlib.grid.model_grid import ModelGrid
 from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.models import labeller_path
 
@@ -10,6 +12,11 @@ WAYS = {
     "svr": {"regressor": "svr", "continuum": "matched"},
     "paper": {"regressor": "svr", "continuum": "true"},
 }
+
+
+def labelling_grid(run):
+    """Return the grid that the catalogue's labeller is trained on: with microturbulence, if embedded."""
+    return turbulent_grid() if run.grid == EMBEDDED else ModelGrid.read(run.grid_path)
 
 
 def fit_labeller(run, way, models, instrument, labels, flux):

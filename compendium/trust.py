@@ -143,10 +143,11 @@ def velocity_effect(slam, grid, instrument, labels, velocity, systematics=None):
     `labels` (m, 4) lie in the grid.
     """
     instrument = get_instrument(instrument)
-    weights = grid.weights(labels[:, :3]).astype(np.float32)
+    coordinates, vsini = grid.split(labels)
+    weights = grid.weights(coordinates).astype(np.float32)
     found = []
     for v in (0.0, velocity):
-        flux = observe(weights @ grid.flux, grid, instrument, labels[:, 3], velocity=v)
+        flux = observe(weights @ grid.flux, grid, instrument, vsini, velocity=v)
         ivar = np.broadcast_to(np.float32(1e4) * instrument.good, flux.shape)
         found.append(infer(slam, flux, ivar, systematics).labels)
     return np.median(np.abs(found[1] - found[0]), axis=0)

@@ -112,7 +112,7 @@ def look(controls, slam, grid, noise, star=None):
     residual = flux - there
     pulls = np.abs(residual / sigma)
     misfit = 1.4826 * float(np.median(pulls[np.isfinite(pulls)]))
-    bound = cramer_rao(slam, labels, controls.snr**2 * instrument.good)[0]
+    bound = cramer_rao(slam, labels, controls.snr**2 * instrument.good)[0, : len(NAMES)]
     warnings = outside(grid, labels)
     lines = strongest(model, instrument, _NAMED)
     return View(

@@ -13,7 +13,7 @@ def add_parser(commands):
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("-i", "--instrument", default="LRS", metavar="NAME", help="LRS (default) or MRS")
     parser.add_argument("--grid", default="embedded", help="embedded (default), or a FITS file")
-    parser.add_argument("--n", type=positive, metavar="N", help="training spectra; 1000 by default")
+    parser.add_argument("--n", type=positive, metavar="N", help="training spectra; 1500 by default")
     parser.add_argument("--seed", type=int, help="of every random draw")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
     parser.set_defaults(run=run)

@@ -24,7 +24,7 @@ from slamlib.spectra.velocity import VelocityTemplates
 
 FORMAT = 2
 # Enough training spectra for errors near the Cramer-Rao bound.
-N_TRAIN = 1000
+N_TRAIN = 1500
 # SNR per pixel of files, where the systematics are measured.
 SNRS = (20, 60, 180)
 SEED = 257
@@ -61,7 +61,7 @@ class Labeller:
 
     @classmethod
     def train(cls, grid, instrument, n=N_TRAIN, seed=SEED, progress=True, **calibration):
-        """Train on spectra drawn from a grid and measure the systematics, in about a minute.
+        """Train on spectra drawn from a grid and measure the systematics, in about two minutes.
 
         Parameters
         ----------
