@@ -145,7 +145,8 @@ def test_what_fails_does_not_keep_the_rest_from_coming(server, tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
-    ("trick", "reason"), [(page, "web page"), (short(0.4), "it is cut, damaged or"), ("members", "it is cut")]
+    ("trick", "reason"),
+    [(page, "web page"), (short(0.4), "is damaged or cut short"), ("members", "its end is missing")],
 )
 def test_what_is_no_whole_archive_is_set_aside_and_never_built_of(
     server, archives, tmp_path, capsys, trick, reason

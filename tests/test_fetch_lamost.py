@@ -114,15 +114,16 @@ def test_tables_that_cannot_be_used_are_named(tmp_path, name, content, error, me
     assert name in str(caught.value)
 
 
-def test_the_token_comes_from_the_environment_before_the_file(tmp_path):
+def test_the_token_comes_from_the_environment_before_the_file(tmp_path, monkeypatch):
     path = tmp_path / "token"
-    assert find_token({}, path) == ""
+    assert find_token(path) == ""
     path.write_text("FROMFILE\nmore\n")
-    assert find_token({}, path) == "FROMFILE"
-    assert find_token({"LAMOST_TOKEN": " FROMENV "}, path) == "FROMENV"
+    assert find_token(path) == "FROMFILE"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(FileError, match="token"):
-        find_token({}, path)
+        find_token(path)
+    monkeypatch.setenv("LAMOST_TOKEN", " FROMENV ")
+    assert find_token(path) == "FROMENV"
 
 
 def test_spectra_arrive_and_what_is_none_does_not(server, tmp_path):
