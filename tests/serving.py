@@ -10,8 +10,12 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import parse_qs, unquote_plus, urlsplit
 
+import numpy as np
 from astropy.io.votable import writeto
 from astropy.io.votable.tree import Resource, TableElement, VOTableFile
+
+from slamlib.mock.lamost_write import write_lrs, write_mrs
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 
 class Server(ThreadingHTTPServer):
@@ -69,6 +73,16 @@ def serving(folder):
     finally:
         server.shutdown()
         server.server_close()
+
+
+def spectrum(path, obsid, instrument="LRS"):
+    """Return the bytes of a spectrum as LAMOST serves it."""
+    edges = {"LRS": ((3.5682, 3.95, 1e-4),), "MRS": ((3.690, 3.731, 1e-5), (3.798, 3.836, 1e-5))}[instrument]
+    wave = np.concatenate([air_from_vacuum(10 ** np.arange(*edge)) for edge in edges])
+    ones, header = np.ones(wave.size), {"obsid": obsid, "snr_b": 9, "snr_r": 9}
+    write = {"LRS": write_lrs, "MRS": write_mrs}[instrument]
+    write(path, Spectrum(wave, ones, ones, np.zeros(wave.size, bool), header))
+    return path.read_bytes()
 
 
 def closed_port():

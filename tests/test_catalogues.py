@@ -90,15 +90,11 @@ def test_by_default_the_large_ones_are_left_out_and_nothing_is_asked_for_twice(s
     assert {path.name for path in get(server, tmp_path).fetched} == default
     assert "zhang2021" not in default
     assert len(get(server, tmp_path).kept) == len(default) == len(server.seen)
-
-
-def test_a_catalogue_that_was_altered_is_fetched_again(server, tmp_path):
-    get(server, tmp_path, "guo2021")
-    path = tmp_path / "guo2021/table1.ecsv"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-20])
-    assert len(get(server, tmp_path, "guo2021").fetched) == 1
-    assert path.read_bytes() == whole
+    altered = tmp_path / "guo2021/table1.ecsv"
+    whole = altered.read_bytes()
+    altered.write_bytes(whole[:-20])
+    assert [path.name for path in get(server, tmp_path).fetched] == ["guo2021"]
+    assert altered.read_bytes() == whole
 
 
 @pytest.mark.parametrize(
@@ -136,17 +132,6 @@ def test_unknown_identifiers_names_and_servers_are_told(server, tmp_path):
         get(server, tmp_path, "guo")
 
 
-def test_a_full_disk_leaves_no_catalogue(server, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("slamlib.fetch.catalogues.write_ecsv", full)
-        assert get(server, tmp_path, "guo2021").failed == [("guo2021.vot", "No space left on device")]
-    assert not (tmp_path / "guo2021").exists()
-    assert len(get(server, tmp_path, "guo2021").fetched) == 1
-
-
 def test_columns_are_brought_to_our_names_and_units(server, tmp_path):
     get(server, tmp_path, "nieva2012", "guo2021")
     table = read_catalogue(tmp_path / "nieva2012/table2.ecsv", COLUMNS, "nieva2012")
@@ -172,10 +157,6 @@ def test_a_missing_column_is_named_with_those_present(tmp_path):
         read_first([tmp_path / "t.ecsv"], COLUMNS, "guo2021")
     with pytest.raises(InputError, match="no row for other"):
         read_catalogue(tmp_path / "t.ecsv", COLUMNS, "other")
-
-
-def test_a_column_in_an_impossible_unit_is_refused(tmp_path):
-    table = published()
     table["Teff"].unit = u.mag
     write_ecsv(table, tmp_path / "t.ecsv")
     with pytest.raises(InputError, match="Teff is in mag"):
@@ -188,7 +169,7 @@ def test_each_difference_of_labels_is_reported_with_both_numbers(server, tmp_pat
     labels = hrs_labels()
     assert len(check_hrs_labels(labels, theirs)) == 0
     labels["teff"][1] += 100
-    labels["logg"][2] -= 0.02
+    labels["logg"][2] = np.nan
     labels["star"][3], labels["name"][3] = "HD999999", "nobody"
     found = check_hrs_labels(labels, theirs)
     assert [(row["star"], row["label"]) for row in found] == [
@@ -196,7 +177,7 @@ def test_each_difference_of_labels_is_reported_with_both_numbers(server, tmp_pat
         (labels["star"][2], "logg"),
         ("HD999999", "star"),
     ]
-    np.testing.assert_allclose(found["difference"], [100, -0.02, np.nan])
+    np.testing.assert_allclose(found["difference"], [100, np.nan, np.nan])
 
 
 @pytest.mark.parametrize("name", ["HD 36591", "HD036591", "36591", "hd36591", "HR 1861"])
@@ -204,13 +185,6 @@ def test_a_star_is_found_under_every_spelling_of_its_name(name):
     labels = hrs_labels()[:1]
     theirs = Table({"star": [name], "teff": [labels["teff"][0]]})
     assert len(check_hrs_labels(labels, theirs)) == 0
-
-
-def test_a_number_that_one_side_lacks_is_a_difference():
-    theirs = Table({"star": ["HD36591"], "teff": MaskedColumn([0.0], mask=[True])})
-    [row] = check_hrs_labels(hrs_labels()[:1], theirs)
-    assert (row["label"], row["ours"]) == ("teff", 27000)
-    assert np.isnan(row["theirs"])
 
 
 def labelled(obsid, ra, dec, offset=0.0):
@@ -231,10 +205,10 @@ def labelled(obsid, ra, dec, offset=0.0):
 def test_stars_are_matched_by_obsid_whatever_their_order():
     ours = labelled([1, 2, 3], [10, 20, 30], [0, 0, 0], offset=150)
     theirs = labelled([1, 2, 3, 4], [10, 20, 30, 40], [0, 0, 0, 0])[[3, 2, 1, 0]]
+    theirs["teff"] = MaskedColumn(theirs["teff"], mask=[False, False, True, False])
     table = compare_published(ours, theirs)
     assert table["obsid"].tolist() == [1, 2, 3]
-    np.testing.assert_array_equal(table["d_teff"], 150)
-    np.testing.assert_array_equal(table["teff"] - table["d_teff"], table["teff_published"])
+    np.testing.assert_array_equal(table["d_teff"], [150, np.nan, 150])
     meta = table.meta
     assert (meta["matched_by"], meta["n_ours"], meta["n_published"]) == ("obsid", 3, 4)
     assert (meta["median_d_teff"], meta["scatter_d_teff"]) == (150, 0)
@@ -251,24 +225,12 @@ def test_without_obsid_the_nearest_within_the_radius_is_the_star():
     assert table.meta["matched_by"] == "position"
 
 
-def test_catalogues_without_common_stars_or_columns_are_told():
-    ours = labelled([1], [10], [0])
-    with pytest.raises(InputError, match="no star is in both"):
-        compare_published(ours, labelled([2], [10], [0]))
-    bare = labelled([1], [10], [0])
-    bare.remove_column("mh")
-    with pytest.raises(InputError, match="published catalogue has no mh"):
-        compare_published(ours, bare)
-    placeless = labelled([1], [10], [0])
-    placeless.remove_columns(["obsid", "ra"])
-    with pytest.raises(InputError, match="published catalogue has no ra"):
-        compare_published(ours, placeless)
-
-
-def test_masked_labels_are_nan_and_leave_the_scatter_alone():
-    ours = labelled([1, 2], [10, 20], [0, 0], offset=10)
-    theirs = labelled([1, 2], [10, 20], [0, 0])
-    theirs["teff"] = MaskedColumn(theirs["teff"], mask=[False, True])
-    table = compare_published(ours, theirs)
-    assert np.isnan(table["d_teff"]).tolist() == [False, True]
-    assert table.meta["median_d_teff"] == 10
+@pytest.mark.parametrize(
+    ("lacking", "message"),
+    [((), "no star is in both"), (("mh",), "has no mh"), (("obsid", "ra"), "published catalogue has no ra")],
+)
+def test_catalogues_without_common_stars_or_columns_are_told(lacking, message):
+    theirs = labelled([2], [10], [0])
+    theirs.remove_columns(lacking)
+    with pytest.raises(InputError, match=message):
+        compare_published(labelled([1], [10], [0]), theirs)

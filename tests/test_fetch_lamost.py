@@ -2,7 +2,6 @@
 
 import gzip
 
-import numpy as np
 import pytest
 import serving
 from astropy.table import Table
@@ -11,9 +10,7 @@ from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import RequestPolicy
 from slamlib.fetch.lamost import fetch, find_token, jobs, targets
 from slamlib.io import embedded, read_ecsv
-from slamlib.mock.lamost_write import write_lrs, write_mrs
 from slamlib.spectra.lamost import read
-from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 RELEASES_PATH = embedded("lamost_releases.ecsv")
 RELEASES = read_ecsv(RELEASES_PATH)
@@ -34,18 +31,7 @@ def server(tmp_path):
 
 
 def content(tmp_path, obsid, instrument="LRS"):
-    """Bytes of a spectrum as LAMOST serves it."""
-    edges = {"LRS": ((3.5682, 3.95, 1e-4),), "MRS": ((3.690, 3.731, 1e-5), (3.798, 3.836, 1e-5))}[instrument]
-    wave = np.concatenate([air_from_vacuum(10 ** np.arange(*edge)) for edge in edges])
-    ones = np.ones(wave.size)
-    spectrum = Spectrum(wave, ones, ones, np.zeros(wave.size, bool), {"obsid": obsid, "snr_b": 9, "snr_r": 9})
-    path = tmp_path / f"{obsid}.fits.gz"
-    {"LRS": write_lrs, "MRS": write_mrs}[instrument](path, spectrum)
-    return path.read_bytes()
-
-
-def urls(release, instrument, table, **more):
-    return [job.url for job in jobs(table, RELEASES, release, instrument, "x", **more)]
+    return serving.spectrum(tmp_path / f"{obsid}.fits.gz", obsid, instrument)
 
 
 def fetch_here(server, folder, wanted, release="dr7", instrument="LRS", lines=None, **more):
@@ -58,10 +44,8 @@ def fetch_here(server, folder, wanted, release="dr7", instrument="LRS", lines=No
     ("release", "instrument", "url"),
     [
         ("dr5", "LRS", "https://dr5.lamost.org/spectrum/fits/7"),
-        ("dr7", "LRS", "https://www.lamost.org/dr7/v2.0/spectrum/fits/7"),
         ("dr7", "MRS", "https://www.lamost.org/dr7/v2.0/medspectrum/fits/7"),
         ("dr11", "LRS", "https://www.lamost.org/openapi/dr11/v2.0/lrs/spectrum/fits?obsid=7"),
-        ("dr11", "MRS", "https://www.lamost.org/openapi/dr11/v2.0/mrs/spectrum/fits?obsid=7"),
     ],
 )
 def test_releases_are_addressed_by_obsid_with_a_token_over_https_alone(release, instrument, url):
@@ -86,9 +70,9 @@ def test_the_archive_of_dr5_is_addressed_by_night_plan_spectrograph_and_fibre():
 
 def test_unknown_releases_and_missing_columns_are_named():
     with pytest.raises(InputError, match=r"no release 'dr99'.*dr5"):
-        urls("dr99", "LRS", targets([7]))
+        jobs(targets([7]), RELEASES, "dr99", "LRS", "x")
     with pytest.raises(InputError, match="no release 'dr5' with MRS"):
-        urls("dr5", "MRS", targets([7]))
+        jobs(targets([7]), RELEASES, "dr5", "MRS", "x")
     with pytest.raises(InputError, match="fiberid"):
         jobs(targets([7]), RELEASES[:1], "dr5", "LRS", "x")
 
@@ -130,15 +114,16 @@ def test_tables_that_cannot_be_used_are_named(tmp_path, name, content, error, me
     assert name in str(caught.value)
 
 
-def test_the_token_comes_from_the_environment_before_the_file(tmp_path):
+def test_the_token_comes_from_the_environment_before_the_file(tmp_path, monkeypatch):
     path = tmp_path / "token"
-    assert find_token({}, path) == ""
+    assert find_token(path) == ""
     path.write_text("FROMFILE\nmore\n")
-    assert find_token({}, path) == "FROMFILE"
-    assert find_token({"LAMOST_TOKEN": " FROMENV "}, path) == "FROMENV"
+    assert find_token(path) == "FROMFILE"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(FileError, match="token"):
-        find_token({}, path)
+        find_token(path)
+    monkeypatch.setenv("LAMOST_TOKEN", " FROMENV ")
+    assert find_token(path) == "FROMENV"
 
 
 def test_spectra_arrive_and_what_is_none_does_not(server, tmp_path):
@@ -182,11 +167,9 @@ def test_the_openapi_wants_its_token_and_says_where_to_put_it(server, tmp_path, 
 def test_what_is_no_spectrum_is_set_aside_although_the_server_says_200(server, tmp_path, change, reason):
     server.put("spectrum/fits/7", change(content(tmp_path, 7)))
     folder, lines = tmp_path / "here", []
-    report = fetch_here(server, folder, [7], lines=lines)
-    assert report.fetched == []
-    assert len(lines) == 1
-    assert reason in lines[0]
-    assert ".part" not in lines[0]
+    assert fetch_here(server, folder, [7], lines=lines).fetched == []
+    [line] = lines
+    assert reason in line and ".part" not in line
     assert [path.name for path in folder.glob("rejected/*")] == ["dr7-7.fits.gz.rejected"]
     assert list(folder.glob("*.fits*")) == []
 

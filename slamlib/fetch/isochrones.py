@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from astropy.io import ascii
 from astropy.table import Table
 
 from slamlib.errors import FileError, InputError
@@ -23,9 +24,8 @@ COLUMNS = {
 def convert(path, output):
     """Convert a file exported from the CMD web form (http://stev.oapd.inaf.it/cmd).
 
-    Comment lines begin with ``#``; the last of them before the data that has all the names
-    needed is the line of column names (one may stand before each isochrone, and the file
-    ends with ``#isochrone terminated``). Which filters were asked for does not matter.
+    Comment lines begin with ``#``; one of them, or one before each isochrone, has the names of
+    the columns. Which filters were asked for does not matter.
 
     Parameters
     ----------
@@ -52,35 +52,22 @@ def convert(path, output):
     except OSError as error:
         raise FileError(f"cannot read {path} ({error.strerror}); export it from the CMD web form") from None
     needed = {theirs for theirs, _, _ in COLUMNS.values()}
-    names, best, rows = [], [], []
-    for number, line in enumerate(lines, 1):
-        words = line.lstrip("# \t").split()
-        if line.lstrip().startswith("#"):
-            best = max(best, words, key=lambda found: len(needed & set(found)))
-            names = words if needed <= set(words) else names
-        elif words and not names:
-            raise InputError(
-                f"{path}: no line of column names with {', '.join(sorted(needed - set(best)))} before line "
-                f"{number}; the best has {' '.join(best) or 'nothing'}"
-            )
-        elif words:
-            rows.append(_row(words, names, f"{path}: line {number}"))
-    if not rows:
-        raise FileError(f"{path} holds no isochrone; export it again from the CMD web form")
-    types, meanings = ({ours: rule[i] for ours, rule in COLUMNS.items()} for i in (1, 2))
-    table = Table(rows=rows, names=list(COLUMNS), dtype=list(types.values()), descriptions=meanings)
+    comments = [line.lstrip("# \t").split() for line in lines if line.lstrip().startswith("#")]
+    best = max(comments, key=lambda words: len(needed & set(words)), default=[])
+    if missing := sorted(needed - set(best)):
+        raise InputError(
+            f"{path}: no line names the columns {', '.join(missing)}; the best is {' '.join(best) or 'none'}"
+        )
+    try:
+        data = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+        raw = ascii.read(data, format="no_header", names=best, guess=False)
+        columns = [np.asarray(raw[theirs]).astype(kind) for theirs, kind, _ in COLUMNS.values()]
+        if not data or not np.isfinite(columns).all():
+            raise ValueError("values are missing")
+    except (ascii.InconsistentTableError, ValueError) as error:
+        raise FileError(f"{path} is cut or damaged ({error}); export it again") from None
+    meanings = {ours: rule[2] for ours, rule in COLUMNS.items()}
+    table = Table(columns, names=list(COLUMNS), descriptions=meanings)
     table.meta["source"] = f"PARSEC isochrones, exported from the CMD web form as {path.name}"
     write_ecsv(table, output)
     return table
-
-
-def _row(words, names, where):
-    try:
-        values = [float(dict(zip(names, words, strict=True))[theirs]) for theirs, _, _ in COLUMNS.values()]
-        if not np.isfinite(values).all():
-            raise ValueError
-    except ValueError:
-        raise FileError(
-            f"{where} is not a row of {len(names)} numbers; the file is cut or damaged: export it again"
-        ) from None
-    return values

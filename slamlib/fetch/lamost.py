@@ -23,26 +23,23 @@ _PLACE = ("lmjd", "planid", "spid", "fiberid")
 _MJD_EPOCH = date(1858, 11, 17)
 
 
-def find_token(environment=os.environ, path=TOKEN_FILE):
-    """Return the LAMOST token: from LAMOST_TOKEN, else the first line of ~/.config/slamlib/token, else "".
+def find_token(path=TOKEN_FILE):
+    """Return the LAMOST token: from LAMOST_TOKEN, else the first word of a file, else "".
 
     Raises
     ------
     FileError
         If the file is there but cannot be read.
     """
-    if token := environment.get(TOKEN_VARIABLE, "").strip():
-        return token
-    path = Path(path).expanduser()
+    path, found = Path(path).expanduser(), os.environ.get(TOKEN_VARIABLE, "")
     try:
-        lines = path.read_text(encoding="utf-8").split()
+        found = found.strip() or path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise FileError(
-            f"cannot read the token in {path} ({type(error).__name__}); mend or delete it"
-        ) from None
-    return lines[0] if lines else ""
+        kind = type(error).__name__
+        raise FileError(f"cannot read the token in {path} ({kind}); mend or delete it") from None
+    return (found.split() or [""])[0]
 
 
 def targets(wanted):

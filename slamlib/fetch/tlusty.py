@@ -1,13 +1,11 @@
 """The archives of OSTAR2002 and BSTAR2006 spectra: which ones, from where."""
 
-import tarfile
-import zipfile
-import zlib
 from pathlib import Path
 
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import Job, download
 from slamlib.fetch.manifest import Manifest
+from slamlib.grid.tlusty.archives import members
 from slamlib.io import read_ecsv
 
 BASE = "https://tlusty.oca.eu/tlusty/Tlusty2002/database/"
@@ -56,7 +54,7 @@ def jobs(archives, folder, *, base=BASE, compositions=(), vturb=None):
                 Path(folder) / name,
                 max_size=_MAX_SIZE,
                 sha256=str(sha256) or recorded.get(name, {}).get("sha256"),
-                check=_check_archive,
+                check=_checker(name),
                 remedy="see whether the archive has moved, and name its address with --base-tlusty",
             )
         )
@@ -83,24 +81,15 @@ def fetch(archives_path, folder, policy, *, say=None, progress=True, **selection
     return report
 
 
-def _check_archive(path):
-    """Raise FileError unless the file is a tar or zip archive that can be read to its end."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                names, bad = archive.namelist(), archive.testzip()
-                if bad:
-                    raise EOFError
-        else:
-            with tarfile.open(path, "r:*") as archive:
-                names = archive.getnames()
-                # Cut between two members it looks whole, but lacks the empty block that ends it.
-                if archive.fileobj.tell() < archive.offset + tarfile.BLOCKSIZE:
-                    raise EOFError
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error):
-        with path.open("rb") as file:
-            page = file.read(512).lstrip()[:1] == b"<"
-        what = "the server answered with a web page" if page else "it is cut, damaged or no archive"
-        raise FileError(what) from None
-    if not names:
-        raise FileError("the archive is empty")
+def _checker(name):
+    """Return what raises FileError unless a file is an archive that can be read to its end."""
+
+    def check(path):
+        with path.open("rb") as stream:
+            if stream.read(512).lstrip()[:1] == b"<":
+                raise FileError("the server answered with a web page")
+            stream.seek(0)
+            if not sum(1 for _ in members(stream, name)):  # all of them are passed
+                raise FileError("the archive is empty")
+
+    return check

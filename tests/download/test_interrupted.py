@@ -63,13 +63,6 @@ def test_a_full_disk_at_the_manifest_loses_nothing(server, folder, monkeypatch):
     assert server.sent[PATH] == len(FIRST)
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(server, folder):
-    folder.mkdir()
-    (folder / "partial").write_text("in the way")
-    [(_, reason)] = fetch(job(server, folder)).failed
-    assert "cannot write" in reason
-
-
 def interrupted(server, folder):
     """Ctrl-C, in this process."""
     main_thread = threading.main_thread().ident

@@ -13,7 +13,7 @@ from serving import cut, echo, page, redirect, silent, status
 
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import RequestPolicy, download
-from slamlib.fetch.policy import RateLimiter, Stopped, redact
+from slamlib.fetch.policy import RateLimiter
 
 PATH, TOKEN = "/data/file0.bin", "S3/CRET+ word"
 
@@ -68,13 +68,6 @@ def test_each_further_try_waits_twice_as_long(server, folder, monkeypatch):
     assert [wait for wait in waits if wait > 0.5] == [1, 2, 3, 3]
 
 
-def test_a_stopped_limiter_lets_nobody_pass():
-    limiter = RateLimiter(0)
-    limiter.stop()
-    with pytest.raises(Stopped):
-        limiter.wait_turn()
-
-
 @pytest.mark.parametrize("changes", [{"workers": 0}, {"attempts": 0}, {"interval": -1}, {"timeout": 0}])
 def test_senseless_policies_are_refused(changes):
     with pytest.raises(InputError, match=next(iter(changes))):
@@ -117,7 +110,3 @@ def test_a_redirect_within_the_server_keeps_the_token(server, folder):
     server.private, server.token = "/moved", TOKEN
     server.tricks[PATH] = [redirect("/moved")]
     assert len(fetch(job(server, folder, token=TOKEN)).fetched) == 1
-
-
-def test_redaction_leaves_the_rest_of_an_address_alone():
-    assert redact("http://a.org/x?obsid=5&api_key=abc&y=2") == "http://a.org/x?obsid=5&api_key=***&y=2"

@@ -46,10 +46,11 @@ def entries(folder):
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if path.is_file():
             with _named(str(path)), path.open("rb") as stream:
-                yield from _entries(stream, str(path))
+                yield from members(stream, str(path))
 
 
-def _entries(stream, where):
+def members(stream, where):
+    """Yield what `entries` does of one open file, whose name is the end of `where`."""
     name = re.split("[/:]", where)[-1].lower()
     if name.startswith("."):
         return
@@ -57,7 +58,7 @@ def _entries(stream, where):
         with _named(where), tarfile.open(fileobj=stream) as tar:
             for member in tar:
                 if member.isfile():
-                    yield from _entries(tar.extractfile(member), f"{where}:{member.name}")
+                    yield from members(tar.extractfile(member), f"{where}:{member.name}")
             # An archive cut between two members looks whole to tarfile, but lacks the empty
             # block that ends every archive.
             if tar.fileobj.tell() < tar.offset + tarfile.BLOCKSIZE:
@@ -67,7 +68,7 @@ def _entries(stream, where):
             for packed in archive.infolist():
                 if not packed.is_dir():
                     with archive.open(packed) as inner:
-                        yield from _entries(inner, f"{where}:{packed.filename}")
+                        yield from members(inner, f"{where}:{packed.filename}")
     else:
         yield where, partial(_read, stream, where)
 

@@ -10,8 +10,6 @@ import filecmp
 import math
 import re
 import shutil
-from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +33,6 @@ _LARGEST = np.iinfo(np.uint16).max
 # The strongest normalised flux that a grid's file can hold.
 MAX_FLUX = _LARGEST / _COARSE
 _NAME = re.compile(r"([A-Z]+)(\d{5})g(\d{3})v(\d+)([A-Z]*)")
-_N_NAMED = 3
 
 
 class Model(NamedTuple):
@@ -46,7 +43,7 @@ class Model(NamedTuple):
     composition : str
         Letters such as "BG" (B stars, solar) or "T" (O stars, a tenth of solar).
     teff, logg, vturb
-        Teff [K], log g [dex] and microturbulence [km/s].
+        [K], [dex] and microturbulence [km/s].
     variant : str
         "CN" where the surface composition was altered.
 
@@ -72,66 +69,10 @@ class Model(NamedTuple):
     @classmethod
     def parse(cls, name):
         """Return the model of that name, or None if it is no model's name."""
-        match = _NAME.fullmatch(name)
-        if match is None:
-            return None
-        composition, teff, logg, vturb, variant = match.groups()
-        return cls(composition, int(teff), int(logg) / 100, int(vturb), variant)
-
-
-@dataclass(frozen=True)
-class GridReport:
-    """What was found, what is missing, and what became of it; `print` gives the summary.
-
-    Attributes
-    ----------
-    table : Table
-        One row a model, expected or found: name, grid, teff [K], logg [dex], mh [dex] (nan
-        if the composition is unknown), vturb [km/s], status ("found", "missing" or
-        "extra"), used, and the reason where it is not.
-    path : Path
-        The grid's file.
-    repeated : int
-        Files that were met again under another path; the first was read.
-    """
-
-    table: Table
-    path: Path
-    repeated: int = 0
-
-    @property
-    def complete(self):
-        """True when every expected spectrum was found.
-
-        The expected nodes are those of solar composition: at others the official site may
-        lack a few near the Eddington limit, or have a few more.
-        """
-        return "missing" not in self.table["status"]
-
-    def __str__(self):
-        """Return the summary: a few lines."""
-        used = self.table[self.table["used"]]
-        plane = len(set(zip(used["teff"], used["logg"], strict=True)))
-        lines = [
-            f"{self.path}: {len(used)} spectra, {plane} (Teff, log g) x {len(set(used['mh']))} [M/H] "
-            f"({', '.join(f'{mh:+.2f}' for mh in np.unique(used['mh']))})"
-        ]
-        for grid in sorted(set(self.table["grid"])):
-            status = list(self.table["status"][self.table["grid"] == grid])
-            counts = ", ".join(f"{status.count(word)} {word}" for word in ("found", "missing", "extra"))
-            lines.append(f"  {grid or 'other models'}: {counts}")
-        reasons = list(self.table["reason"][self.table["status"] != "missing"])
-        for reason in sorted(set(reasons) - {""}):
-            lines.append(f"  not used, {reasons.count(reason)}: {reason}")
-        missing = defaultdict(list)
-        for name in self.table["name"][self.table["status"] == "missing"]:
-            missing[Model.parse(name).composition].append(str(name))
-        for composition, names in missing.items():
-            shown = ", ".join(names[:_N_NAMED]) + (", ..." if len(names) > _N_NAMED else "")
-            lines.append(f"  missing of {composition}, {len(names)}: {shown}")
-        if self.repeated:
-            lines.append(f"  {self.repeated} files were met more than once; the first of each was read")
-        return "\n".join(lines)
+        if match := _NAME.fullmatch(name):
+            composition, teff, logg, vturb, variant = match.groups()
+            return cls(composition, int(teff), int(logg) / 100, int(vturb), variant)
+        return None
 
 
 def choose(found, archives, nodes, vturb=2):
@@ -154,7 +95,7 @@ def choose(found, archives, nodes, vturb=2):
     chosen : list of (Model, float)
         With [M/H], in the order Teff, log g, [M/H].
     table : Table
-        As `GridReport.table`.
+        As `slamlib.grid.tlusty.report.GridReport.table`.
 
     Raises
     ------
@@ -162,17 +103,67 @@ def choose(found, archives, nodes, vturb=2):
         If no grid has that vturb, the table of archives names a grid that is not in `GRIDS`,
         or fewer than two Teff or two [M/H] are complete.
     """
+    listed, grid_of, mh_of = _read_archives(archives, vturb)
+    orders = {grid: _vturbs(grid, grid_of, listed, vturb) for grid in GRIDS}
+    whole = {model for model in found if not _flaw(model, found, listed)}
+    chosen, metals, floor = _rectangle(whole, grid_of, mh_of, orders)
+    if len(metals) < 2 or len({model.teff for model, _ in chosen}) < 2:
+        made = ", ".join(sorted({model.composition for model in whole})) or "nothing"
+        raise InputError(
+            f"{len(whole)} whole spectra of {made} make no grid: at least two [M/H] must be there at two "
+            "Teff, in each of BSTAR2006 and OSTAR2002 that is there at all; add the missing archives"
+        )
+    expected = {
+        Model(composition, int(row["teff"]), round(float(row["logg"]), 2), speed)
+        for composition, speed in listed
+        for row in expected_nodes(nodes, grid_of[composition], speed)
+        if speed in orders[grid_of[composition]]
+    }
+    used = {model for model, _ in chosen}
+    planes = {model[1:3] for model in used}
+
+    def left_out(model, grid, mh):
+        if model in used:
+            return ""
+        if model not in whole:
+            return _flaw(model, found, listed)
+        if model.vturb not in orders[grid]:
+            return f"vturb {model.vturb} km/s is not asked for"
+        if mh not in metals:
+            return f"[M/H] = {mh:+.2f} is not in every grid"
+        if model.teff <= floor[grid]:
+            return OVERLAP_RULE
+        if model[1:3] in planes:
+            return "another vturb is taken"
+        return "its (Teff, log g) is not in every composition"
+
+    rows = []
+    for model in sorted(expected | found.keys()):
+        grid, mh = grid_of.get(model.composition, ""), mh_of.get(model.composition, math.nan)
+        status = ("found" if model in whole else "missing") if model in expected else "extra"
+        reason = left_out(model, grid, mh)
+        rows.append((model.name, grid, model.teff, model.logg, mh, model.vturb, status, not reason, reason))
+    names = ("name", "grid", "teff", "logg", "mh", "vturb", "status", "used", "reason")
+    units = {"teff": "K", "logg": "dex", "mh": "dex", "vturb": "km / s"}
+    return chosen, Table(rows=rows, names=names, units=units)
+
+
+def _read_archives(archives, vturb):
+    """Return the listed pairs of composition and vturb, and the grid and the [M/H] of each composition."""
     unknown = sorted({str(grid) for grid in archives["grid"]} - set(GRIDS))
     if unknown:
         raise InputError(f"the table of archives names {unknown[0]!r}; its grids are {' and '.join(GRIDS)}")
     listed = {(str(row["composition"]), int(row["vturb"])) for row in archives}
-    if vturb not in {speed for _, speed in listed}:
-        offered = ", ".join(str(speed) for speed in sorted({speed for _, speed in listed}))
-        raise InputError(f"vturb={vturb!r} km/s is in no archive; use one of {offered}")
+    offered = sorted({speed for _, speed in listed})
+    if vturb not in offered:
+        raise InputError(f"vturb={vturb!r} km/s is in no archive; use one of {', '.join(map(str, offered))}")
     grid_of = {str(row["composition"]): str(row["grid"]) for row in archives}
     mh_of = {str(row["composition"]): float(row["mh"]) for row in archives}
-    orders = {grid: _vturbs(grid, grid_of, listed, vturb) for grid in GRIDS}
-    whole = {model for model in found if not _flaw(model, found, listed)}
+    return listed, grid_of, mh_of
+
+
+def _rectangle(whole, grid_of, mh_of, orders):
+    """Return models at which every [M/H] is there, these [M/H], and the Teff above which a grid is taken."""
     models_of = {
         grid: {m for m in whole if grid_of[m.composition] == grid and m.vturb in orders[grid]}
         for grid in GRIDS
@@ -189,41 +180,7 @@ def choose(found, archives, nodes, vturb=2):
                 if models.issuperset(model for model, _ in row):
                     chosen += row
                     break
-    if len(metals) < 2 or len({model.teff for model, _ in chosen}) < 2:
-        made = ", ".join(sorted({model.composition for model in whole})) or "nothing"
-        raise InputError(
-            f"{len(whole)} whole spectra of {made} make no grid: at least two [M/H] must be there at two "
-            "Teff, in each of BSTAR2006 and OSTAR2002 that is there at all; add the missing archives"
-        )
-    expected = {
-        Model(composition, int(row["teff"]), round(float(row["logg"]), 2), speed)
-        for composition, speed in listed
-        for row in expected_nodes(nodes, grid_of[composition], speed)
-        if speed in orders[grid_of[composition]]
-    }
-    used = {model for model, _ in chosen}
-    rows = []
-    for model in sorted(expected | found.keys()):
-        grid, mh = grid_of.get(model.composition, ""), mh_of.get(model.composition, math.nan)
-        status = ("found" if model in whole else "missing") if model in expected else "extra"
-        if model not in whole:
-            reason = _flaw(model, found, listed)
-        elif model in used:
-            reason = ""
-        elif model.vturb not in orders[grid]:
-            reason = f"vturb {model.vturb} km/s is not asked for"
-        elif mh not in metals:
-            reason = f"[M/H] = {mh:+.2f} is not in every grid"
-        elif model.teff <= floor[grid]:
-            reason = OVERLAP_RULE
-        elif any(model[1:3] == other[1:3] for other in used):
-            reason = "another vturb is taken"
-        else:
-            reason = "its (Teff, log g) is not in every composition"
-        rows.append((model.name, grid, model.teff, model.logg, mh, model.vturb, status, not reason, reason))
-    names = ("name", "grid", "teff", "logg", "mh", "vturb", "status", "used", "reason")
-    units = {"teff": "K", "logg": "dex", "mh": "dex", "vturb": "km / s"}
-    return chosen, Table(rows=rows, names=names, units=units)
+    return chosen, metals, floor
 
 
 def expected_nodes(nodes, grid, vturb):
@@ -234,8 +191,8 @@ def expected_nodes(nodes, grid, vturb):
 
 def _vturbs(grid, grid_of, listed, wanted):
     """Microturbulences to take in a grid, the preferred first."""
-    offered = {speed for composition, speed in listed if grid_of[composition] == grid}
-    return list(dict.fromkeys([v for v in (wanted,) if v in offered] + sorted(offered)[:1]))
+    offered = sorted(speed for composition, speed in listed if grid_of[composition] == grid)
+    return list(dict.fromkeys([wanted] * (wanted in offered) + offered[:1]))
 
 
 def _flaw(model, found, listed):

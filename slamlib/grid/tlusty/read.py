@@ -30,11 +30,11 @@ from slamlib.grid.tlusty.merge import (
     FLUX,
     MAX_FLUX,
     OVERLAP_RULE,
-    GridReport,
     Model,
     choose,
     write_grid,
 )
+from slamlib.grid.tlusty.report import GridReport
 from slamlib.instruments import C_KMS
 from slamlib.io import embedded, read_ecsv
 
