@@ -1,7 +1,9 @@
 """Files that are whole or absent, never half written; tables as ECSV."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 from contextlib import contextmanager
 from importlib.resources import files
@@ -14,6 +16,12 @@ from slamlib.errors import FileError, InputError
 TABLE_FORMAT = 1
 # No spectrum and no model file is larger [bytes]: what unpacks to more is refused before it fills memory.
 MAX_SIZE = 256 << 20
+# How packed files begin, and what reads them.
+_PACKERS: dict = {
+    b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+}
 
 
 def embedded(name):
@@ -21,16 +29,19 @@ def embedded(name):
     return Path(str(files("slamlib.data") / name))
 
 
-def gunzip(content):
-    """Unpack gzipped bytes, but no more than `MAX_SIZE` of them.
+def unpacked(content):
+    """Unpack bytes packed by gzip, bzip2 or xz, no more than `MAX_SIZE` of them; others as they are.
 
     Raises
     ------
     OSError
-        If there is more; OSError, EOFError or zlib.error if the content is damaged.
+        If there is more; OSError, EOFError, zlib.error or lzma.LZMAError if the content is damaged.
     """
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-        return up_to_max(stream)
+    for magic, reader in _PACKERS.items():
+        if content.startswith(magic):
+            with reader(io.BytesIO(content)) as stream:
+                return up_to_max(stream)
+    return content
 
 
 def up_to_max(stream):

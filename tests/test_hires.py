@@ -145,7 +145,7 @@ def test_two_column_text_is_read(tmp_path, separator):
     [
         (b"", "is empty"),
         (b"hello world, this is\nno spectrum", "neither FITS nor two columns"),
-        (b"\x1f\x8b\x08broken", "truncated or damaged gzip"),
+        (b"\x1f\x8b\x08broken", "truncated or damaged packed"),
         (b"4000 1\n3999 2\n4001 3\n", "not in order"),
         (b"4000 nan\n4001 0\n", "no pixel has a flux that is finite and not 0"),
         (b"386 1\n704 1\n", "look like nm"),

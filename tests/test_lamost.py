@@ -258,7 +258,7 @@ def refused(path, message):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is empty"), (b"<html>404</html>", "not a FITS file"), (b"\x1f\x8bjunk", "damaged gzip")],
+    [(b"", "is empty"), (b"<html>404</html>", "not a FITS file"), (b"\x1f\x8bjunk", "damaged packed")],
 )
 def test_files_that_are_not_fits_are_named(tmp_path, content, message):
     (tmp_path / "bad.fits").write_bytes(content)

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import lzma
 import math
 import warnings
 import zlib
@@ -15,7 +16,8 @@ from astropy.utils.exceptions import AstropyWarning
 
 from slamlib.errors import FileError, SlamlibError, printable
 from slamlib.instruments import C_KMS
-from slamlib.io import gunzip, up_to_max
+from slamlib.io import unpacked, up_to_max
+from slamlib.spectra.cards import check_cards
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 # What LAMOST writes for a number it does not know.
@@ -65,12 +67,12 @@ def read(path):
 
 
 def read_bytes(path):
-    """Content of a file, unpacked if it is gzipped.
+    """Content of a file, unpacked if it is packed by gzip, bzip2 or xz.
 
     Raises
     ------
     FileError
-        If the file is missing, unreadable, empty, larger than any spectrum, or gzip and not
+        If the file is missing, unreadable, empty, larger than any spectrum, or packed and not
         whole.
     """
     path = Path(path)
@@ -80,12 +82,11 @@ def read_bytes(path):
     try:
         with path.open("rb") as stream:
             content = up_to_max(stream)
-        if content[:2] == b"\x1f\x8b":
-            content = gunzip(content)
+        content = unpacked(content)
     except FileNotFoundError:
         raise FileError(f"no file {path}; check the path or fetch it first") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FileError(f"{path} is a truncated or damaged gzip file ({error}); fetch it again") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
+        raise FileError(f"{path} is a truncated or damaged packed file ({error}); fetch it again") from error
     except OSError as error:
         raise FileError(f"cannot read {path} ({error}); check that it is a file you may read") from error
     if not content:
@@ -107,6 +108,7 @@ def open_fits(path, content):
     if content[:9] != b"SIMPLE  =":
         raise FileError(f"{path} is not a FITS file; check what was downloaded")
     try:
+        check_cards(content)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             # Odd cards are common in survey headers and harm nothing that is read here.
             warnings.simplefilter("ignore", AstropyWarning)

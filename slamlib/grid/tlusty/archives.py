@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from slamlib.errors import FileError, SlamlibError
-from slamlib.io import gunzip, up_to_max
+from slamlib.io import unpacked, up_to_max
 
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _DAMAGE = (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
@@ -76,7 +76,7 @@ def members(stream, where):
 def _read(stream, where):
     with _named(where):
         content = up_to_max(stream)
-        return gunzip(content) if content[:2] == b"\x1f\x8b" else content
+        return unpacked(content)
 
 
 @contextmanager
