@@ -57,6 +57,12 @@ class Reduced:
             setattr(part, name, getattr(self, name)[rows])
         return part
 
+    def without_prior(self):
+        """As `Likelihood.without_prior`."""
+        part = self[:]
+        part._prior = self._prior[0], np.zeros_like(self._prior[1])
+        return part
+
     def evaluate(self, z):
         """As `Likelihood.evaluate`."""
         value, slope = self._expansion.coefficients(z.astype(np.float32), gradient=True)
