@@ -1,11 +1,14 @@
 """The explorer, without a browser: what it computes, what it says, and what its widgets do."""
 
+import base64
 import contextlib
 import datetime
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import ascii
 from scipy.spatial.distance import pdist
 
 from compendium.explorer.app import Explorer
@@ -19,6 +22,7 @@ from compendium.run import Run
 from slamlib.errors import FileError
 from slamlib.grid.training import VSINI_MAX, synthesise
 from slamlib.instruments import C_KMS, INSTRUMENTS, LRS
+from slamlib.labelling.worth import STATUSES
 from slamlib.labels import NAMES
 
 B_STAR = (22_000.0, 4.0, 0.0, 50.0)
@@ -33,15 +37,10 @@ def noise():
 def see(krr_slam, grid, noise):
     """Look at an LRS model: the explorer's arrays for these controls."""
 
-    def look_at(labels=B_STAR, star=None, **others):
-        return look(Controls("LRS", labels, **others), krr_slam, grid, noise, star)
+    def look_at(labels=B_STAR, star=None, kept=None, **others):
+        return look(Controls("LRS", labels, **others), krr_slam, grid, noise, star, kept)
 
     return look_at
-
-
-def star_of(flux, ivar, rv=0.0):
-    labels = np.array(B_STAR)
-    return Star("a star", 1, "LRS", flux, ivar, rv, 100.0, labels, 0.01 * np.abs(labels), (), True)
 
 
 # --- what it computes
@@ -49,15 +48,10 @@ def star_of(flux, ivar, rv=0.0):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_derivative_is_the_change_of_the_spectrum_drawn(see, name):
-    i, small = NAMES.index(name), 0.02 * STEPS[name]
-    models = []
-    for sign in (-1, 1):
-        labels = np.array(B_STAR)
-        labels[i] += sign * small
-        models.append(see(tuple(labels)).model)
-    change = (models[1] - models[0]) / (2 * small) * STEPS[name]
-    slope = see(slope=name).slope
-    np.testing.assert_allclose(slope, change, atol=0.02 * np.abs(change).max())
+    small = np.where(np.array(NAMES) == name, 0.02 * STEPS[name], 0)
+    lower, upper = (see(tuple(B_STAR + sign * small)).model for sign in (-1, 1))
+    change = (upper - lower) / 0.04
+    np.testing.assert_allclose(see(slope=name).slope, change, atol=0.02 * np.abs(change).max())
 
 
 def test_it_warns_if_and_only_if_the_labels_lie_outside_the_grid(grid):
@@ -66,16 +60,10 @@ def test_it_warns_if_and_only_if_the_labels_lie_outside_the_grid(grid):
     inside = grid.contains(labels[:, :3]) & (labels[:, 3] <= VSINI_MAX)
     assert 200 < inside.sum() < 3800
     assert [not outside(grid, star) for star in labels] == inside.tolist()
-
-
-def test_the_warning_names_the_label_and_what_the_grid_spans_there(grid):
     (text,) = outside(grid, (30_000, 2.0, 0.0, 50.0))
     assert text == "log g 2.00 dex: the grid spans 3.00 to 4.75 dex at 30,000 K"
-    assert [t.split(":")[0] for t in outside(grid, (12_000, 4.0, -1.1, 320.0))] == [
-        "Teff 12,000 K",
-        "[M/H] −1.10 dex",
-        "v sin i 320 km/s",
-    ]
+    told = [text.split(":")[0] for text in outside(grid, (12_000, 4.0, -1.1, 320.0))]
+    assert told == ["Teff 12,000 K", "[M/H] −1.10 dex", "v sin i 320 km/s"]
 
 
 def test_velocity_moves_every_line_by_its_doppler_shift(see):
@@ -99,23 +87,24 @@ def test_a_model_moved_to_a_stars_pixels_keeps_its_lines():
 
 
 def test_a_star_at_its_fit_leaves_its_noise_and_another_velocity_leaves_more(see, krr_slam, noise):
-    model = krr_slam.predict(B_STAR)[0]
-    ivar = np.where(LRS.good, 1e4, 0.0)
-    star = star_of(model + 0.01 * noise, ivar, rv=-30.0)
-    fitted = see(star=star, velocity=-30.0)
+    ivar, labels = np.where(LRS.good, 1e4, 0.0), np.array(B_STAR)
+    flux = krr_slam.predict(B_STAR)[0] + 0.01 * noise
+    star = Star("a star", 1, "LRS", flux, ivar, -30.0, 100.0, labels, 0.01 * np.abs(labels), (), True)
+    fitted = see(star=star, kept=star, velocity=-30.0)
     used = ivar > 0
-    np.testing.assert_allclose(fitted.residual[used], 0.01 * noise[used], atol=1e-6)
-    assert np.isnan(fitted.residual[~used]).all()
+    np.testing.assert_allclose(fitted.star.residual[used], 0.01 * noise[used], atol=1e-6)
+    np.testing.assert_array_equal(fitted.kept.residual, fitted.star.residual)
+    assert np.isnan(fitted.star.residual[~used]).all()
     assert fitted.misfit == pytest.approx(1, abs=0.1)
     off = see(star=star, velocity=120.0)
-    assert np.nanstd(off.residual) > 2 * np.nanstd(fitted.residual)
+    assert np.nanstd(off.star.residual) > 2 * np.nanstd(fitted.star.residual)
 
 
 def test_simulated_noise_has_the_snr_of_the_slider_and_is_the_same_each_time(see):
     once, again, quiet = see(snr=50.0), see(snr=50.0), see(snr=500.0)
-    assert np.nanstd(once.residual) == pytest.approx(1 / 50, rel=0.05)
-    np.testing.assert_array_equal(once.flux, again.flux)
-    np.testing.assert_allclose(once.residual, 10 * quiet.residual, atol=1e-6)
+    assert np.nanstd(once.star.residual) == pytest.approx(1 / 50, rel=0.05)
+    np.testing.assert_array_equal(once.star.flux, again.star.flux)
+    np.testing.assert_allclose(once.star.residual, 10 * quiet.star.residual, atol=1e-6)
     np.testing.assert_allclose(once.bound, 10 * quiet.bound, rtol=1e-3)
 
 
@@ -156,20 +145,27 @@ def test_a_weak_line_in_the_wing_of_a_strong_one_counts_by_its_own_depth():
 
 def test_a_drawn_line_breaks_where_pixels_are_bad_and_stays_in_its_range():
     panel = Panel((100, 200, 1000, 500), (4000, 5000), (0, 1))
-    x = np.linspace(3900, 5000, 12)
-    y = np.full(12, 0.5)
+    x, y = np.linspace(3900, 5000, 12), np.full(12, 0.5)
     y[6] = np.nan
     path = panel.line(x, y, "black")
     assert path.count("M") == 2
     assert 'd="M100 450l100 0' in path
 
 
+def test_a_line_of_many_pixels_is_drawn_by_few_points_and_keeps_its_spikes():
+    panel, x, y = Panel((0, 0, 1000, 1000), (0, 9999), (0, 1)), np.arange(10_000), np.full(10_000, 0.5)
+    y[[1234, 5678]] = 0, 1
+    steps = re.search(r'd="M0 500l([^"]+)', panel.line(x, y, "black")).group(1).split()
+    assert 150 < len(steps) / 2 < 250
+    heights = 500 + np.cumsum(np.array(steps[1::2], dtype=int))
+    assert (heights.min(), heights.max()) == (0, 1000)
+
+
 def test_thinned_stars_do_not_cover_one_another_and_are_at_most_as_many_as_asked():
-    x, y = np.random.default_rng(0).uniform(size=(2, 20_000))
-    kept = thin(x, y, 300, np.random.default_rng(1))
-    assert 200 < kept.size <= 300
-    places = np.stack([x, y * HR_HEIGHT / HR_WIDTH], axis=1)[kept]
-    assert pdist(places).min() > 0.02
+    x, y = np.random.default_rng(0).uniform(size=(2, 5_000))
+    kept = thin(x, y)
+    assert 200 < len(kept) <= 300
+    assert pdist(np.stack([x, y * HR_HEIGHT / HR_WIDTH], axis=1)[kept]).min() > 0.02
 
 
 # --- what its widgets do, on the quick run
@@ -189,10 +185,8 @@ def shown(explorer, request):
 
 
 def upload(name, content):
-    return ({"name": name, "type": "", "size": len(content), "content": content, "last_modified": LONG_AGO},)
-
-
-LONG_AGO = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
+    long_ago = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
+    return ({"name": name, "type": "", "size": len(content), "content": content, "last_modified": long_ago},)
 
 
 def test_a_clicked_star_puts_the_sliders_at_the_catalogues_labels(shown):
@@ -202,10 +196,11 @@ def test_a_clicked_star_puts_the_sliders_at_the_catalogues_labels(shown):
         row = catalogue[catalogue["obsid"] == obsid][0]
         assert [slider.value for slider in shown.sliders.values()] == [row[name] for name in NAMES]
         assert shown.velocity.value == row["rv"]
-        np.testing.assert_array_equal(shown.star.labels, [row[name] for name in NAMES])
-        assert f"obsid {obsid}" in shown.spectrum.value
+        assert f"obsid {obsid} (simulated)" in shown.spectrum.value
         assert "simulated star" in shown.told.value
         assert bool(shown.warning.value) == (row["flag"] != "I")
+    shown.overlay(replace(shown.star, simulated=False))
+    assert "simulated" not in shown.spectrum.value + shown.told.value
 
 
 def test_sliders_that_a_browser_rounds_to_their_steps_still_show_the_fit(shown):
@@ -219,12 +214,44 @@ def test_sliders_that_a_browser_rounds_to_their_steps_still_show_the_fit(shown):
     assert shown.spectrum.value != fitted
 
 
+def test_suspicious_stars_come_one_after_the_other_the_worst_first(shown):
+    catalogue, words = shown.library.labelled(shown.instrument.value), list(STATUSES)
+    rank = dict(zip(catalogue["obsid"], map(words.index, catalogue["status"]), strict=True))
+    order = list(shown.suspicious)
+    assert set(catalogue["obsid"][catalogue["status"] != "ok"]) <= set(order)
+    assert [rank[obsid] for obsid in order] == sorted(rank[obsid] for obsid in order)
+    for button, place in ((shown.after, 0), (shown.after, 1), (shown.before, 0), (shown.before, -1)):
+        button.click()
+        assert shown.star.obsid == shown.doubts.value == order[place]
+
+
+def test_a_star_is_kept_for_comparison_until_it_is_let_go(shown):
+    first, second = (obsid for _, obsid in shown.stars.options[:2])
+    shown.stars.value = first
+    shown.keep.click()
+    shown.stars.value = second
+    assert f"obsid {first} (" in shown.spectrum.value
+    assert f"obsid {second} (" in shown.spectrum.value
+    shown.keep.click()
+    assert f"obsid {first} (" not in shown.spectrum.value
+
+
+def test_what_is_shown_can_be_saved(shown):
+    shown.stars.value = shown.stars.options[0][1]
+    shown.save.click()
+    svg, ecsv = (base64.b64decode(text) for text in re.findall(r'base64,([^"]+)"', shown.links.value))
+    assert svg.decode() == shown.spectrum.value
+    table = ascii.read(ecsv.decode(), format="ecsv")
+    np.testing.assert_array_equal(table["flux"], shown.view.star.flux)
+    np.testing.assert_array_equal(table["model"], shown.view.model)
+    assert [table.meta["fit"][name] for name in NAMES] == shown.star.labels.tolist()
+
+
 def test_a_file_gets_the_labels_that_the_catalogue_has_for_it(shown):
     name = shown.instrument.value
     catalogue = shown.library.catalogues[name]
     row = catalogue[(catalogue["flag"] == "I") & (catalogue["status"] == "ok")][0]
-    other = next(key for key in INSTRUMENTS if key != name)
-    shown.instrument.value = other
+    shown.instrument.value = next(key for key in INSTRUMENTS if key != name)
     content = shown.library.paths[name, row["file"]].read_bytes()
     shown.upload.value = upload("mine.fits.gz", content)
     assert shown.message.value == ""
@@ -242,21 +269,20 @@ def test_what_cannot_be_shown_costs_one_line_and_nothing_else(shown):
         '<p role="alert">holiday.fits is not a FITS file; check what was downloaded</p>'
     )
     assert shown.upload.value == ()
-    shown.obsid.value = "17"
-    assert "no obsid 17 in the" in shown.message.value
-    shown.obsid.value = "<b>"
-    assert "&lt;b&gt;" in shown.message.value
+    for typed, told in (("17", "no obsid 17 in the"), ("<b>", "&lt;b&gt;")):
+        shown.obsid.value = typed
+        assert told in shown.message.value
     assert shown.spectrum.value == before
     shown.overlay(None)
     assert shown.message.value == ""
 
 
 def test_any_star_of_the_catalogue_can_be_typed(shown):
-    catalogue = shown.library.catalogues[shown.instrument.value]
+    labelled = shown.library.labelled(shown.instrument.value)
     clickable = {obsid for _, obsid in shown.stars.options}
-    hidden = [row for row in catalogue if np.isfinite(row["teff"]) and row["obsid"] not in clickable]
-    shown.obsid.value = str(hidden[0]["obsid"])
-    assert shown.star.obsid == hidden[0]["obsid"]
+    hidden = next(obsid for obsid in labelled["obsid"] if obsid not in clickable)
+    shown.obsid.value = str(hidden)
+    assert shown.star.obsid == hidden
     assert shown.stars.value is None
 
 
@@ -267,20 +293,6 @@ def test_each_arm_has_panels_and_the_window_chooses_among_them(shown):
     assert shown.spectrum.value.count("Wavelength in air") == 1
     assert "Hα" in shown.spectrum.value
     assert "Hβ" not in shown.spectrum.value
-
-
-def test_pictures_of_simulated_stars_say_so(shown):
-    assert "simulated spectra" in shown.spectrum.value
-    assert "simulated stars" in shown.diagram.value
-    assert "simulated noise" in shown.told.value
-
-
-def test_real_stars_are_not_called_simulated(shown):
-    shown.overlay(
-        replace(shown.library.star(shown.instrument.value, shown.stars.options[0][1]), simulated=False)
-    )
-    assert "simulated" not in shown.spectrum.value
-    assert "simulated" not in shown.told.value
 
 
 def test_without_a_run_it_says_what_to_type(grid_path):

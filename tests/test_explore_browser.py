@@ -1,77 +1,87 @@
-"""The explorer in a real browser: its page opened, sliders moved, stars clicked, files picked.
+"""The explorer as it is served: who is let in, and its page in a real browser.
 
-Screenshots go to build/explore/. Without Chromium these tests are skipped, save in CI.
+Screenshots go to build/explore/. Without Chromium the page is not opened, save in CI.
 """
 
+import contextlib
 import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from chromium import CHROMIUM, browser
 from matplotlib.image import imread
 
-ROOT = Path(__file__).parents[1]
-SHOTS = ROOT / "build" / "explore"
-LAPTOP, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
-# Seconds the page and the answer to a change may take on the slowest machine.
-PATIENCE = 90
+from benchmarks.chromium import CHROMIUM, browser
+from benchmarks.explorer import opened, serving
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and os.environ.get("CI", "").lower() != "true", reason="no Chromium on this machine"
-)
+SHOTS = Path(__file__).parents[1] / "build" / "explore"
+LAPTOP, PHONE = {"width": 1366, "height": 768}, {"width": 400, "height": 844}
+# Milliseconds that the answer to a change may take on the slowest machine.
+PATIENCE = 90_000
 
 
 @pytest.fixture(scope="module")
 def address(quick_run):
-    """Serve the quick run as `make explore` does."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "compendium.explorer", "--no-browser", f"--port={port}"]
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    with (SHOTS / "voila.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-        try:
-            url = f"http://127.0.0.1:{port}/"
-            _wait_for(url + "voila/static/voila.js", server)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(30)
+    with serving() as address:
+        yield address
 
 
-def _wait_for(url, server):
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(url):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail((SHOTS / "voila.log").read_text(encoding="utf-8"))
+# --- who is let in
+
+
+def answer(url, **headers):
+    """Ask for a page; return status, headers and text."""
+    parts = urlsplit(url)
+    with contextlib.closing(HTTPConnection(parts.netloc, timeout=60)) as connection:
+        connection.request("GET", f"{parts.path}?{parts.query}", headers=headers)
+        response = connection.getresponse()
+        text = "" if response.status == 101 else response.read().decode()
+        return response.status, response.headers, text
+
+
+def test_who_has_no_token_or_another_name_for_us_is_kept_out(address):
+    plain = address.partition("?")[0]
+    for url in (plain, f"{plain}?token=guess"):
+        status, headers, _ = answer(url)
+        assert status == 302
+        assert headers["Location"].startswith("/login")
+    for host in ("elsewhere.example", "elsewhere.example:80", "10.0.0.1"):
+        assert answer(address, Host=host)[0] == 403
+
+
+def test_a_page_of_another_site_gets_no_websocket(address):
+    """It would come with the cookie of the browser; our own page gets one."""
+    _, headers, text = answer(address)
+    kernel = re.search(r'"kernelId": ?"([^"]+)"', text).group(1)
+    cookie = "; ".join(value.partition(";")[0] for value in headers.get_all("Set-Cookie"))
+    shake = {"Cookie": cookie, "Connection": "Upgrade", "Upgrade": "websocket"}
+    shake |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+    plain = address.partition("/?")[0]
+    url = f"{plain}/api/kernels/{kernel}/channels"
+    assert answer(url, **shake, Origin=plain)[0] == 101
+    assert answer(url, **shake, Origin="http://elsewhere.example")[0] == 403
+    assert answer(url, **shake, Origin=plain, Host="elsewhere.example")[0] == 403
+
+
+# --- in the browser
 
 
 @pytest.fixture(scope="module")
-def opened(address):
+def shown(address):
     """Open the page once; return it and the complaints of the browser."""
+    if CHROMIUM is None and os.environ.get("CI", "").lower() != "true":
+        pytest.skip("no Chromium on this machine")
     with browser() as chromium:
-        page = chromium.new_page(viewport=LAPTOP)
-        page.set_default_timeout(60_000)
-        complaints = []
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
-        page.on("request", lambda request: _at_home(request.url) or complaints.append(request.url))
-        page.goto(address, timeout=1000 * PATIENCE)
-        page.wait_for_selector("svg.slam-spectrum", timeout=1000 * PATIENCE)
-        page.wait_for_selector(".slam-stars button")
+        context, complaints = chromium.new_context(viewport=LAPTOP), []
+        context.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        context.on("request", lambda request: _at_home(request.url) or complaints.append(request.url))
+        context.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        page = opened(context, address)
+        page.set_default_timeout(PATIENCE)
         yield page, complaints
 
 
@@ -80,46 +90,28 @@ def _at_home(url):
 
 
 @pytest.fixture
-def page(opened):
+def page(shown):
     """The page without a star; after the test nothing may have been complained of."""
-    page, complaints = opened
+    page, complaints = shown
     page.set_viewport_size(LAPTOP)
     if page.get_by_role("button", name="No star").is_enabled():
         page.get_by_role("button", name="No star").click()
-    page.wait_for_function("document.querySelector('.slam-told').innerText.includes('No star chosen')")
+    until(page, ".slam-told", "No star chosen")
     yield page
     assert complaints == []
 
 
-def changed(page, act, where=".slam-spectrum-box"):
-    """Act, wait until what is shown there is another, and return it."""
-    before = page.locator(where).inner_html()
-    act()
-    page.wait_for_function(
-        "([where, before]) => document.querySelector(where).innerHTML != before", arg=[where, before]
+def until(page, where, pattern):
+    """Wait until the text there matches; return the match."""
+    script = (
+        "([where, what]) => document.querySelector(where).textContent.replaceAll('\\u00a0', ' ').match(what)"
     )
-    return page.locator(where).inner_html()
-
-
-def eventually(page, holds):
-    """Wait until something holds: one change of the page may come in several parts, one after another."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, page.locator("body").inner_text()
-        page.wait_for_timeout(50)
-
-
-def told(page):
-    return page.locator(".slam-told").inner_text().replace("\u00a0", " ")
-
-
-def slider(page, description):
-    return page.locator(".widget-slider", has_text=description)
+    return page.wait_for_function(script, arg=[where, pattern]).json_value()
 
 
 def press(page, description, key):
     """Move a slider by the keyboard."""
-    slider(page, description).get_by_role("slider").first.press(key)
+    page.locator(".widget-slider", has_text=description).get_by_role("slider").first.press(key)
 
 
 def choose(page, text):
@@ -141,9 +133,9 @@ def inks(page, name, where="svg.slam-spectrum"):
 
 
 def test_the_page_shows_the_model_its_derivative_and_simulated_noise(page):
-    picture = page.locator("svg.slam-spectrum")
-    assert {"Hβ", "Hγ", "Hα", "He I"} <= set(picture.locator(".slam-line").all_text_contents())
-    assert "simulated spectra" in picture.text_content()
+    names = page.locator("svg.slam-spectrum .slam-line text").all_text_contents()
+    assert {"Hβ", "Hγ", "Hα", "He I"} <= set(names)
+    until(page, "svg.slam-spectrum", "simulated noise")
     share = inks(page, "opened")
     assert 0.003 < share["red"] < 0.1
     assert 0.002 < share["blue"] < 0.1
@@ -151,113 +143,110 @@ def test_the_page_shows_the_model_its_derivative_and_simulated_noise(page):
 
 
 def test_a_moved_slider_moves_the_spectrum_and_the_cross_on_the_diagram(page):
-    cross = page.locator(".slam-here")
-    before, readout = cross.get_attribute("d"), slider(page, "Teff").inner_text()
-    changed(page, lambda: press(page, "Teff", "ArrowRight"))
-    assert slider(page, "Teff").inner_text() != readout
-    handle = slider(page, "Teff").get_by_role("slider").bounding_box()
+    handle = page.locator(".widget-slider", has_text="Teff").get_by_role("slider").bounding_box()
+    places = [page.locator(where) for where in (".slam-here", ".slam-spectrum-box")]
+    before = [place.evaluate("place => place.outerHTML") for place in places]
     x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
-    changed(page, lambda: page.mouse.move(x + 40, y, steps=5))
+    page.mouse.move(x + 40, y, steps=5)
     page.mouse.up()
-    assert cross.get_attribute("d") != before
+    for where, text in zip((".slam-here", ".slam-spectrum-box"), before, strict=True):
+        page.wait_for_function("([p, t]) => document.querySelector(p).outerHTML != t", arg=[where, text])
 
 
 def test_outside_the_grid_it_warns_and_inside_it_does_not(page):
-    warning, far = (
-        page.locator(".slam-warning"),
-        r"Outside the model grid\. log g 5\.\d\d dex: the grid spans",
-    )
     press(page, "log g", "End")
-    eventually(page, lambda: re.search(far, warning.inner_text()))
+    until(page, ".slam-warning", r"Outside the model grid\. log g 5\.\d\d dex: the grid spans")
     inks(page, "outside")
-    _down_to_the_grid(page)
-    eventually(page, lambda: warning.get_by_role("alert").count() == 0)
-
-
-def _down_to_the_grid(page):
     for _ in range(14):
         press(page, "log g", "ArrowLeft")
+    until(page, ".slam-warning", r"^\s*$")
 
 
 def test_a_click_on_a_star_shows_its_spectrum_and_the_catalogues_labels(page):
-    stars = page.locator(".slam-stars button")
-    assert stars.count() > 50
-    hr = page.locator("svg.slam-hr")
-    eventually(page, lambda: stars.nth(40).bounding_box() and hr.bounding_box())
-    box, diagram = stars.nth(40).bounding_box(), hr.bounding_box()
+    star, hr = page.locator(".slam-stars button").nth(40), page.locator("svg.slam-hr")
+    star.scroll_into_view_if_needed()
+    box, diagram = star.bounding_box(), hr.bounding_box()
     assert diagram["x"] < box["x"] < diagram["x"] + diagram["width"]
     assert diagram["y"] < box["y"] < diagram["y"] + diagram["height"]
-    title = stars.nth(40).get_attribute("title")
+    title = star.get_attribute("title")
     page.mouse.click(box["x"] + 4, box["y"] + 4)
-    obsid, teff, logg = re.fullmatch(r"(obsid \d+): Teff ([\d,]+) K, log g ([\d.]+) dex", title).groups()
-    eventually(page, lambda: f"{obsid} (simulated star, LRS" in told(page))
-    assert f"Teff {teff} ±" in told(page)
-    assert f"log g {logg} ±" in told(page)
-    page.wait_for_function("document.querySelectorAll('.slam-stars .mod-active').length == 1")
+    obsid, teff, logg = re.fullmatch(r"obsid (\d+): Teff ([\d,]+) K, log g ([\d.]+) dex", title).groups()
+    until(page, ".slam-told", rf"{obsid} \(simulated star, LRS.*Teff {teff} ±.*log g {logg} ±")
+    until(page, "svg.slam-spectrum", obsid)
+    page.wait_for_selector(".slam-stars .mod-active")
     assert inks(page, "star", ".slam-stars .mod-active")["red"] > 0.2
-    eventually(page, lambda: obsid in page.locator("svg.slam-spectrum").text_content())
 
 
 def test_the_velocity_moves_lines_and_residuals_of_a_star(page):
+    residuals = r"residuals of ([\d.]+) σ"
     page.locator(".slam-stars button").nth(20).click()
-    eventually(page, lambda: _misfit(page) is not None)
-    at_its_own = _misfit(page)
+    own = until(page, ".slam-told", residuals)[1]
     press(page, "velocity", "End")
-    eventually(page, lambda: _misfit(page) > at_its_own)
+    until(page, ".slam-told", rf"residuals of (?!{own} )")
     inks(page, "velocity")
     page.get_by_role("button", name="Back to its fit").click()
-    eventually(page, lambda: _misfit(page) == at_its_own)
-
-
-def _misfit(page):
-    found = re.search(r"residuals of ([\d.]+) σ", told(page))
-    return found and float(found.group(1))
+    until(page, ".slam-told", rf"residuals of {own} σ")
 
 
 def test_the_derivative_is_of_the_label_chosen(page):
-    picture = page.locator("svg.slam-spectrum")
     for name, step in (("v sin i", "10 km/s of v sin i"), ("Teff", "1,000 K of Teff")):
         choose(page, name)
-        eventually(page, lambda step=step: f"change of flux per {step}" in picture.text_content())
+        until(page, "svg.slam-spectrum", f"change of flux per {step}")
+
+
+def test_suspicious_stars_are_stepped_through_compared_and_saved(page):
+    step = page.get_by_role("button", name="▶")
+    step.click()
+    first = until(page, ".slam-told", r"obsid (\d+)")[1]
+    page.get_by_role("button", name="Keep to compare").click()
+    page.wait_for_selector("button:has-text('End comparison')")
+    step.press("Enter")
+    until(page, ".slam-told", rf"obsid (?!{first})")
+    until(page, "svg.slam-spectrum", rf"obsid {first} \(simulated\)")
+    inks(page, "compared")
+    page.get_by_role("button", name="Save ...").click()
+    for what, start in (("save table", "# %ECSV"), ("save picture", "<svg")):
+        with page.expect_download() as download:
+            page.get_by_text(what).click()
+        assert Path(download.value.path()).read_text(encoding="utf-8").startswith(start)
+    page.get_by_role("button", name="End comparison").click()
+    page.wait_for_selector("button:has-text('Keep to compare')")
 
 
 def test_the_other_instrument_has_two_arms_and_its_own_stars(page):
     title = page.locator(".slam-stars button").first.get_attribute("title")
     choose(page, "MRS")
     page.wait_for_function("title => document.querySelector('.slam-stars button').title != title", arg=title)
-    picture = page.locator("svg.slam-spectrum")
-    eventually(page, lambda: picture.text_content().count("Wavelength in air") == 2)
+    until(page, "svg.slam-spectrum", "Wavelength in air.*Wavelength in air")
     page.locator(".slam-stars button").nth(10).click()
-    eventually(page, lambda: "(simulated star, MRS" in told(page))
+    until(page, ".slam-told", r"\(simulated star, MRS")
     assert inks(page, "mrs")["red"] > 0.002
     choose(page, "LRS")
-    eventually(page, lambda: picture.text_content().count("Wavelength in air") == 1)
+    page.wait_for_function("title => document.querySelector('.slam-stars button').title == title", arg=title)
 
 
 def test_a_file_is_labelled_and_a_bad_one_told_in_a_line(page, quick_run, tmp_path):
     bad = tmp_path / "holiday.fits"
     bad.write_text("no star at all")
-    message = page.locator(".slam-message")
-    _pick(page, bad)
-    eventually(page, lambda: "holiday.fits is not a FITS file" in message.inner_text())
-    assert message.inner_text().strip() == "holiday.fits is not a FITS file; check what was downloaded"
     good = sorted((quick_run.products / "survey").glob("spec-*.fits.gz"))[0]
-    _pick(page, good)
-    eventually(page, lambda: f"{good.name} (simulated star, LRS" in told(page))
-    eventually(page, lambda: message.inner_text().strip() == "")
+    for path in (bad, good):
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="LAMOST file").click()
+        chooser.value.set_files(path)
+        if path is bad:
+            until(page, ".slam-message", "^holiday.fits is not a FITS file; check what was downloaded$")
+    until(page, ".slam-told", rf"{re.escape(good.name)} \(simulated star, LRS")
+    until(page, ".slam-message", r"^\s*$")
     inks(page, "file")
 
 
-def _pick(page, path):
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="LAMOST file").click()
-    chooser.value.set_files(path)
-
-
-def test_it_fits_a_phone(page):
+def test_a_phone_shows_spectrum_and_sliders_on_one_screen(page):
     page.set_viewport_size(PHONE)
     page.wait_for_function("document.querySelector('svg.slam-hr').getBoundingClientRect().width < 390")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.locator("svg.slam-spectrum").bounding_box()["y"] > 0
+    slider = page.locator(".widget-slider", has_text="v sin i").bounding_box()
+    assert slider["y"] + slider["height"] < PHONE["height"]
     inks(page, "phone")

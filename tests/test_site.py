@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from chromium import CHROMIUM, browser
 
+from benchmarks.chromium import CHROMIUM, browser
 from compendium.pipeline.graph import GRAPH
 from compendium.run import Run
 from compendium.site import build as site

@@ -13,7 +13,7 @@ from compendium.explorer.library import Library
 from compendium.explorer.picture import HRDiagram, spectrum, thin
 from compendium.explorer.style import PAGE, star_places
 from compendium.explorer.view import Controls, look
-from compendium.explorer.words import FORMATS, SYMBOLS, UNITS, quantity, told, warning
+from compendium.explorer.words import FORMATS, SYMBOLS, UNITS, describe, download, save_picture, told, warning
 from slamlib.errors import SlamlibError
 from slamlib.inference.infer import default_bounds
 from slamlib.instruments import get_instrument
@@ -23,10 +23,9 @@ from slamlib.labels import NAMES
 _START = {"teff": 22_000.0, "logg": 4.0, "mh": 0.0, "vsini": 50.0}
 _SLIDER_STEPS = {"teff": 100.0, "logg": 0.05, "mh": 0.05, "vsini": 5.0}
 _WIDE = {"layout": {"width": "100%"}, "style": {"description_width": "105px"}}
+_ROW = {"flex_flow": "row wrap"}
 # The fastest star that velocities are measured for [km/s].
 _FASTEST = 600.0
-# Stars on the HR diagram that can be clicked.
-_STARS = 300
 
 
 class Explorer:
@@ -40,8 +39,10 @@ class Explorer:
     ----------
     page : ipywidgets.Box
         To be displayed.
-    star : Star or None
-        What lies over the model.
+    star, kept : Star or None
+        What lies over the model, and what is compared with it.
+    view : View
+        What is drawn.
 
     Raises
     ------
@@ -50,14 +51,12 @@ class Explorer:
     """
 
     def __init__(self, run):
-        self.library, self.star, self._quiet = Library(run), None, False
+        self.library, self.star, self.kept, self._quiet = Library(run), None, None, False
         self._noise = {
             name: run.rng(f"explorer {name}").normal(size=labeller.instrument.wave.size)
             for name, labeller in self.library.labellers.items()
         }
-        self._choice = run.rng("explorer stars").integers(2**32)
         self._make_controls()
-        self._make_outputs()
         self._hr = HRDiagram(self.library.grid, self.library.isochrones, self._bounds, run.simulated)
         self.page = self._lay_out()
         self._change_instrument()
@@ -82,98 +81,86 @@ class Explorer:
         return Controls(self.instrument.value, tuple(labels), self.snr.value, velocity, self.slope.value)
 
     def _make_controls(self):
-        slams = {name: labeller.slam for name, labeller in self.library.labellers.items()}
-        bounds = np.stack([default_bounds(slam) for slam in slams.values()])
+        bounds = np.stack([default_bounds(labeller.slam) for labeller in self.library.labellers.values()])
         steps = np.array([_SLIDER_STEPS[name] for name in NAMES])
-        low, high = (
-            np.floor(bounds[:, 0].min(axis=0) / steps) * steps,
-            np.ceil(bounds[:, 1].max(axis=0) / steps) * steps,
-        )
+        low = np.floor(bounds[:, 0].min(axis=0) / steps) * steps
+        high = np.ceil(bounds[:, 1].max(axis=0) / steps) * steps
         self._bounds = np.stack([low, high])
-        self.instrument = widgets.ToggleButtons(options=list(slams), style={"button_width": "80px"})
+        self.instrument = _choice(list(self.library.labellers), "80px")
         self.sliders = {
             name: _slider(
                 f"{SYMBOLS[name]} [{UNITS[name]}]", _START[name], low[i], high[i], steps[i], FORMATS[name]
             )
             for i, name in enumerate(NAMES)
         }
+        self.velocity = _slider("velocity [km/s]", 0.0, -_FASTEST, _FASTEST, 1.0, ".0f")
         self.snr = widgets.FloatLogSlider(
             100.0, description="SNR per pixel", min=1, max=3, step=0.01, readout_format=".0f", **_WIDE
         )
-        self.velocity = _slider("velocity [km/s]", 0.0, -_FASTEST, _FASTEST, 1.0, ".0f")
-        spans = [_span(name) for name in slams]
-        first, last = min(span[0] for span in spans), max(span[1] for span in spans)
         self.window = widgets.IntRangeSlider(
-            value=(first, last),
-            min=first,
-            max=last,
+            min=0,
+            max=10_000,
             step=10,
             description="window [Å]",
-            readout_format="d",
             layout={"width": "430px", "max_width": "100%"},
         )
-        self.slope = widgets.ToggleButtons(
-            options=[(SYMBOLS[name], name) for name in NAMES], style={"button_width": "74px"}
-        )
+        self.slope = _choice([(SYMBOLS[name], name) for name in NAMES], "66px")
         self.obsid = widgets.Text(
             placeholder="obsid, then Enter", continuous_update=False, layout={"width": "170px"}
         )
         self.upload = widgets.FileUpload(
             accept=".fits,.gz,.fit", description="LAMOST file", layout={"width": "150px"}
         )
-        self.reset = widgets.Button(description="Back to its fit", layout={"width": "130px"})
-        self.clear = widgets.Button(description="No star", layout={"width": "100px"})
+        self.doubts = widgets.Dropdown(description="suspicious", layout={"width": "300px"})
+        self.reset, self.clear = _button("Back to its fit"), _button("No star")
+        self.keep, self.save = _button("Keep to compare"), _button("Save ...")
+        self.before, self.after = _button("◀", "40px"), _button("▶", "40px")
         self.stars = widgets.ToggleButtons(options=[], index=None)
+        self.warning, self.told, self.message, self.shown = (widgets.HTML() for _ in range(4))
+        self.spectrum, self.diagram, self.places, self.links = (widgets.HTML() for _ in range(4))
         self.instrument.observe(lambda _: self._quiet or self._change_instrument(), "value")
-        for control in (*self.sliders.values(), self.snr, self.velocity, self.window, self.slope):
+        for control in (*self.sliders.values(), self.velocity, self.snr, self.window, self.slope):
             control.observe(lambda _: self.draw(), "value")
-        self.stars.observe(lambda change: self._choose(change["new"]), "value")
-        self.obsid.observe(lambda change: self._choose(change["new"]), "value")
+        for control in (self.stars, self.obsid, self.doubts):
+            control.observe(lambda change: self._choose(change["new"]), "value")
         self.upload.observe(lambda change: self._take(change["new"]), "value")
         self.reset.on_click(lambda _: self.star and self.overlay(self.star))
         self.clear.on_click(lambda _: self.overlay(None))
-
-    def _make_outputs(self):
-        self.spectrum, self.diagram, self.places = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.warning, self.told, self.message = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.shown = widgets.HTML()
+        self.keep.on_click(lambda _: self._keep())
+        self.save.on_click(lambda _: self._save())
+        self.before.on_click(lambda _: self._step(-1))
+        self.after.on_click(lambda _: self._step(1))
 
     def _lay_out(self):
         diagram = widgets.Box([self.diagram, self.stars])
-        for widget, name in (
-            (diagram, "slam-hr-box"),
-            (self.stars, "slam-stars"),
-            (self.spectrum, "slam-spectrum-box"),
-            (self.warning, "slam-warning"),
-            (self.told, "slam-told"),
-            (self.message, "slam-message"),
-            (self.window, "slam-window"),
-        ):
-            widget.add_class(name)
-        row = {"flex_flow": "row wrap"}
+        controls = widgets.Box([widgets.Label("derivative by"), self.slope, self.window], layout=_ROW)
+        main = [controls, self.spectrum]
         side = [
             self.instrument,
             *self.sliders.values(),
-            self.snr,
             self.velocity,
-            widgets.Box([self.obsid, self.upload, self.reset, self.clear], layout=row),
+            self.snr,
+            self.warning,
+            self.told,
+            widgets.Box([self.reset, self.clear, self.keep, self.save, self.links], layout=_ROW),
+            widgets.HBox([self.doubts, self.before, self.after]),
+            widgets.Box([self.obsid, self.upload], layout=_ROW),
             self.message,
             diagram,
             self.shown,
         ]
-        main = [
-            widgets.Box([widgets.Label("derivative by"), self.slope, self.window], layout=row),
-            widgets.VBox([self.told, self.warning], layout={"min_height": "100px"}),
-            self.spectrum,
-        ]
+        names = {"hr-box": diagram, "stars": self.stars, "spectrum-box": self.spectrum, "window": self.window}
+        names |= {"warning": self.warning, "told": self.told, "message": self.message}
+        for name, widget in names.items():
+            widget.add_class(f"slam-{name}")
         page = widgets.Box(
             [
                 widgets.HTML(PAGE),
                 self.places,
-                widgets.VBox(side, layout={"width": "390px", "max_width": "100%", "flex": "0 1 auto"}),
                 widgets.VBox(main, layout={"flex": "1 1 600px", "min_width": "0", "max_width": "1150px"}),
+                widgets.VBox(side, layout={"width": "390px", "max_width": "100%", "flex": "0 1 auto"}),
             ],
-            layout=row,
+            layout={"flex_flow": "row-reverse wrap", "justify_content": "flex-end"},
         )
         page.add_class("slam-page")
         return page
@@ -184,13 +171,13 @@ class Explorer:
             return
         controls = self.controls()
         name = controls.instrument
-        view = look(
-            controls, self.library.labellers[name].slam, self.library.grid, self._noise[name], self.star
-        )
-        self.spectrum.value = spectrum(view, controls, self.window.value, self.star)
+        slam, grid = self.library.labellers[name].slam, self.library.grid
+        self.view = look(controls, slam, grid, self._noise[name], self.star, self.kept)
+        self.spectrum.value = spectrum(self.view, self.window.value)
         self.diagram.value = self._hr.draw(controls.labels)
-        self.warning.value = warning(view.warnings)
-        self.told.value = told(view, controls, self.star)
+        self.warning.value = warning(self.view.warnings)
+        self.told.value = told(self.view, self.star)
+        self.links.value = ""
 
     def overlay(self, star):
         """Lay a star over the model, which becomes its fit; None for simulated noise alone."""
@@ -206,8 +193,9 @@ class Explorer:
                 self.velocity.value = star.rv
             obsid = None if star is None else star.obsid
             self.stars.value = obsid if obsid in self._clickable else None
+            self.doubts.value = obsid if obsid in self.suspicious else None
             self.obsid.value = "" if obsid is None else str(obsid)
-            self.reset.disabled = self.clear.disabled = star is None
+            self.reset.disabled = self.clear.disabled = self.keep.disabled = star is None
             self.snr.disabled = star is not None  # its noise is its own
 
     def _change_instrument(self):
@@ -218,29 +206,55 @@ class Explorer:
     def _set_instrument(self):
         """Put the stars of the chosen instrument onto the diagram, and show its whole range."""
         name = self.instrument.value
-        self.window.value = _span(name)
-        catalogue = self.library.catalogues[name]
-        labelled = catalogue[np.isfinite(catalogue["teff"])]
+        wave = get_instrument(name).wave
+        self.window.min, self.window.max = 0, 10_000  # so that no order of setting is refused
+        self.window.value = int(np.floor(wave[0])), int(np.ceil(wave[-1]))
+        self.window.min, self.window.max = self.window.value
+        self._set_kept(None)
+        labelled = self.library.labelled(name)
         x, y = self._hr.place(np.array(labelled["teff"]), np.array(labelled["logg"]))
-        chosen = thin(x, y, _STARS, np.random.default_rng(self._choice))
+        chosen = thin(x, y)
         some = labelled[chosen]
-        texts = [
-            f"obsid {row['obsid']}: {quantity('teff', row['teff'])}, {quantity('logg', row['logg'])}"
-            for row in some
-        ]
+        self._clickable = some["obsid"].tolist()
+        texts = [describe(row) for row in some]
         self.stars.value = None
-        self.stars.options = list(zip(texts, some["obsid"].tolist(), strict=True))
-        self.stars.tooltips = texts
-        self._clickable = set(some["obsid"].tolist())
+        self.stars.options, self.stars.tooltips = list(zip(texts, self._clickable, strict=True)), texts
         self.places.value = star_places(x[chosen], y[chosen], np.array(some["flag"] == "I"))
-        what = "simulated stars" if self.library.run.simulated else "stars"
+        kind = "simulated stars" if self.library.run.simulated else "stars"
+        self.suspicious = {
+            obsid: f"{i + 1}. {text}" for i, (obsid, text) in enumerate(self.library.doubts(name))
+        }
+        self.doubts.options = [
+            ("choose ...", None),
+            *((text, obsid) for obsid, text in self.suspicious.items()),
+        ]
         self.shown.value = (
-            f"{len(some)} of {len(labelled):,} {name} {what}, chosen so that none hides another; click "
-            "one, or type any obsid. Grey: outside the model grid. The cross is where the sliders stand."
+            f"{len(some)} of {len(labelled):,} {name} {kind}, {len(self.suspicious)} of them suspicious; "
+            "click one, or type any obsid. Grey: outside the grid. The cross is where the sliders stand."
         )
 
+    def _step(self, by):
+        """Go to the next suspicious star, or the one before, from the one that is shown."""
+        some = list(self.suspicious)
+        if some:
+            now = some.index(self.doubts.value) if self.doubts.value in self.suspicious else min(-by, 0)
+            self.doubts.value = some[(now + by) % len(some)]
+
+    def _save(self):
+        """Offer what is shown: the picture, and a table of the spectra with the labels."""
+        self.links.value = save_picture(self.spectrum.value) + " " + download(self.view, self.star)
+
+    def _keep(self):
+        """Keep the star for comparison with those chosen next; a second time, keep none."""
+        self._set_kept(self.star if self.kept is None else None)
+        self.draw()
+
+    def _set_kept(self, star):
+        self.kept = star
+        self.keep.description = "Keep to compare" if star is None else "End comparison"
+
     def _choose(self, obsid):
-        """Show a star of the catalogue, by a click on the diagram or by its number."""
+        """Show a star of the catalogue, by a click on the diagram, its number or the list."""
         if self._quiet or obsid in (None, ""):
             return
         if not str(obsid).strip().isdecimal():
@@ -281,19 +295,15 @@ class Explorer:
             self.draw()
 
 
-def _span(instrument):
-    """Return the first and last wavelength of an instrument [A], rounded outwards."""
-    wave = get_instrument(instrument).wave
-    return int(np.floor(wave[0])), int(np.ceil(wave[-1]))
-
-
 def _slider(description, value, low, high, step, readout_format):
     return widgets.FloatSlider(
-        value,
-        min=low,
-        max=high,
-        step=step,
-        description=description,
-        readout_format=readout_format,
-        **_WIDE,
+        value, min=low, max=high, step=step, description=description, readout_format=readout_format, **_WIDE
     )
+
+
+def _choice(options, width):
+    return widgets.ToggleButtons(options=options, style={"button_width": width})
+
+
+def _button(description, width="140px"):
+    return widgets.Button(description=description, layout={"width": width})

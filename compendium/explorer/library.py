@@ -12,7 +12,7 @@ from slamlib.grid.model_grid import ModelGrid
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
 from slamlib.labelling.models import labeller_path
-from slamlib.labelling.worth import STATUSES
+from slamlib.labelling.worth import NOISE_ALONE, STATUSES
 from slamlib.labels import NAMES
 from slamlib.spectra.lamost import read
 from slamlib.spectra.prepare import prepare_with_velocity
@@ -101,6 +101,27 @@ class Library:
         folder = self.run.products / "survey" if self.run.simulated else self.run.root / "data/raw"
         columns = (index["instrument"], index["file"])
         return {(name, Path(file).name): folder / file for name, file in zip(*columns, strict=True)}
+
+    def labelled(self, instrument):
+        """Return the stars of a catalogue that have labels."""
+        catalogue = self.catalogues[instrument]
+        return catalogue[np.isfinite(catalogue["teff"])]
+
+    def doubts(self, instrument):
+        """Return the stars to look at, the gravest status first, then the largest chi-square.
+
+        Returns
+        -------
+        list of (int, str)
+            obsid, and why.
+        """
+        stars, words = self.labelled(instrument), list(STATUSES)
+        stars = stars[(stars["status"] != "ok") | (stars["chi2"] > NOISE_ALONE)]
+        order = np.lexsort((-stars["chi2"], [words.index(status) for status in stars["status"]]))
+        return [
+            (int(row["obsid"]), f"{row['obsid']}: {row['status']}, chi2 {row['chi2']:.2f}")
+            for row in stars[order]
+        ]
 
     def star(self, instrument, obsid):
         """Return a star of the catalogue, with the catalogue's labels and velocity.

@@ -7,9 +7,9 @@ PAGE = f"""<style>
 .slam-page, .slam-page .widget-box, .slam-page .widget-html {{ overflow: visible; }}
 .slam-page .widget-html-content {{ line-height: 1.45; }}
 .slam-page .slam-spectrum-box {{ overflow-x: auto; }}
-.slam-page svg {{ display: block; width: 100%; height: auto; background: white;
-    font-family: Helvetica, Arial, "Liberation Sans", sans-serif; }}
+.slam-page svg {{ display: block; width: 100%; height: auto; background: white; }}
 .slam-page svg.slam-spectrum {{ min-width: 600px; }}
+@media (max-width: 600px) {{ #rendered_cells h1 {{ display: none; }} }}
 .slam-page .slam-warning p {{ margin: 0; padding: 4px 10px; border-left: 4px solid {RED}; background: #FDECE8;
     color: #7A1E0B; }}
 .slam-page .slam-window .widget-readout {{ min-width: 95px; }}

@@ -43,7 +43,9 @@ class Panel:
         # A wild pixel must not become a number that SVG cannot hold.
         places = np.clip(np.rint(places), -1e5, 1e5).astype(int)
         breaks = np.flatnonzero(np.diff(np.flatnonzero(shown)) > 1) + 1
-        path = "".join(_path(run) for run in np.split(places, breaks) if len(run))
+        # As many points as pixels of the screen can show, lest the browser is slow.
+        size = int(np.ceil(10 * len(places) / self.width))
+        path = "".join(_path(thinned(run, size)) for run in np.split(places, breaks) if len(run))
         style = f'stroke="{color}" stroke-width="{width}"' + (f' stroke-dasharray="{dash}"' if dash else "")
         return f'<path d="{path}" {style} fill="none" clip-path="url(#{self.name})"/>'
 
@@ -100,12 +102,12 @@ class Panel:
         return "".join(parts)
 
 
-def text_at(x, y, text, anchor="middle", color=INK, size=_FONT, turned=False, style=""):
+def text_at(x, y, text, anchor="middle", color=INK, size=_FONT, turned=False):
     """Write text at a place [0.1 px]; `turned` reads upwards."""
     turn = f' transform="rotate(-90 {x:.0f} {y:.0f})"' if turned else ""
     return (
-        f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="{color}" font-size="{size}"{turn}'
-        f"{style and f' {style}'}>{escape(text)}</text>"
+        f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" fill="{color}" font-size="{size}"{turn}>'
+        f"{escape(text)}</text>"
     )
 
 
@@ -124,7 +126,7 @@ def picture(parts, width, height, name, description):
     """
     return (
         f'<svg class="{name}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(description)}" '
-        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+        f'font-family="Helvetica, Arial, sans-serif" xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )
 
 
@@ -149,6 +151,22 @@ def _round(span, n):
         for value in np.round(values, 10)
         if low <= value <= high
     }
+
+
+def thinned(run, size):
+    """Keep of every `size` points of a line (n, 2) the lowest and the highest, and its ends.
+
+    Examples
+    --------
+    >>> thinned(np.array([[0, 5], [1, 9], [2, 6], [3, 5], [4, 1], [5, 7]]), 3)[:, 1].tolist()
+    [5, 5, 9, 1, 7, 7]
+    """
+    whole = len(run) // size * size if size > 2 else 0
+    if not whole:
+        return run
+    y, first = run[:whole, 1].reshape(-1, size), np.arange(0, whole, size)
+    kept = np.sort([first + y.argmin(axis=1), first + y.argmax(axis=1)], axis=0)
+    return np.concatenate([run[:1], run[kept.T.ravel()], run[-1:]])
 
 
 def _path(places):

@@ -1,4 +1,4 @@
-"""From the position of the controls to what is drawn: arrays and words, no widget and no ink."""
+"""Computes what the explorer shows from where its controls stand; draws nothing."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from slamlib.instruments import C_KMS, get_instrument
 from slamlib.labels import NAMES
 
 # Lines named on one picture.
-_NAMED = 18
+_NAMED = 24
 
 
 @dataclass(frozen=True)
@@ -40,44 +40,57 @@ class Controls:
 
 
 @dataclass(frozen=True)
+class Overlay:
+    """A spectrum over the model, each (n_pix,); nan where a pixel carries no weight.
+
+    ``wave`` is where its light arrives, in air [A]; ``residual`` is flux minus model.
+    """
+
+    name: str
+    wave: np.ndarray
+    flux: np.ndarray
+    sigma: np.ndarray
+    residual: np.ndarray
+
+
+@dataclass(frozen=True)
 class View:
     """What is to be drawn.
 
     Attributes
     ----------
+    controls : Controls
     model_wave, model, slope : ndarray, (n_pix,)
         Where the model's light arrives, air [A]; its flux; the change of flux for one step
         (`STEPS`) of the chosen label.
-    wave, flux, sigma, residual : ndarray, (n_pix,)
-        The star, or a simulated one of the model's own labels: where its light arrives, its
-        flux, noise, and flux minus model; nan where a pixel carries no weight.
+    star : Overlay
+        The star, or a simulated one of the model's own labels.
+    kept : Overlay or None
+        Another star, kept for comparison.
     lines : list of Line
         The strongest of the model, at rest.
-    velocity : float
     warnings : tuple of str
         One for each label outside the model grid; empty inside.
-    bound : ndarray, (4,)
-        Least standard errors of the labels that the photon noise of the SNR control allows.
+    bound : ndarray, (4,) or None
+        Without a star: least standard errors that the photon noise of the SNR control allows.
     misfit : float
-        Typical ``|residual / sigma|``, by the median: 1 if nothing but noise is left over, whatever
-        a few cosmic rays do.
+        Typical ``|residual / sigma|`` of the star, by the median: 1 if nothing but noise is left
+        over, whatever a few cosmic rays do.
     """
 
+    controls: Controls
     model_wave: np.ndarray
     model: np.ndarray
     slope: np.ndarray
-    wave: np.ndarray
-    flux: np.ndarray
-    sigma: np.ndarray
-    residual: np.ndarray
+    star: Overlay
+    kept: Overlay | None
     lines: list
-    velocity: float
     warnings: tuple
-    bound: np.ndarray
+    bound: np.ndarray | None
     misfit: float
 
 
-def look(controls, slam, grid, noise, star=None):
+def look(controls, slam, grid, noise, star=None, kept=None):
     """Work out what the controls show.
 
     Parameters
@@ -88,7 +101,7 @@ def look(controls, slam, grid, noise, star=None):
     grid : ModelGrid
     noise : ndarray, (n_pix,)
         Standard normal draws, scaled to the SNR when there is no star.
-    star : Star, optional
+    star, kept : Star, optional
         Of the same instrument.
 
     Returns
@@ -100,35 +113,27 @@ def look(controls, slam, grid, noise, star=None):
     slope = slam.jacobian(labels, extrapolate=True)[0, NAMES.index(controls.slope)] * STEPS[controls.slope]
     model_wave = instrument.wave * (1 + controls.velocity / C_KMS)
     if star is None:
-        wave, there = model_wave, model
         sigma = np.where(instrument.good, 1 / controls.snr, np.nan)
-        flux = model + noise * sigma
+        name = f"simulated noise, SNR {controls.snr:.0f}"
+        shown = Overlay(name, model_wave, model + noise * sigma, sigma, noise * sigma)
+        bound = cramer_rao(slam, labels, controls.snr**2 * instrument.good)[0, : len(NAMES)]
     else:
-        wave = instrument.wave * (1 + star.rv / C_KMS)
-        there = at_velocity(model, instrument, controls.velocity, star.rv)
-        used = star.ivar > 0
-        sigma = 1 / np.sqrt(np.where(used, star.ivar, np.nan))
-        flux = np.where(used, star.flux, np.nan)
-    residual = flux - there
-    pulls = np.abs(residual / sigma)
+        shown, bound = _over(model, instrument, controls.velocity, star), None
+    pulls = np.abs(shown.residual / shown.sigma)
     misfit = 1.4826 * float(np.median(pulls[np.isfinite(pulls)]))
-    bound = cramer_rao(slam, labels, controls.snr**2 * instrument.good)[0, : len(NAMES)]
-    warnings = outside(grid, labels)
-    lines = strongest(model, instrument, _NAMED)
-    return View(
-        model_wave,
-        model,
-        slope,
-        wave,
-        flux,
-        sigma,
-        residual,
-        lines,
-        controls.velocity,
-        warnings,
-        bound,
-        misfit,
-    )
+    other = None if kept is None else _over(model, instrument, controls.velocity, kept)
+    lines, warnings = strongest(model, instrument, _NAMED), outside(grid, labels)
+    return View(controls, model_wave, model, slope, shown, other, lines, warnings, bound, misfit)
+
+
+def _over(model, instrument, velocity, star):
+    """Lay a star over the model, on the star's own pixels."""
+    used = star.ivar > 0
+    sigma = 1 / np.sqrt(np.where(used, star.ivar, np.nan))
+    flux = np.where(used, star.flux, np.nan)
+    residual = flux - at_velocity(model, instrument, velocity, star.rv)
+    name = star.name + " (simulated)" * star.simulated
+    return Overlay(name, instrument.wave * (1 + star.rv / C_KMS), flux, sigma, residual)
 
 
 def at_velocity(flux, instrument, velocity, frame):
@@ -159,18 +164,7 @@ def at_velocity(flux, instrument, velocity, frame):
 
 
 def outside(grid, labels):
-    """Say which labels lie outside the model grid, and what it spans there.
-
-    Parameters
-    ----------
-    grid : ModelGrid
-    labels : array_like, (4,)
-
-    Returns
-    -------
-    tuple of str
-        Empty if, and only if, the labels are inside.
-    """
+    """Say which labels (4,) lie outside the model grid, and what it spans there: a tuple of str."""
     teff, logg, mh, vsini = labels
     hot = list(grid.columns)
     low = np.interp(teff, hot, [column[0] for column in grid.columns.values()])

@@ -1,8 +1,11 @@
 """What the explorer says: quantities, warnings and the state of a fit, as plain or HTML text."""
 
+import base64
 from html import escape
+from io import StringIO
 
 import numpy as np
+from astropy.table import Table
 
 from slamlib.labels import NAMES
 
@@ -36,6 +39,11 @@ def quantity(name, value, error=None):
     return f"{SYMBOLS[name]} {number(name, value)}{tolerance} {UNITS[name]}"
 
 
+def describe(row):
+    """Name a star of a catalogue."""
+    return f"obsid {row['obsid']}: {quantity('teff', row['teff'])}, {quantity('logg', row['logg'])}"
+
+
 def step_text(name):
     """Write the step of a label.
 
@@ -52,11 +60,13 @@ def warning(outside):
     if not outside:
         return ""
     which = "; ".join(escape(text) for text in outside)
-    told = "the regression extrapolates, and what is drawn is no model star"
-    return f'<p role="alert"><b>Outside the model grid.</b> {which}. There {told}.</p>'
+    return (
+        f'<p role="alert"><b>Outside the model grid.</b> {which}. There the regression extrapolates, '
+        "and what is drawn is no model star.</p>"
+    )
 
 
-def told(view, controls, star):
+def told(view, star):
     """Say as HTML which star is shown, what was found for it, and how well the model fits."""
     if star is None:
         limits = _list(
@@ -64,7 +74,7 @@ def told(view, controls, star):
             for name, error in zip(NAMES, view.bound, strict=True)
         )
         return (
-            f"<b>No star chosen: simulated noise, SNR {controls.snr:.0f}.</b> Its photon noise alone, "
+            f"<b>No star chosen: simulated noise, SNR {view.controls.snr:.0f}.</b> Its photon noise alone, "
             f"if nothing else were wrong, would allow {limits} (Cramér-Rao bound)."
         )
     fit = _list(map(quantity, NAMES, star.labels, star.errors))
@@ -76,6 +86,37 @@ def told(view, controls, star):
         f"<b>{escape(star.name)}</b> ({kind}{star.instrument}, {snr}{velocity} km/s). Its fit: {fit};{notes} "
         f"the model drawn leaves residuals of {view.misfit:.1f} σ typically."
     )
+
+
+def download(view, star):
+    """Return a link, as HTML, to what is shown as an ECSV table: model, star and the labels of both."""
+    table = Table(
+        {"model_wave": view.model_wave, "model": view.model, "derivative": view.slope}
+        | {name: getattr(view.star, name) for name in ("wave", "flux", "sigma", "residual")}
+    )
+    controls = view.controls
+    table.meta = {
+        "spectrum": view.star.name,
+        "instrument": controls.instrument,
+        "model_labels": dict(zip(NAMES, controls.labels, strict=True)) | {"rv": controls.velocity},
+        "derivative_by": {controls.slope: STEPS[controls.slope]},
+    }
+    if star is not None:
+        table.meta["fit"] = dict(zip(NAMES, star.labels.tolist(), strict=True))
+        table.meta["fit_errors"] = dict(zip(NAMES, star.errors.tolist(), strict=True))
+    text = StringIO()
+    table.write(text, format="ascii.ecsv")
+    return _link(f"slamlib_{controls.instrument}.ecsv", text.getvalue(), "save table")
+
+
+def save_picture(svg):
+    """Return a link, as HTML, to a picture."""
+    return _link("slamlib.svg", svg, "save picture")
+
+
+def _link(name, text, what):
+    data = base64.b64encode(text.encode()).decode()
+    return f'<a download="{name}" href="data:application/octet-stream;base64,{data}">{what}</a>'
 
 
 def _list(quantities):

@@ -1,4 +1,4 @@
-"""The browser that two test files look through."""
+"""The browser that the benchmark of the explorer and two test files look through."""
 
 import contextlib
 import shutil
