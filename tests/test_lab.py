@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright")
-from chromium import CHROMIUM, browser
-
+from benchmarks.chromium import CHROMIUM, browser
 from compendium.pipeline.content import _cells
 
 ROOT = Path(__file__).parents[1]
