@@ -17,7 +17,7 @@ error. The summary on standard output says in words what each row is worth;
 docs/flags.md explains the flags, docs/howto_label.md the columns.
 
 models:
-  They are trained once, in about two minutes for each instrument, and kept in ~/.slamlib
+  They are trained once, in a few minutes for each instrument, and kept in ~/.slamlib
   (or the folder of SLAMLIB_HOME); --models names others, such as those of 'make paper'
   in data/products/paper-mock-embedded. They span O to early A stars (9,000 to 55,000 K, flag X
   below 15,000 K, where the paper's end); labels of other stars are flagged: outside the grid, or

@@ -26,7 +26,7 @@ def label(files, grid="embedded", models=None, progress=True):
 
     The spectra are normalised, put at rest by their own radial velocity, and compared with
     models as the catalogue's are (`slamlib.labelling.catalogue.label_survey`). Without trained
-    models they are trained first, once, in about two minutes for each instrument.
+    models they are trained first, once, in a few minutes for each instrument.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ class Labeller:
 
     @classmethod
     def train(cls, grid, instrument, n=N_TRAIN, seed=SEED, progress=True, **calibration):
-        """Train on spectra drawn from a grid and measure the systematics, in about two minutes.
+        """Train on spectra drawn from a grid and measure the systematics, in a few minutes.
 
         Parameters
         ----------

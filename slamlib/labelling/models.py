@@ -33,7 +33,7 @@ class Models:
         "embedded" (9,000 to 55,000 K, with microturbulence), or the file of a model grid.
     folder : str or Path, optional
         Of labellers, such as ``data/products/paper-mock-embedded`` of `make paper`. By default
-        they are trained once, in about two minutes each, and kept in `home`.
+        they are trained once, in a few minutes each, and kept in `home`.
     talk : bool
         Say on standard error which models are used. A model that is there and cannot be used
         is named with the reason in any case.
@@ -95,7 +95,7 @@ class Models:
         return labeller
 
     def _train(self, instrument):
-        self._say(f"{instrument}: no trained model yet; training one, once, which takes about two minutes")
+        self._say(f"{instrument}: no trained model yet; training one, once, which takes a few minutes")
         path = labeller_path(self.folder, instrument)
         Labeller.train(named_grid(self.grid), instrument, progress=self.progress).save(path)
         # As from the file, so that the first call gives what all later ones do.
