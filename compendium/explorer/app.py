@@ -81,7 +81,8 @@ class Explorer:
         return Controls(self.instrument.value, tuple(labels), self.snr.value, velocity, self.slope.value)
 
     def _make_controls(self):
-        bounds = np.stack([default_bounds(labeller.slam) for labeller in self.library.labellers.values()])
+        every = [default_bounds(labeller.slam) for labeller in self.library.labellers.values()]
+        bounds = np.stack(every)[..., : len(NAMES)]
         steps = np.array([_SLIDER_STEPS[name] for name in NAMES])
         low = np.floor(bounds[:, 0].min(axis=0) / steps) * steps
         high = np.ceil(bounds[:, 1].max(axis=0) / steps) * steps

@@ -65,6 +65,7 @@ def _size(counts, limit):
     size = abs(counts["BITPIX"]) // 8 * counts["GCOUNT"] * (counts["PCOUNT"] + size)
     if not 0 <= size <= limit:
         raise InputError(
-            f"its header announces {size:.3g} bytes of data in a file of {limit}; fetch it again"
+            f"damaged or cut short: its header announces {size:.3g} bytes of data in a file of {limit}; "
+            "fetch it again"
         )
     return size
