@@ -14,8 +14,9 @@ from slamlib.io import atomic, check_version
 
 def write_npz(path, version, params, arrays):
     """Write `params`, what json can hold, and `arrays` to `path`, whole or not at all."""
+    own = {"format": version, "params": _text(params), "digest": digest_of(params, arrays)}
     with atomic(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, format=version, params=_text(params), **arrays)
+        np.savez(stream, **own, **arrays)
 
 
 def digest_of(params, arrays):
@@ -60,7 +61,10 @@ def reading_npz(path, version, kind, remedy):
             with np.load(stream, allow_pickle=False) as file:
                 arrays = dict(file)
         check_version(path, int(arrays.pop("format")), version)
-        yield json.loads(str(arrays.pop("params"))), arrays
+        params, digest = json.loads(str(arrays.pop("params"))), str(arrays.pop("digest", ""))
+        if digest not in ("", digest_of(params, arrays)):
+            raise InputError("its content is not what was written")
+        yield params, arrays
     except FileNotFoundError:
         raise FileError(f"no {kind} {path}; {remedy} first") from None
     except Exception as error:  # a damaged zip file can raise nearly anything
