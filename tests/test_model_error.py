@@ -69,7 +69,7 @@ def test_errors_cover_lines_that_are_wrong(lines, matched_slam, error, stars, pl
     without, _ = coverage(matched_slam, plain, wrong, labels)
     covered, errors = coverage(matched_slam, plain.joined(*error), wrong, labels)
     assert (covered > 0.5).all() and (covered > without).all()
-    assert without.min() < 0.3
+    assert without.min() < 0.4
     # Errors that grow beyond use would cover everything.
     assert np.median(errors[:, 0] / labels[:, 0]) < 0.05 and np.median(errors[:, 1]) < 0.15
 

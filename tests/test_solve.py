@@ -40,7 +40,7 @@ def test_emission_does_not_choose_the_minimum(thin_slam, unseen, quiet):
     clean = infer(thin_slam, *quiet, reject=5.0)
     found = infer(thin_slam, flux, ivar, reject=5.0)
     off = np.abs(found.labels[:, 0] / clean.labels[:, 0] - 1) > 0.2
-    assert off.mean() < 0.1
+    assert off.mean() < 0.15
     # Whoever starts from the spectrum that resembles the emission most goes astray more often.
     alone = infer(thin_slam, flux, ivar, reject=5.0, starts=1)
     assert (np.abs(alone.labels[:, 0] / clean.labels[:, 0] - 1) > 0.2).mean() > 2 * off.mean()
