@@ -51,7 +51,7 @@ def planted(slam, stars, quoted, offset=0.0, status="ok"):
         np.full(M, np.nan),
     )
     known = SimpleNamespace(blur=np.zeros(2))
-    return SimpleNamespace(slam=slam, systematics=known, infer=lambda flux, ivar: found)
+    return SimpleNamespace(slam=slam, systematics=known, fit=lambda flux, ivar: found)
 
 
 def test_honest_errors_have_unit_pulls_and_cover_what_they_say(krr_slam, stars):
@@ -79,15 +79,15 @@ def test_a_bias_shows_in_the_mean_of_the_pulls(krr_slam, stars):
 def test_fits_that_did_not_converge_and_rotation_that_cannot_be_measured_do_not_count(krr_slam, stars):
     failed = planted(krr_slam, stars, 1.0, status="unconverged")
     bound = cramer_rao(krr_slam, stars.labels, stars.ivar)
-    assert np.isnan(pulls_of(failed.infer(None, None), stars, bound, np.zeros(2))).all()
+    assert np.isnan(pulls_of(failed.fit(None, None), stars, bound, np.zeros(2))).all()
     slow = Observed(*vars(stars).values())
     slow.labels[: M // 2, 3] = 5.0
     bound = cramer_rao(krr_slam, slow.labels, slow.ivar)
-    pulls = pulls_of(planted(krr_slam, slow, 1.0).infer(None, None), slow, bound, np.zeros(2))
+    pulls = pulls_of(planted(krr_slam, slow, 1.0).fit(None, None), slow, bound, np.zeros(2))
     assert np.isnan(pulls[: M // 2, 3]).all()
     assert np.isfinite(pulls[M // 2 :, 3]).all()
     assert np.isfinite(pulls[:, :3]).all()
-    blurred = pulls_of(planted(krr_slam, slow, 1.0).infer(None, None), slow, bound, np.array([0.0, 2.1e4]))
+    blurred = pulls_of(planted(krr_slam, slow, 1.0).fit(None, None), slow, bound, np.array([0.0, 2.1e4]))
     assert np.isnan(blurred[:, 3]).all()
     slow.labels[: M // 2, 3] = 200.0
 
