@@ -82,9 +82,9 @@ def tidy(notebook, simulated):
                 heading, text = lines[0].lstrip("# "), ""
             text = " ".join([text, *(line for line in lines if not line.startswith("#"))]).strip()
         elif cell.cell_type == "code":
-            texts = [output.get("text", "said") for output in cell.outputs]
-            pairs = zip(cell.outputs, texts, strict=True)
-            cell.outputs = [output for output, text in pairs if text.strip() and "\r" not in text]
+            said = [output.get("text", "no stream") for output in cell.outputs]
+            kept = [some.strip() != "" and "\r" not in some for some in said]
+            cell.outputs = [output for output, keep in zip(cell.outputs, kept, strict=True) if keep]
             if any("image/png" in output.get("data", {}) for output in cell.outputs):
                 known = _QUOTED_FIGURE.findall(cell.source)
                 shown = CAPTIONS[known[-1]].description(simulated) if known else f"{heading}. {text}"
