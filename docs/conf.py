@@ -17,6 +17,9 @@ author = "the slamlib authors"
 version = release = slamlib.__version__
 copyright = "the slamlib authors, MIT licence"
 
+root_doc = "docs/index"
+include_patterns = ["docs/**", "notebooks/**", "data/*.md", "benchmarks/*.md"]
+exclude_patterns = ["docs/_templates"]
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",

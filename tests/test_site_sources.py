@@ -40,51 +40,28 @@ def cell_with_image(source, **metadata):
     return nbformat.v4.new_code_cell(source, outputs=[output], metadata=metadata)
 
 
-def alt(cell):
-    return cell.metadata["mystnb"]["image"]["alt"]
-
-
 def test_an_image_gets_the_words_of_its_figure_or_those_above_it():
     text = nbformat.v4.new_markdown_cell("## One pixel\nThe core of *He I* [4471](x.ipynb).")
     known = cell_with_image('Image(save(figure, folder, "fig02"))')
-    plot, own = (
-        cell_with_image("plt.show()"),
-        cell_with_image("plt.show()", mystnb={"image": {"alt": "Own."}}),
-    )
-    site.describe_images(nbformat.v4.new_notebook(cells=[text, known, plot, own]), simulated=True)
-    assert [alt(cell) for cell in (known, plot, own)] == [
-        CAPTIONS["fig02"].alt,
-        "One pixel. The core of He I 4471.",
-        "Own.",
+    plot = cell_with_image("plt.show()")
+    own = cell_with_image("plt.show()", mystnb={"image": {"alt": "Own."}})
+    site.tidy(nbformat.v4.new_notebook(cells=[text, known, plot, own]), simulated=True)
+    alts = [cell.metadata["mystnb"]["image"]["alt"] for cell in (known, plot, own)]
+    assert alts == [CAPTIONS["fig02"].alt, "One pixel. The core of He I 4471.", "Own."]
+
+
+def test_progress_bars_and_parameters_that_were_replaced_are_left_out():
+    texts = ("\r 10%|#   \r 20%|##  ", "\n", "done\n")
+    outputs = [nbformat.v4.new_output("stream", name="stderr", text=text) for text in texts]
+    cells = [
+        nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell("n = 2", metadata={"tags": ["injected-parameters"]}),
+        nbformat.v4.new_code_cell("work()", outputs=outputs),
     ]
-
-
-def test_progress_bars_are_left_out():
-    bar = nbformat.v4.new_output("stream", name="stderr", text="\r 10%|#   \r 20%|##  ")
-    line = nbformat.v4.new_output("stream", name="stdout", text="done\n")
-    cell = nbformat.v4.new_code_cell("work()", outputs=[bar, line])
-    site.describe_images(nbformat.v4.new_notebook(cells=[cell]), simulated=True)
-    assert cell.outputs == [line]
-
-
-@pytest.mark.parametrize(
-    ("page", "text", "linked"),
-    [
-        ("docs/a.md", "[n](../notebooks/01.ipynb#x)", "[n](notebooks/01.ipynb#x)"),
-        ("docs/a.md", "[b](b.md)", "[b](b.md)"),
-        ("notebooks/t/T1.ipynb", "[b](../../docs/b.md)", "[b](../../b.md)"),
-        ("docs/a.md", "[code](../slamlib/labels.py)", "code"),
-        ("docs/a.md", "[lost](../nowhere.md)", "[lost](../nowhere.md)"),
-        ("docs/a.md", "[far](https://example.org/b.md)", "[far](https://example.org/b.md)"),
-        ("docs/a.md", "`x[0](../slamlib/labels.py)`", "`x[0](../slamlib/labels.py)`"),
-    ],
-)
-def test_links_of_the_repository_become_links_of_the_site(tmp_path, page, text, linked):
-    root, source = tmp_path / "root", tmp_path / "source"
-    for file in (root / "slamlib/labels.py", source / "notebooks/01.ipynb", source / "b.md"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-    assert site.relink(text, page, source, root) == linked
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    site.tidy(notebook, simulated=True)
+    assert [cell.source for cell in notebook.cells] == ["n = 2", "work()"]
+    assert [output.text for output in cells[2].outputs] == ["done\n"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import ast
 import re
+from importlib import import_module
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -12,7 +14,7 @@ from compendium.teaching.__main__ import main
 from compendium.teaching.checks import LESSONS, STRICT_VARIABLE, NotYetError, check, exercises, judge
 from compendium.teaching.classroom import stars
 from compendium.teaching.t1 import equivalent_width
-from compendium.teaching.t2 import EPSILON, RIDGE, machine, pixel
+from compendium.teaching.t2 import EPSILON, machine, pixel
 from slamlib.errors import FileError, InputError
 from slamlib.regression.kernel import rbf
 
@@ -31,8 +33,14 @@ def source(lesson):
 def test_each_opens_with_its_goals_and_the_time_it_takes(lesson):
     opening = source(lesson).cells[0].source
     assert opening.startswith(f"# {lesson}. ")
-    fields = r"\*\*Makes\*\* .+\*\*You learn\*\* .+\*\*You need\*\* .+\*\*Takes\*\* one class hour"
-    assert re.search(fields, opening, re.DOTALL)
+    fields = (
+        "**Makes** ",
+        "**You learn** ",
+        "**You need** ",
+        "**Takes** one class hour",
+        "The computer needs about",
+    )
+    assert all(field in opening for field in fields)
     goals = opening.split("After this hour you can")[1].split("\n\n")[1]
     assert len(re.findall(r"^- ", goals, re.MULTILINE)) >= 3
 
@@ -100,13 +108,6 @@ def test_what_is_not_an_answer_is_not_yet_right(name, answer):
         check(name, answer, strict=True)
 
 
-def test_an_open_exercise_is_said_to_be_open():
-    with pytest.raises(NotYetError, match="not filled in"):
-        check("T1.1", ..., strict=True)
-    with pytest.raises(NotYetError, match="returns nothing yet"):
-        check("T1.1", lambda wave, flux: ..., strict=True)
-
-
 def mg(metals):
     return equivalent_width(*stars(20_000, mh=metals), "Mg II 4481")[0]
 
@@ -133,110 +134,40 @@ def width():
     return np.diff(np.percentile(pulls("matched"), [15.87, 84.13]))[0] / 2
 
 
+# A usual mistake of each exercise, as a student makes it.
 WRONG = [
     ("T1.1", lambda w, f: np.sum((f - 1) * np.gradient(w)), "sign"),
-    ("T1.1", lambda w, f: np.sum(1 - f), "width in A"),
-    ("T1.1", lambda w, f: np.mean(1 - f), "area"),
-    ("T1.1", lambda w, f: np.sum(f * np.gradient(w)), "left over"),
-    ("T1.1", lambda w, f: 1e3 * np.sum((1 - f) * np.gradient(w)), "mA"),
-    ("T1.1", lambda w, f: 2 * np.sum((1 - f) * np.gradient(w)), "too large"),
     ("T1.1", lambda w, f: f.missing, "AttributeError"),
     ("T1.2", 4.2, "too large"),
-    ("T1.2", 3.3, "too small"),
-    ("T1.2", 1.62, "m/s"),
-    ("T1.2", 10**3.62, "log g, not g"),
     ("T1.3", 20.0, "thousands"),
-    ("T1.3", 1.22, "width at the maximum"),
-    ("T1.3", 25_000, "too large"),
     ("T1.4", 38.3, "thousands"),
-    ("T1.4", 20_000, "too small"),
-    ("T1.4", 42_000, "too large"),
     ("T1.5", lambda s, w: 299_792.458 * s / w / 2, "halve"),
-    ("T1.5", lambda s, w: 299_792_458 * s / w, "m/s"),
-    ("T1.5", lambda s, w: s / w, "speed of light"),
-    ("T1.5", lambda s, w: 299_792.458 * w / s, "upside down"),
     ("T1.6", 10**-0.5, "saturated"),
-    ("T1.6", lambda: mg(0.0) / mg(-0.5), "upside down"),
-    ("T1.6", lambda: mg(-0.5) - mg(0.0), "ratio"),
     ("T2.1", lambda a, b, g: np.exp(g * (a[:, None] - b) ** 2), "minus"),
-    ("T2.1", lambda a, b, g: np.exp(-g * np.abs(a[:, None] - b)), "square"),
-    ("T2.1", lambda a, b, g: np.exp(-((a[:, None] - b) ** 2) / (2 * g**2)), "multiplies"),
-    ("T2.1", lambda a, b, g: np.exp(-g * (b[:, None] - a) ** 2), "shape"),
     ("T2.1", lambda a, b, g: np.exp(-g * (a - b) ** 2), "ValueError"),
     ("T2.2", lambda r, e: r**2, "least squares"),
-    ("T2.2", lambda r, e: np.abs(r), "free"),
-    ("T2.2", lambda r, e: np.abs(r) - e, "pay back"),
-    ("T2.2", lambda r, e: np.maximum(r - e, 0), "absolute"),
     ("T2.3", lambda: np.abs(residual()) < EPSILON - 1e-4, "inside the tube"),
-    ("T2.3", lambda: residual() > EPSILON - 1e-4, "below the tube"),
-    ("T2.3", lambda: np.ones(24, dtype=bool), "on the edge"),
     ("T2.4", (0.1, 100.0), "worst"),
-    ("T2.4", (1.0, 10.0), "C first"),
-    ("T2.4", (10.0, 100.0), "largest mean score"),
-    ("T2.4", 10.0, "shape"),
     ("T2.5", lambda: kernel() @ pixel()[1], "solve"),
-    ("T2.5", lambda: np.linalg.solve(kernel() + RIDGE, pixel()[1]), "diagonal"),
-    ("T2.5", lambda: np.linalg.solve(kernel() - RIDGE * np.eye(24), pixel()[1]), "added"),
     ("T2.6", 400, "needs fewer"),
-    ("T2.6", 150, "too large"),
-    ("T2.6", 20, "too small"),
     ("T3.1", lambda snr, n: 1 / snr / n, "square root of n"),
-    ("T3.1", lambda snr, n: np.sqrt(n) / snr, "sum"),
-    ("T3.1", lambda snr, n: snr * np.sqrt(n), "SNR of the mean"),
-    ("T3.1", lambda snr, n: 1 / snr**2 / n, "variance"),
-    ("T3.2", lambda: np.sum(t3.ivar() * t3.slopes()[0] ** 2), "square root"),
     ("T3.2", lambda: np.sum(t3.SNR * t3.slopes()[0] ** 2) ** -0.5, "sigma squared"),
-    ("T3.2", lambda: 1 / np.sum(t3.ivar() * t3.slopes()[0] ** 2), "variance"),
-    ("T3.2", lambda: t3.bound()[0], "other three are known"),
-    ("T3.2", lambda: 2 * t3.bound()[0], "too large"),
     ("T3.3", lambda: np.diag(t3.slopes() * t3.ivar() @ t3.slopes().T) ** -0.5, "invert the whole"),
-    ("T3.3", lambda: t3.bound() ** 2, "variances"),
-    ("T3.3", lambda: t3.bound()[::-1], "diagonal of the inverse"),
-    ("T3.3", lambda: t3.bound()[:3], "shape"),
     ("T3.4", lambda: t3.near_balmer().mean(), "share of the pixels"),
-    ("T3.4", 89.0, "per cent"),
-    ("T3.4", 0.5, "too small"),
     ("T3.5", lambda: t3.bound()[0] / t3.WANTED, "square root of the time"),
-    ("T3.5", lambda: (t3.WANTED / t3.bound()[0]) ** 2, "upside down"),
-    ("T3.5", lambda: (t3.bound()[0] / t3.WANTED) ** 4, "once too often"),
     ("T4.1", lambda f, i, m: np.sum((f - m) ** 2), "weigh each"),
-    ("T4.1", lambda f, i, m: np.sum(np.sqrt(i) * (f - m) ** 2), "use it whole"),
-    ("T4.1", lambda f, i, m: np.mean(i * (f - m) ** 2), "not the mean"),
-    ("T4.1", lambda f, i, m: -np.sum(i * (f - m) ** 2) / 2, "-2 times"),
-    ("T4.1", lambda f, i, m: np.sum((f - m) ** 2 / i), "sum of ivar"),
     ("T4.2", 1.0, "39%"),
-    ("T4.2", 3.53, "three labels"),
-    ("T4.2", 0.683, "probability itself"),
-    ("T4.2", 5.99, "95%"),
     ("T4.3", lambda: np.exp(np.diff(t4.solutions()[0])[0] / 2), "upside down"),
-    ("T4.3", lambda: np.exp(-np.diff(t4.solutions()[0])[0]), "half of chi-square"),
-    ("T4.3", lambda: np.divide(*t4.solutions()[0]), "means nothing"),
     ("T4.4", lambda old, new: min(1, np.exp(old - new)), "new minus old"),
-    ("T4.4", lambda old, new: np.exp(new - old), "at most 1"),
-    ("T4.4", lambda old, new: min(1, np.exp((new - old) / 2)), "half"),
-    ("T4.4", lambda old, new: float(new > old), "only climbs"),
     ("T4.5", lambda: np.cov(t4.chain()[:, :2].T)[0, 1], "covariance"),
-    ("T4.5", lambda: -np.corrcoef(t4.chain()[:, :2].T)[0, 1], "sign"),
-    ("T4.5", lambda: np.corrcoef(t4.chain()[:, :2].T), "shape"),
     ("T4.6", lambda: t4.SNR * t4.DECISIVE / np.diff(t4.solutions(None)[0])[0], "square of SNR"),
-    ("T4.6", lambda: t4.SNR, "too small"),
     ("T5.1", lambda: -np.median(t5.errors_of("spline")[0][:, 1]), "negative"),
-    ("T5.1", lambda: np.std(t5.errors_of("spline")[0][:, 1]), "scatter"),
-    ("T5.1", lambda: np.median(t5.errors_of("spline")[0][:, 0]), "Teff"),
-    ("T5.1", lambda: np.median(t5.errors_of("matched")[0][:, 1]), "too large"),
     ("T5.2", lambda found, true, error: (true - found) / error, "other way round"),
-    ("T5.2", lambda found, true, error: (found - true) / error**2, "square"),
-    ("T5.2", lambda found, true, error: (found - true) / true, "not by the label"),
     ("T5.3", 0.683, "should be"),
-    ("T5.3", lambda: 1 - coverage(), "outside"),
-    ("T5.3", lambda: 100 * coverage(), "per cent"),
     ("T5.4", 1.0, "too small"),
-    ("T5.4", lambda: 1 / width(), "upside down"),
-    ("T5.4", lambda: 2 * width(), "half of the range"),
     ("T5.5", [1, 3, 5], "the others"),
     ("T5.5", [0, 4], "look at chi2"),
     ("T5.5", [2], "look at flag"),
-    ("T5.5", [0, 1, 2, 4], "fits well"),
     ("T5.5", [1, 3, 5, 9], "0 to 5"),
 ]
 
@@ -249,26 +180,55 @@ def test_a_wrong_answer_is_refused_with_a_hint(name, answer, hint):
         check(name, answer, strict=True)
 
 
-def test_every_exercise_has_wrong_answers_to_refuse():
-    assert {name for name, *_ in WRONG} == set(EXERCISES)
+@pytest.mark.parametrize("name", [name for name in EXERCISES if name != "T5.5"])
+def test_each_usual_mistake_is_told_apart_from_the_truth_and_from_the_others(name, monkeypatch):
+    assert name in {known for known, *_ in WRONG}
+    lesson, asked = import_module(f"compendium.teaching.{name[:2].lower()}"), []
+    monkeypatch.setattr(lesson, "call", lambda function, *arguments: None)
+    monkeypatch.setattr(lesson, "judge", lambda answer, *rest, **options: asked.append((rest, options)))
+    check(name, None, strict=True)
+    hints, told = {why for (_, usual), _ in asked for _, why in usual}, set()
+    for (truth, usual), options in asked:
+        judge(truth, truth, usual, **options)
+        for wrong, why in usual:
+            # Some mistakes do no harm to some of the inputs.
+            if not np.allclose(wrong, truth, atol=1e-9):
+                with pytest.raises(NotYetError, match=re.escape(why)):
+                    judge(wrong, truth, usual, **options)
+                told.add(why)
+    assert told == hints
 
 
 def test_in_class_a_wrong_answer_prints_its_hint_and_goes_on(monkeypatch, capsys):
     monkeypatch.delenv(STRICT_VARIABLE, raising=False)
-    check("T1.3", 20.0)
-    check("T1.3", ...)
+    for answer in (20.0, ...):
+        check("T1.3", answer)
+    check("T1.1", lambda wave, flux: ...)
     assert capsys.readouterr().out == (
         "T1.3 not yet: in K please, not in thousands of K\n"
         "T1.3 not yet: not filled in; replace the three dots by your answer\n"
+        "T1.1 not yet: not filled in; your function returns nothing yet\n"
     )
 
 
-def test_arrays_are_compared_whole():
+def test_an_array_of_one_number_is_a_number_and_others_are_compared_whole(capsys):
+    """`np.interp` of a measured width, itself an array of one, gives such an answer to T1.2."""
+    check("T1.2", np.array([3.6]), strict=True)
+    assert "T1.2 right" in capsys.readouterr().out
     judge([1.0, 2.0], [1.0, 2.0])
-    with pytest.raises(NotYetError, match=r"shape \(3,\)"):
-        judge([1.0, 2.0, 3.0], [1.0, 2.0])
-    with pytest.raises(NotYetError, match="compare with"):
-        judge([1.0, 3.0], [1.0, 2.0])
+    for answer, hint in (([1.0, 2.0, 3.0], r"shape \(3,\)"), ([1.0, 3.0], "compare with")):
+        with pytest.raises(NotYetError, match=hint):
+            judge(answer, [1.0, 2.0])
+
+
+def test_no_text_tells_the_answer_to_an_exercise():
+    """The models' answers: T1.3 near 20,000 K, T1.4 near 38,000 K, T2.4 at C = 10, gamma = 1."""
+    told = {name: "".join(c.source for c in source(name).cells if "*Picture" in c.source) for name in LESSONS}
+    assert not re.search(r"strongest at|near 20,000|38,000", told["T1"])
+    assert not re.search(r"gamma = 1 |C = 10", told["T2"])
+    assert not re.search(r"\b(three|two|four) ", told["T5"].rpartition("*Picture")[2])
+    texts = [cell.source for cell in source("T5").cells]
+    assert "subdwarf" not in texts[texts.index('check("T5.5", reject)') + 1]
 
 
 def test_unknown_exercises_and_lessons_are_named():
@@ -285,7 +245,7 @@ def test_solutions_and_exercises_must_match():
     with pytest.raises(InputError, match=r"T1\.2"):
         notebooks.fill(source("T1"), {"T1.1": "pass"})
     with pytest.raises(FileError, match="left out of this copy"):
-        notebooks.read_solutions("nowhere/T1.py")
+        notebooks.read_solutions(Path("nowhere/T1.py"))
 
 
 def test_the_command_writes_a_solved_notebook(tmp_path):

@@ -4,6 +4,8 @@ import json
 import shutil
 from fnmatch import fnmatch
 
+import numpy as np
+
 from compendium.figures.captions import CAPTIONS
 from compendium.pipeline.graph import GRAPH
 from slamlib.io import read_ecsv
@@ -15,7 +17,7 @@ _FIGURES_OPENING = """# The paper's figures and ours
 The figures of Guo et al. (2021) are theirs and not copied here: what each shows is put in words, with \
 every number that the paper states with it, beside our figure. {stars} A verdict of *agrees* or *differs* is \
 given only where like is compared with like: models with models, real stars with real stars. \
-[Notebook 11](../notebooks/11_claims.ipynb) says more.
+[Notebook 11](../../notebooks/11_claims.ipynb) says more.
 """
 _SIMULATED = "**Our stars are simulated**, the paper's are LAMOST's; ours show that the path works."
 _REAL = "Our stars are the LAMOST files in `data/raw/`."
@@ -32,7 +34,7 @@ def figures_page(run):
         if not caption.paper:
             continue
         rows = [row for row in claims if any(fnmatch(row["key"], pattern) for pattern in caption.claims)]
-        link = f"Made by [{maker[name]}](../notebooks/{maker[name]}.ipynb)."
+        link = f"Made by [{maker[name]}](../../notebooks/{maker[name]}.ipynb)."
         parts += [
             f"## Fig. {int(name[3:])}: {caption.title}",
             ":::::{container} beside",
@@ -47,14 +49,21 @@ def figures_page(run):
 def _claims_table(rows, text):
     if not rows:
         return "None of its numbers that we check belongs to this figure.\n"
-    lines = ["| number | paper | ours | |", "|---|--:|--:|---|"]
+    # The unit is that of both columns; a count has none.
+    units = [f" [{row['unit']}]" if row["unit"] else "" for row in rows]
+    names = [text[row["key"]] + unit for row, unit in zip(rows, units, strict=True)]
+    cells = [(row["paper"], row["ours"], row["verdict"]) for row in rows]
+    lines = [(name, *some) for name, some in zip(names, cells, strict=True)]
+    return _table(("number", "paper", "ours", ""), lines, ".5g")
+
+
+def _table(names, rows, digits=".3g"):
+    """Markdown of a table: numbers with a point at these digits, to the right."""
+    kinds = [isinstance(value, int | float | np.number) for value in rows[0]]
+    lines = [names, ["--:" if number else "---" for number in kinds]]
     for row in rows:
-        # The unit is that of both columns; a count has none.
-        unit = f" [{row['unit']}]" if row["unit"] else ""
-        lines.append(
-            f"| {text[row['key']]}{unit} | {row['paper']:.5g} | {row['ours']:.5g} | {row['verdict']} |"
-        )
-    return "\n".join(lines) + "\n"
+        lines.append([format(v, digits) if isinstance(v, float | np.floating) else str(v) for v in row])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _reasons(rows):
@@ -64,10 +73,9 @@ def _reasons(rows):
 
 
 def _image(name, run):
-    caption = CAPTIONS[name]
+    caption, alt = CAPTIONS[name], CAPTIONS[name].description(run.simulated)
     words = [caption.title + "." * (not caption.title.endswith("?")), caption.ours]
     words += ["Simulated stars."] * (caption.stars and run.simulated)
-    alt = caption.description(run.simulated)
     return f":::{{figure}} /figures/{name}.png\n:alt: {alt}\n\n{' '.join(filter(None, words))}\n:::"
 
 
@@ -75,7 +83,7 @@ _CALIBRATION = """# Calibration: how far errors can be trusted
 
 Stars of known labels, drawn anew and put through everything that observed ones go through. They are \
 **simulated**: what the simulation lacks, such as winds and binaries, the errors lack. A pull is \
-(label - truth) / error; its width should be 1. [Notebook 12](../notebooks/12_calibration.ipynb) explains \
+(label - truth) / error; its width should be 1. [Notebook 12](../../notebooks/12_calibration.ipynb) explains \
 each figure, [flags](../flags.md) says when to distrust a label, and `make calibration` makes all of it. \
 Here at size *{profile}*.
 """
@@ -84,14 +92,9 @@ Here at size *{profile}*.
 def calibration_page(run):
     """Markdown of the calibration: its figures, in words too, and its table."""
     table = read_ecsv(run.tables / "calibration.ecsv")
-    columns = table.colnames
-    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for row in table:
-        cells = (f"{row[name]:.3g}" if table[name].dtype.kind == "f" else str(row[name]) for name in columns)
-        lines.append(f"| {' | '.join(cells)} |")
     figures = [_image(name, run) for name, caption in CAPTIONS.items() if not caption.paper]
-    parts = [_CALIBRATION.format(profile=run.profile), *figures, "## In numbers", "\n".join(lines)]
-    return "\n\n".join(parts) + "\n"
+    numbers = _table(table.colnames, [tuple(row) for row in table])
+    return "\n\n".join([_CALIBRATION.format(profile=run.profile), *figures, "## In numbers", numbers])
 
 
 _BENCH_ALT = (
@@ -114,10 +117,7 @@ def benchmark_results(folder, figures):
     if not (folder / "bench.json").is_file():
         return "\n## Results\n\n`make bench` has not run here: this copy of the site has none to show.\n"
     shutil.copy(folder / "bench.png", figures)
-    lines = [f"| {' | '.join(_BENCH_COLUMNS)} |", "|---|---|--:|---|--:|--:|--:|"]
-    for row in json.loads((folder / "bench.json").read_text(encoding="utf-8")):
-        values = (row[name] for name in _BENCH_COLUMNS)
-        cells = (f"{value:.3g}" if isinstance(value, float) else str(value or "") for value in values)
-        lines.append(f"| {' | '.join(cells)} |")
+    results = json.loads((folder / "bench.json").read_text(encoding="utf-8"))
+    table = _table(_BENCH_COLUMNS, [[row[name] or "" for name in _BENCH_COLUMNS] for row in results])
     figure = f":::{{figure}} /figures/bench.png\n:alt: {_BENCH_ALT}\n\nThe last `make bench`.\n:::"
-    return "\n".join(["", "## Results", "", figure, "", *lines, ""])
+    return f"\n## Results\n\n{figure}\n\n{table}"

@@ -1,7 +1,6 @@
 """For teachers: ``python -m compendium.teaching``."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from slamlib.errors import SlamlibError
 from slamlib.io import atomic
 
 
-def parser():
-    """Return the parser of the command line."""
+def main(arguments=None):
+    """Do what the command line asks; return the exit status."""
     top = argparse.ArgumentParser(
         prog="python -m compendium.teaching", description="Teaching notebooks with their solutions."
     )
@@ -26,12 +25,7 @@ def parser():
     one.add_argument("--run", action="store_true", help="execute it, so that it has its pictures")
     every = commands.add_parser("time", help="run the solved notebooks, every check strict; print seconds")
     every.add_argument("lessons", nargs="*", metavar="LESSON", help="T1 to T5; all by default")
-    return top
-
-
-def main(arguments=None):
-    """Do what the command line asks; return the exit status."""
-    options = parser().parse_args(arguments)
+    options = top.parse_args(arguments)
     try:
         if options.command == "solved":
             notebook = solved(options.lesson)
@@ -41,20 +35,11 @@ def main(arguments=None):
                 nbformat.write(notebook, path)
         else:
             for lesson in options.lessons or LESSONS:
-                busy = -_busy()
-                seconds = run(solved(lesson))
-                busy += _busy()
-                print(f"{lesson}: {seconds:.0f} s, of which {busy:.0f} s of computing", flush=True)
+                print(f"{lesson}: {run(solved(lesson)):.0f} s", flush=True)
     except (SlamlibError, CellExecutionError) as error:
         print(f"compendium.teaching: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _busy():
-    """Seconds of processor that the kernels have used; what other programs take does not count."""
-    times = os.times()
-    return times.children_user + times.children_system
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
-"""Exercises that a notebook checks itself.
+"""Exercises that a notebook checks itself: a judge for each knows the answer and the usual mistakes.
 
-A lesson registers one judge for each exercise; it computes the right answer from the models
-and explains the usual wrong ones. In class a wrong answer prints a hint and the notebook goes
-on; with ``SLAMLIB_TEACH_STRICT=1`` it raises, so that tests see it.
+In class a wrong answer prints a hint and the notebook goes on; with ``SLAMLIB_TEACH_STRICT=1`` it raises.
 """
 
 import os
@@ -35,7 +33,9 @@ def exercise(name):
 
 def exercises(lesson):
     """Names of the exercises of a lesson such as "T1", in order."""
-    _load(lesson)
+    if lesson not in LESSONS:
+        raise InputError(f"no lesson {lesson!r}; there are {', '.join(LESSONS)}")
+    import_module(f"compendium.teaching.{lesson.lower()}")
     return [name for name in _JUDGES if name.split(".")[0] == lesson]
 
 
@@ -71,12 +71,6 @@ def check(name, answer, strict=None):
         print(f"{name} not yet: {hint}")
 
 
-def _load(lesson):
-    if lesson not in LESSONS:
-        raise InputError(f"no lesson {lesson!r}; there are {', '.join(LESSONS)}")
-    import_module(f"compendium.teaching.{lesson.lower()}")
-
-
 def require(condition, hint):
     """Raise NotYetError with the hint unless the condition holds."""
     if not condition:
@@ -99,14 +93,12 @@ def judge(answer, truth, usual=(), rtol=0.02, atol=0.0, hint="compare with the t
 
     Parameters
     ----------
-    answer : array_like
-    truth : array_like
+    answer, truth : array_like
+        An array of one number is a number.
     usual : sequence of (array_like, str)
-        Wrong answers and what to say to each.
+        Wrong answers and what to say to each; `hint` is for all others.
     rtol, atol : float
         As `numpy.allclose` takes them.
-    hint : str
-        For any other wrong answer.
 
     Examples
     --------
@@ -121,10 +113,9 @@ def judge(answer, truth, usual=(), rtol=0.02, atol=0.0, hint="compare with the t
     except (TypeError, ValueError):
         raise NotYetError(f"numbers are asked for, not {answer!r}") from None
     require(given.size > 0 and np.isfinite(given).all(), "your answer is empty or not finite")
-    require(
-        given.shape == truth.shape,
-        f"your answer has shape {given.shape}; {truth.shape or 'one number'} is asked for",
-    )
+    given = given.reshape(truth.shape) if given.size == truth.size == 1 else given
+    wanted = truth.shape or "one number"
+    require(given.shape == truth.shape, f"your answer has shape {given.shape}; {wanted} is asked for")
     if np.allclose(given, truth, rtol, atol):
         return
     for wrong, why in usual:

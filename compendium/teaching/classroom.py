@@ -26,18 +26,9 @@ def models():
 
 
 def stars(teff=20_000.0, logg=4.0, mh=0.0, vsini=0.0):
-    """Model stars at the grid's own resolution, 4 km/s a pixel.
+    """Wavelength in air [A] and normalised flux (n, n_pix) of model stars, at 4 km/s a pixel.
 
-    Parameters
-    ----------
-    teff, logg, mh, vsini : float or array_like, (n,)
-
-    Returns
-    -------
-    wave : ndarray, (n_pix,)
-        Air [A].
-    flux : ndarray, (n, n_pix)
-        Divided by the continuum.
+    Each label is a number or an array (n,).
     """
     labels = np.stack(np.broadcast_arrays(*np.atleast_1d(teff, logg, mh, vsini)), axis=1).astype(float)
     grid = models()

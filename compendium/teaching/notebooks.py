@@ -3,7 +3,6 @@
 import os
 import re
 import time
-from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
@@ -31,22 +30,10 @@ def path_of(lesson):
 
 
 def read_solutions(path):
-    """Solutions of a lesson: the code of each exercise.
-
-    Parameters
-    ----------
-    path : str or Path
-        Python in the percent format: each exercise begins with a line such as ``# %% T1.2``.
-
-    Returns
-    -------
-    dict of str
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise FileError(f"no solutions {path}; were they left out of this copy?") from None
-    parts = re.split(r"^# %% (\S+)\n", text, flags=re.MULTILINE)
+    """Code of each exercise, by name, of a file whose parts begin with a line such as ``# %% T1.2``."""
+    if not path.is_file():
+        raise FileError(f"no solutions {path}; were they left out of this copy?")
+    parts = re.split(r"^# %% (\S+)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {name: code.strip() for name, code in zip(parts[1::2], parts[2::2], strict=True)}
 
 
@@ -57,26 +44,19 @@ def exercise_of(cell):
 
 
 def fill(notebook, solutions):
-    """Return a copy of a notebook with the solution in each cell tagged as an exercise.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-    solutions : dict of str
-        As `read_solutions` gives them.
+    """Put its solution into each cell of a notebook that is an exercise, in place.
 
     Raises
     ------
     InputError
         If an exercise has no solution, or a solution no exercise.
     """
-    filled = nbformat.from_dict(notebook)
-    cells = {name: cell for cell in filled.cells if (name := exercise_of(cell))}
+    cells = {name: cell for cell in notebook.cells if (name := exercise_of(cell))}
     if odd := sorted(set(cells) ^ set(solutions)):
         raise InputError(f"{', '.join(odd)}: exercises and solutions differ; each needs the other")
     for name, cell in cells.items():
         cell.source = solutions[name]
-    return filled
+    return notebook
 
 
 def solved(lesson):
@@ -85,27 +65,18 @@ def solved(lesson):
     return fill(notebook, read_solutions(folder() / "solutions" / f"{lesson}.py"))
 
 
-def run(notebook, strict=True):
-    """Execute a notebook in place; return the seconds it took.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-    strict : bool
-        An answer that is not right stops it.
+def run(notebook):
+    """Execute a notebook in place, each check strict; return the seconds it took.
 
     Raises
     ------
     nbclient.exceptions.CellExecutionError
         If a cell raises.
     """
-    environment = os.environ | {STRICT_VARIABLE: str(int(strict))}
+    place = {"metadata": {"path": str(folder())}}
     client = NotebookClient(
-        notebook,
-        timeout=_TIMEOUT,
-        resources={"metadata": {"path": str(folder())}},
-        kernel_manager_class=OwnKernelManager,
+        notebook, timeout=_TIMEOUT, resources=place, kernel_manager_class=OwnKernelManager
     )
     start = time.monotonic()
-    client.execute(env=environment)
+    client.execute(env=os.environ | {STRICT_VARIABLE: "1"})
     return time.monotonic() - start

@@ -23,7 +23,7 @@ MYSTERY_TEFF, _MYSTERY_LOGG, _MYSTERY_SNR = 20_000.0, 3.62, 200.0
 
 
 def equivalent_width(wave, flux, line):
-    """Equivalent width [A] of a line of `LINES` in spectra (n, n_pix): (n,), positive in absorption."""
+    """Equivalent width [A] of a line of `LINES` in spectra (n, n_pix): (n,)."""
     centre, half = LINES[line]
     near = np.abs(wave - centre) < half
     return np.sum((1 - np.atleast_2d(flux)[:, near]) * np.gradient(wave)[near], axis=1)
@@ -76,7 +76,6 @@ def _strongest_helium(answer):
     truth = teff[width.argmax()]
     usual = [
         (truth / 1000, "in K please, not in thousands of K"),
-        (width.argmax(), "that is the number of the model in the list; look up its Teff"),
         (width.max(), "that is the width at the maximum; its Teff is asked for"),
     ]
     judge(answer, truth, usual, rtol=0, atol=600, hint="find where the curve of He I 4471 is highest")
@@ -99,7 +98,6 @@ def _speed(answer):
         truth = C_KMS * shift / wave
         usual = [
             (truth / 2, "half the width is already the shift of one edge: do not halve it again"),
-            (2 * truth, "one edge moves by v, not by 2 v"),
             (shift / wave, "that is in units of the speed of light; multiply by c"),
             (1000 * truth, "in km/s please, not in m/s"),
             (C_KMS * wave / shift, "upside down: the shift is a small part of the wavelength"),
@@ -117,7 +115,6 @@ def _metals(answer):
         (10**-0.5, "that is how much less metal there is; a strong line weakens by less: it is saturated"),
         (solar / poor, "upside down: the metal-poor star over the solar one"),
         (poor - solar, "a ratio is asked for, not a difference"),
-        (np.exp(-0.5), "[M/H] counts in powers of ten, and lines do not follow it one to one: measure both"),
     ]
     judge(answer, poor / solar, usual, rtol=0.02, hint="measure the line in both spectra")
     return f"a third of the metals ({10**-0.5:.2f}) still leaves {poor / solar:.2f} of the line."

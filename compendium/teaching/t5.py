@@ -31,13 +31,7 @@ def truth():
 
 @cache
 def observed():
-    """Those stars as a telescope sees them, on `WIDE` pixels.
-
-    Returns
-    -------
-    flux, slope : ndarray, (100, n_wide)
-        Flux with noise of `SNR`, not normalised; the true continuum.
-    """
+    """Those stars as a telescope sees them on `WIDE` pixels: noisy flux and true continuum (100, n)."""
     rng = np.random.default_rng(_SEED)
     spectra = synthesise(models(), truth(), WIDE)
     # A hot star's light under dust, blue to red.
@@ -66,13 +60,10 @@ def matched():
 
 @cache
 def labelled(how):
-    """Labels of the stars: `slamlib.inference.result.Inference`.
+    """Labels of the stars, an `Inference`.
 
-    Parameters
-    ----------
-    how : str
-        "true": stars and models divided by their true continua. "spline": the stars by the
-        spline, the models by their true continua. "matched": both by the spline.
+    `how` is "true": stars and models divided by their true continua; "spline": the stars by the
+    spline, the models by their true continua; "matched": both by the spline.
     """
     if how == "true":
         flux, slope = observed()
@@ -90,16 +81,7 @@ def errors_of(how):
 
 @cache
 def visitors():
-    """Six simulated stars at SNR 100 and what the machine says of them.
-
-    Returns
-    -------
-    flux : ndarray, (6, n_pix)
-    table : Table
-        As `slamlib.inference.result.Inference.table` gives it.
-    sound : ndarray of bool, (6,)
-        The labels describe the star.
-    """
+    """Six simulated stars at SNR 100: flux (6, n_pix), table of labels, whose labels describe the star."""
     rng = np.random.default_rng(11)
     extension = ModelGrid.read(Run().root / "data/embedded/tlusty_extension_grid.fits")
     cool = int(np.argmin(np.abs(extension.nodes["teff"] - 11_500)))
@@ -132,7 +114,6 @@ def _bias(answer):
     middle = np.median(wrong[:, LOGG])
     usual = [
         (-middle, "found minus true: a label that comes out too low has a negative bias"),
-        (np.median(np.abs(wrong[:, LOGG])), "keep the signs; a bias has one"),
         (np.median(wrong[:, 0]), "that is Teff; log g is column 1"),
         (np.std(wrong[:, LOGG]), "that is the scatter"),
     ]
@@ -147,8 +128,6 @@ def _pulls(answer):
     usual = [
         (-pull, "found minus true, not the other way round"),
         ((found - true) / error**2, "divide by the error, not by its square"),
-        (found - true, "divide by the error"),
-        (np.abs(pull), "keep the signs"),
         ((found - true) / true, "divide by the error, not by the label"),
     ]
     judge(call(answer, found, true, error), pull, usual, rtol=1e-6, hint="(found - true) / error")
@@ -163,9 +142,7 @@ def _coverage(answer):
     usual = [
         (100 * share, "a fraction please, not per cent"),
         (0.683, "that is what it should be; count what it is"),
-        (np.mean(pull < 1), "too low is as wrong as too high: take the absolute value"),
         (1 - share, "that is the share outside"),
-        (np.sum(np.abs(pull) < 1), "divide by the number of stars"),
     ]
     judge(answer, share, usual, rtol=0.01, atol=0.001, hint="mean of |pull| < 1, column 1")
     return "two thirds were promised."
@@ -180,7 +157,6 @@ def _inflation(answer):
     usual = [
         (1 / width, "upside down: pulls wider than 1 ask for larger errors"),
         (2 * width, "half of the range from 15.87 to 84.13 per cent"),
-        (width**2, "that is for variances; errors are asked for"),
     ]
     judge(answer, width, usual, rtol=0.03, hint="half of the range that holds 68.3% of the pulls")
     return "pixels share the wander of the continuum; taken for independent they promise too much."
@@ -202,4 +178,7 @@ def _strangers(answer):
     outside = {row for row in missing if table["flag"][row] != "I"}
     require(not outside, "look at flag: outside the grid the machine extrapolates, however small its errors")
     require(not missing, "look at chi2: what fits badly is not described by its labels, normal as they look")
-    return "their quoted errors were as small as those of the others."
+    return (
+        "number 0 is a star of 11,500 K, cooler than any model; number 4 a hot subdwarf of 25,000 K and "
+        "log g = 5.75, denser than any; number 2 a B star whose velocity of 80 km/s nobody took out."
+    )
