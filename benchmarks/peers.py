@@ -70,6 +70,6 @@ def label_one_star(slam, templates, flux, ivar):
         return slam.flux_mean_ + slam.flux_scale_ * (value + slam.intercept_)
 
     misfit = ((templates[:, used] - flux[used]) * weight) ** 2
-    start = slam.standardise(slam.training_labels_[misfit.sum(axis=1).argmin()])
+    start = slam.to_standard(slam.training_labels_[misfit.sum(axis=1).argmin()])
     found = least_squares(lambda z: (model(z) - flux)[used] * weight, start, x_scale="jac")
     return slam.label_mean_ + slam.label_scale_ * found.x

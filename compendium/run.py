@@ -80,7 +80,7 @@ class Run:
     rv: str = "measured"
 
     def __post_init__(self):
-        """Check every parameter, so that a mistake is told before anything runs."""
+        """Check every parameter: invalid ones raise at once."""
         _choose("profile", self.profile, PROFILES)
         _choose("source", self.source, SOURCES)
         _choose("rv", self.rv, VELOCITIES)

@@ -46,7 +46,7 @@ def errors(slam, instrument, flux, ivar):
 def test_derivatives_without_a_block_are_those_of_a_spectrum_that_lacks_it(krr_slam, known, correlated):
     flux, ivar = spectra(krr_slam, LRS, 60, 2, 3)
     systematics = known if correlated else None
-    z = krr_slam.standardise(np.repeat(STAR * [1.01, 1.01, 1, 1.1], 2, axis=0))
+    z = krr_slam.to_standard(np.repeat(STAR * [1.01, 1.01, 1, 1.1], 2, axis=0))
     firsts = np.array([0, 700, 1500, 2400])
     gradient, hessian, used = Likelihood(krr_slam, flux, ivar, systematics).without_each(z, firsts)
     assert used.all()

@@ -49,7 +49,7 @@ def spectra(thin_slam, unseen):
 @pytest.fixture(scope="module")
 def z(thin_slam, unseen):
     """Labels in the neighbourhood of the true ones."""
-    return thin_slam.standardise(unseen.labels[:N]) + np.random.default_rng(13).normal(0, 0.1, (N, 4))
+    return thin_slam.to_standard(unseen.labels[:N]) + np.random.default_rng(13).normal(0, 0.1, (N, 4))
 
 
 def dense(slam, flux, ivar, systematics, node, labels, unit):
@@ -156,7 +156,7 @@ def test_some_rows_are_what_they_were_in_the_whole(thin_slam, spectra, known, z,
 def test_chi_square_of_templates_is_theirs(thin_slam, spectra, z):
     """But for what pixels share, which the search of a start leaves out."""
     likelihood = Likelihood(thin_slam, *spectra)
-    near = likelihood.template_chi2(thin_slam.standardised(z)[0].astype(np.float32))
+    near = likelihood.template_chi2(thin_slam.predict_standardised(z)[0].astype(np.float32))
     chi2 = np.array([likelihood[[star]].chi2(z) for star in range(N)])
     np.testing.assert_allclose(near, chi2, rtol=1e-3)
 
@@ -280,7 +280,8 @@ def test_gradient_of_several_instruments_is_the_slope_in_the_units_of_the_first(
 def test_distances_to_templates_add_up(thin_slam, other_slam, parts, z):
     labels = thin_slam.label_mean_ + z * thin_slam.label_scale_
     templates = [
-        slam.standardised(slam.standardise(labels))[0].astype(np.float32) for slam in (thin_slam, other_slam)
+        slam.predict_standardised(slam.to_standard(labels))[0].astype(np.float32)
+        for slam in (thin_slam, other_slam)
     ]
     expected = parts[0].template_chi2(templates[0]) + parts[1].template_chi2(templates[1])
     np.testing.assert_allclose(Joint(parts).template_chi2(templates), expected, rtol=1e-6)

@@ -41,13 +41,13 @@ def likelihood(thin_slam, spectra, systematics):
 
 @pytest.fixture(scope="module")
 def bounds(thin_slam):
-    return thin_slam.standardise(default_bounds(thin_slam))
+    return thin_slam.to_standard(default_bounds(thin_slam))
 
 
 @pytest.fixture(scope="module")
 def start(thin_slam, unseen, bounds):
     off = np.random.default_rng(33).normal(0, 0.1, (N, 4))
-    return np.clip(thin_slam.standardise(unseen.labels[:N]) + off, *bounds)
+    return np.clip(thin_slam.to_standard(unseen.labels[:N]) + off, *bounds)
 
 
 def scipys(slam, flux, ivar, systematics, start, bounds):

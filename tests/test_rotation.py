@@ -8,7 +8,7 @@ import pytest
 from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
-from slamlib.inference.vsini import freed_of_blur, measured_blur
+from slamlib.inference.vsini import measured_blur, remove_extra_broadening
 from slamlib.labels import LABELS, rotation_of
 
 VSINI = rotation_of(LABELS)
@@ -36,7 +36,7 @@ def test_errors_that_explain_everything_leave_no_scatter():
 @pytest.mark.parametrize("speed", [25.0, 40.0, 100.0, 250.0])
 def test_freed_speeds_have_the_truth_within_their_errors(speed):
     true, error = np.full(4000, speed), np.full(4000, 1.0)
-    freed, widened = freed_of_blur(fits(true, error, np.random.default_rng(2)), error, BLUR)
+    freed, widened = remove_extra_broadening(fits(true, error, np.random.default_rng(2)), error, BLUR)
     pulls = (freed - true) / widened
     assert np.median(pulls) == pytest.approx(0, abs=0.05)
     assert pulls.std() == pytest.approx(1, abs=0.12)
@@ -44,7 +44,7 @@ def test_freed_speeds_have_the_truth_within_their_errors(speed):
 
 def test_without_blur_nothing_changes():
     speed, error = np.array([0.0, 0.5, 10.0, 200.0]), np.array([3.0, 3.0, 2.0, 1.0])
-    freed, widened = freed_of_blur(speed, error, np.zeros(2))
+    freed, widened = remove_extra_broadening(speed, error, np.zeros(2))
     np.testing.assert_array_equal(freed, speed)
     np.testing.assert_allclose(widened, error)
 

@@ -1,6 +1,7 @@
 """The wheel stands alone: away from the repository, with its data inside and nothing of the paper."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,8 +16,13 @@ ROOT = Path(__file__).parents[1]
 def installed(tmp_path_factory):
     """A folder that holds what the wheel installs."""
     folder = tmp_path_factory.mktemp("wheel")
+    # From a copy: setuptools builds beside the sources, and would take up again what lies there.
+    for name in ("slamlib", "data/embedded"):
+        shutil.copytree(ROOT / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "source")
     options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet"]
-    command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", folder, ROOT]
+    command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", folder, folder / "source"]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = folder.glob("slamlib-*.whl")
     with zipfile.ZipFile(wheel) as archive:

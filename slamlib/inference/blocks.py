@@ -68,7 +68,7 @@ def block_errors(slam, wave, flux, ivar, labels, systematics=None, reject=None, 
 
     def measure(stars):
         likelihood = Likelihood(slam, flux[stars], ivar[stars], systematics, nodes[stars[0]])
-        z = slam.standardise(labels[stars])
+        z = slam.to_standard(labels[stars])
         if reject is not None:
             likelihood = likelihood.rejecting(z, reject)
         errors[stars] = _sandwich(*likelihood.without_each(z, firsts)) * slam.label_scale_

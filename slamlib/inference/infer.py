@@ -8,7 +8,7 @@ from slamlib.errors import InputError
 from slamlib.inference.likelihood import Joint, Likelihood
 from slamlib.inference.result import Inference
 from slamlib.inference.solve import at_edge, inverse, solve, status
-from slamlib.inference.vsini import freed_of_blur, vsini_limit
+from slamlib.inference.vsini import remove_extra_broadening, vsini_limit
 from slamlib.threads import blas_threads, n_cores
 
 # How far beyond the range of the training labels a solution may lie, as a fraction of that
@@ -36,9 +36,9 @@ def infer(slam, flux, ivar, systematics=None, wave=None, **options):
     """Find the labels that minimise chi-square, by Levenberg-Marquardt over a batch of stars.
 
     The covariance of the pixels is that of the observation and, if `systematics` is given,
-    what it holds; otherwise the cross-validated variance of the model, pixel by pixel. Each
-    star starts from the most similar training spectrum, and from the most similar one that
-    is much hotter or cooler; the better solution is kept.
+    what it holds; otherwise the cross-validated variance of the model, pixel by pixel. The
+    search starts in overlapping windows of Teff, from the training spectra most similar there;
+    of the minima the one of least cost without outlying pixels is kept (`slamlib.inference.solve`).
 
     Parameters
     ----------
@@ -93,7 +93,8 @@ def infer_joint(
     reject : float, optional
         Pixels further than this many standard deviations from the fit lose their weight.
     starts : int
-        From how many templates, each much hotter or cooler than those before, a star starts.
+        1: the search starts from the nearest training spectrum alone; more: from the nearest in each of
+        overlapping windows of Teff (`slamlib.inference.solve`).
     max_steps : int
     chunk : int
         Stars in flight at once.
@@ -117,7 +118,9 @@ def infer_joint(
     slam = slams[0]
     bounds = default_bounds(slam) if bounds is None else np.asarray(bounds, dtype=float)
     start_labels = slam.training_labels_[:_TEMPLATES]
-    templates = [part.standardised(part.standardise(start_labels))[0].astype(np.float32) for part in slams]
+    templates = [
+        part.predict_standardised(part.to_standard(start_labels))[0].astype(np.float32) for part in slams
+    ]
     if len({len(flux) for flux, _ in spectra}) != 1:
         raise InputError(
             f"spectra of {[len(flux) for flux, _ in spectra]} stars; give each star one row of each"
@@ -129,7 +132,7 @@ def infer_joint(
     m, d = len(n_pix), len(slam.names)
     labels, covariance = np.full((m, d), np.nan), np.full((m, d, d), np.nan)
     chi2, limit, outcome = np.full(m, np.nan), np.full(m, np.nan), np.full(m, "no data", dtype="U11")
-    z_bounds = slam.standardise(bounds)
+    z_bounds = slam.to_standard(bounds)
     nodes = np.stack(
         [
             np.zeros(m, int) if known is None else known.nearest(ivar)
@@ -156,7 +159,7 @@ def infer_joint(
         error = np.sqrt(np.diagonal(variance, axis1=1, axis2=2)).copy()
         if (v := slam.rotation) is not None:
             limit[stars] = vsini_limit(likelihood, found.z, error[:, v], inflation[:, v], blur)
-            values[:, v], error[:, v] = freed_of_blur(values[:, v], error[:, v], blur)
+            values[:, v], error[:, v] = remove_extra_broadening(values[:, v], error[:, v], blur)
             variance[:, v, v] = error[:, v] ** 2
         covariance[stars] = variance * inflation[:, :, None] * inflation[:, None, :]
         # A label at its bound is there, whatever others are freed of.

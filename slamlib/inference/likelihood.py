@@ -79,7 +79,7 @@ class Likelihood:
 
     def evaluate(self, z):
         """Chi-square (m,), half its negative gradient (m, d) and Gauss-Newton Hessian (m, d, d)."""
-        value, slope = self.slam.standardised(z, gradient=True)
+        value, slope = self.slam.predict_standardised(z, gradient=True)
         residual = self.target - value
         weighted = self.weight * residual
         chi2 = np.vecdot(weighted.astype(float), residual)
@@ -118,7 +118,7 @@ class Likelihood:
         used : ndarray of bool, (m, b)
             The block has pixels that count.
         """
-        value, slope = self.slam.standardised(z, gradient=True)
+        value, slope = self.slam.predict_standardised(z, gradient=True)
         d = slope.shape[1]
         rows = np.concatenate([slope, (self.target - value)[:, None]], axis=1)
         if self.shared is not None:
@@ -141,7 +141,7 @@ class Likelihood:
 
     def chi2(self, z):
         """Chi-square (k,) of the only spectrum at many labels `z` (k, d)."""
-        residual = self.target - self.slam.standardised(z)[0]
+        residual = self.target - self.slam.predict_standardised(z)[0]
         weighted = self.weight * residual
         chi2 = np.vecdot(weighted.astype(float), residual)
         if self.shared is not None:
@@ -160,7 +160,7 @@ class Likelihood:
 
         What is left when the shared errors take their most likely values.
         """
-        residual = self.target - self.slam.standardised(z)[0]
+        residual = self.target - self.slam.predict_standardised(z)[0]
         if self.shared is not None:
             amplitude = self.onto_shared((self.weight * residual)[:, None])[:, 0]
             amplitude = (self.root.transpose(0, 2, 1) @ amplitude[..., None].astype(np.float32))[..., 0]
@@ -289,5 +289,5 @@ def rejected_pixels(slam, flux, ivar, labels, systematics=None, sigmas=5.0):
     flux, ivar = (np.atleast_2d(np.asarray(array, dtype=np.float32)) for array in (flux, ivar))
     node = 0 if systematics is None else systematics.nearest(ivar)[0]
     likelihood = Likelihood(slam, flux, ivar, systematics, node)
-    squares = likelihood.squares(slam.standardise(np.atleast_2d(labels)))
+    squares = likelihood.squares(slam.to_standard(np.atleast_2d(labels)))
     return ((squares > sigmas**2) & (ivar > 0))[0]

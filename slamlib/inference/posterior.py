@@ -1,11 +1,15 @@
 """The posterior of one star's labels, sampled with emcee."""
 
-import emcee
 import numpy as np
 
 from slamlib.errors import InputError
 from slamlib.inference.infer import checked, default_bounds, infer
 from slamlib.inference.likelihood import Likelihood
+
+try:
+    import emcee
+except ImportError:
+    raise InputError("a posterior needs emcee; install it with: pip install 'slamlib[posterior]'") from None
 
 
 class LogPosterior:
@@ -41,7 +45,7 @@ class LogPosterior:
         allowed = ((labels >= self.bounds[0]) & (labels <= self.bounds[1])).all(axis=1)
         result = np.full(len(labels), -np.inf)
         if allowed.any():
-            result[allowed] = -0.5 * self._likelihood.chi2(self.slam.standardise(labels[allowed]))
+            result[allowed] = -0.5 * self._likelihood.chi2(self.slam.to_standard(labels[allowed]))
         return result
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from slamlib.regression.rows import times
 
-# Components that the search keeps: the rest moves labels by less than a tenth of their error.
+# Components that the search keeps; a fit to all pixels with all components follows it.
 _COMPONENTS = 100
 
 
@@ -30,19 +30,19 @@ class Reduced:
         self._prior = likelihood.expected, likelihood.precision
         basis = np.zeros((len(self._expansion.components), likelihood.target.shape[1]), np.float32)
         basis[:, part.pixels] = self._expansion.components
-        weighted = likelihood.weight * (likelihood.target - self.slam.standardised(z)[0])
-        residual = likelihood.target - self.slam.standardised(z)[0]
+        residual = likelihood.target - self.slam.predict_standardised(z)[0]
+        weighted = likelihood.weight * residual
         self._chi2 = np.vecdot(weighted.astype(float), residual)
         self._linear = times(weighted, basis.T).astype(float)
+        shared = np.zeros((0, basis.shape[1]), np.float32) if likelihood.shared is None else likelihood.shared
         # One product a star: it does not depend on its company.
-        self._gram = np.array([(basis * weight) @ basis.T for weight in likelihood.weight])
+        products = np.array([np.concatenate([basis, shared]) * w @ basis.T for w in likelihood.weight])
+        self._gram, cross = products[:, : len(basis)], products[:, len(basis) :]
         if likelihood.shared is not None:
-            onto = likelihood.onto_shared(weighted[:, None])[:, 0]
-            cross = np.array([likelihood.shared @ (basis * weight).T for weight in likelihood.weight])
-            cross = likelihood.root @ cross
+            onto, cross = likelihood.onto_shared(weighted[:, None])[:, 0], likelihood.root @ cross
             self._chi2 -= np.vecdot(onto, onto)
             self._linear -= np.vecmat(onto, cross)
-            self._gram -= cross.transpose(0, 2, 1) @ cross
+            self._gram = self._gram - cross.transpose(0, 2, 1) @ cross
         self._origin = self._expansion.coefficients(z.astype(np.float32))[0]
 
     def __len__(self):

@@ -55,7 +55,7 @@ def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None
     """
     slam, sigmas = likelihood.slam, reject or _SIGMAS
     if starts == 1:
-        start = np.clip(slam.standardise(start_labels[near.argmin(axis=1)]), *bounds)
+        start = np.clip(slam.to_standard(start_labels[near.argmin(axis=1)]), *bounds)
         return _refine(likelihood, minimise(likelihood, start, bounds, max_steps), bounds, max_steps, reject)
     first, *others = _minima(likelihood, near, start_labels, bounds, max_steps, sigmas)
     found = minimise(likelihood, first, bounds, max_steps)
@@ -87,7 +87,7 @@ def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None
 
 def _minima(likelihood, near, start_labels, bounds, max_steps, sigmas):
     """Return the minima worth refining, by capped cost: (c, m, d), NaN where there is no other."""
-    reference = np.clip(likelihood.slam.standardise(start_labels[near.argmin(axis=1)]), *bounds)
+    reference = np.clip(likelihood.slam.to_standard(start_labels[near.argmin(axis=1)]), *bounds)
     search, column = likelihood.reduced(reference), likelihood.slam.names.index("teff")
     boxes, starts = _starts(likelihood.slam, near, start_labels, bounds)
     ended = [minimise(search, start, box, _FIRST) for box, start in zip(boxes, starts, strict=True)]
@@ -145,7 +145,7 @@ def _starts(slam, near, start_labels, bounds):
             boxes.append(bounds.copy())
             boxes[-1][:, column] = np.clip((ends - mean) / scale, *bounds[:, column])
             best = inside[near[:, inside].argmin(axis=1)]
-            starts.append(np.clip(slam.standardise(start_labels[best]), *boxes[-1]))
+            starts.append(np.clip(slam.to_standard(start_labels[best]), *boxes[-1]))
     return boxes, starts
 
 

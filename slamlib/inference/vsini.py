@@ -37,12 +37,12 @@ def measured_blur(found, error, true):
     return np.array([median, np.sqrt(max(((high - low) / 2) ** 2 - known, 0.0))])
 
 
-def freed_of_blur(speed, error, blur):
+def remove_extra_broadening(speed, error, blur):
     """Return v sin i and its error, freed of `blur` (2,), from those of the fit [km/s].
 
     Examples
     --------
-    >>> speed, error = freed_of_blur(np.array([13.0, 200.0]), np.array([1.0, 1.0]), (100.0, 100.0))
+    >>> speed, error = remove_extra_broadening(np.array([13.0, 200.0]), np.array([1.0, 1.0]), (100.0, 100.0))
     >>> speed.round(1), error.round(1)
     (array([  8.3, 199.7]), array([6.2, 1. ]))
     """

@@ -17,13 +17,13 @@ from slamlib.grid.training import draw_labels, synthesise
 from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import cramer_rao
-from slamlib.inference.vsini import freed_of_blur, measured_blur
+from slamlib.inference.vsini import measured_blur, remove_extra_broadening
 from slamlib.instruments import C_KMS, get_instrument
 from slamlib.io import embedded, read_ecsv
 from slamlib.labels import rotation_of
 from slamlib.mock.survey import SpectrumLibrary, draw_survey, simulate
 from slamlib.spectra.matching import match_continuum
-from slamlib.spectra.prepare import prepare_twins
+from slamlib.spectra.prepare import prepare_pair
 from slamlib.spectra.velocity import VelocityTemplates
 from slamlib.threads import blas_threads, n_cores
 
@@ -175,7 +175,7 @@ class Observatory:
 
 def _prepare(spectrum, twin, instrument, templates):
     try:
-        return prepare_twins(spectrum, twin, instrument, templates)
+        return prepare_pair(spectrum, twin, instrument, templates)
     except InputError:
         return None
 
@@ -243,7 +243,7 @@ def _blur(slam, instrument, fits):
 
 def _pulls(slam, found, stars, blur):
     v = slam.rotation
-    speed, error = freed_of_blur(found.labels[:, v], found.errors[:, v], blur)
+    speed, error = remove_extra_broadening(found.labels[:, v], found.errors[:, v], blur)
     found.labels[:, v], found.covariance[:, v, v] = speed, error**2
     return pulls_of(found, stars, cramer_rao(slam, stars.labels, stars.ivar), blur)
 

@@ -144,7 +144,7 @@ class Labeller:
         seed : int
         progress : bool
         model_errors : float
-            Factor of the amplitudes of `slamlib.inference.model_error.TERMS`; with 0 the models
+            Factor of the amplitudes of `slamlib.inference.model_error`; with 0 the models
             count as exact, as in the paper.
         """
         observatory = Observatory.of(grid, self.instrument.name, self.templates)

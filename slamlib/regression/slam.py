@@ -1,93 +1,23 @@
 """Slam: from labels to the flux of every pixel, learned from a training set."""
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import eigh, solve_triangular
 
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, Label, as_labels, rotation_of
-from slamlib.npz import check_shapes, digest_of, reading_npz, write_npz
-from slamlib.regression.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
-from slamlib.regression.rows import times
+from slamlib.npz import digest_of, reading_npz, write_npz
+from slamlib.regression.expansion import Expansion
 from slamlib.regression.search import choose, fit_pixels
+from slamlib.regression.stored import learn_arrays, to_arrays
 
 FORMAT = 4
 # The low-rank form: what it costs in labels is a hundredth of their errors (`make bench`).
 RANK, COMPONENTS = 1500, 300
-# Training spectra that the principal components are those of.
-_SPECTRA = 2000
 # A pixel whose flux varies less than this over the whole training set is continuum.
 _FLAT = 1e-5
 # Labels drawn at random seldom reach the ends of their range: a tenth of it more is no extrapolation.
 _SLACK = 0.1
-
-
-@dataclass(frozen=True)
-class Expansion:
-    """Kernel expansion of a group of pixels that share one kernel width.
-
-    The standardised flux is ``rbf(z, centres) @ weights``; in the low-rank form that gives
-    the coefficients of the `components` (rank, n_group), float32, instead.
-    """
-
-    gamma: float
-    pixels: np.ndarray
-    centres: np.ndarray
-    weights: np.ndarray
-    components: np.ndarray | None = None
-
-    def evaluate(self, z, gradient=False):
-        """Standardised flux (m, n_group) and its gradient (m, d, n_group), or None, at `z` (m, d)."""
-        kernel = rbf(z, self.centres, self.gamma)
-        slope: Any = rbf_gradient(z, self.centres, self.gamma, kernel) if gradient else None
-        # Neither product loses digits: the weights of near neighbours are large and cancel.
-        for matrix in (self.weights, self.components):
-            if matrix is not None:
-                kernel = times(kernel.astype(matrix.dtype), matrix)
-                slope = times(slope.astype(matrix.dtype), matrix) if gradient else None
-        return kernel, slope
-
-    def first(self, n):
-        """Return the low-rank form with the first `n` components alone, in single precision."""
-        components: Any = self.components
-        centres, weights = self.centres.astype(np.float32), self.weights[:, :n].astype(np.float32)
-        return replace(self, centres=centres, weights=weights, components=components[:n])
-
-    def coefficients(self, z, gradient=False):
-        """Coefficients (m, rank) of the components at `z` (m, d), and their gradient (m, d, rank) or None."""
-        return replace(self, components=None).evaluate(z, gradient)
-
-    def kernel_row(self, k):
-        """Kernel of centre `k` with every centre, (n,)."""
-        return rbf(self.centres[k : k + 1], self.centres, self.gamma)[0]
-
-    def compress(self, scale, rank, n_components):
-        """Return the low-rank form, and its mean squared error in flux at the centres.
-
-        `scale` (n_group,) is the standard deviation of each pixel's flux: what is kept is
-        what matters for noise that is the same in all pixels.
-        """
-        full = self.weights if self.components is None else self.weights @ self.components.astype(float)
-        some = self.centres[:: max(1, len(self.centres) // _SPECTRA)]
-        spectra = rbf(some, self.centres, self.gamma).astype(full.dtype) @ full * scale
-        values, vectors = eigh(spectra @ spectra.T)
-        n_components = min(n_components, int((values > values[-1] * np.finfo(spectra.dtype).eps).sum()))
-        directions = vectors[:, ::-1][:, :n_components].T @ spectra
-        directions /= np.linalg.norm(directions, axis=1)[:, None]
-        centres, weights = self.centres, (full * scale) @ directions.T
-        if rank is not None and rank < len(centres):
-            pivots, factor = pivoted_cholesky(self.kernel_row, len(centres), rank)
-            orthogonal, triangular = np.linalg.qr(factor)
-            projected = orthogonal.T @ (rbf(centres, centres, self.gamma) @ weights)
-            centres, weights = (
-                centres[pivots],
-                basis_transform(factor, pivots) @ solve_triangular(triangular, projected),
-            )
-        components = (directions / scale).astype(np.float32)
-        low = Expansion(self.gamma, self.pixels, centres, weights.astype(float), components)
-        return low, np.mean((low.evaluate(some)[0] * scale - spectra) ** 2)
 
 
 class Slam:
@@ -201,7 +131,7 @@ class Slam:
 
         A nuisance has those of a uniform distribution over the range of the training labels.
         """
-        ends = self.standardise(
+        ends = self.to_standard(
             np.stack([self.training_labels_.min(axis=0), self.training_labels_.max(axis=0)])
         )
         mean, precision = np.zeros((2, len(self.names)))
@@ -237,10 +167,10 @@ class Slam:
         if self.wave_.size not in (0, flux.shape[1]):
             raise InputError(f"{self.wave_.size} wavelengths for flux of {flux.shape[1]} pixels")
         targets = (flux - self.flux_mean_) / self.flux_scale_
-        fit = fit_pixels(self.standardise(labels), targets, hyper, **self._method())
+        fit = fit_pixels(self.to_standard(labels), targets, hyper, **self._method())
         self.training_labels_ = labels
         self.label_scale_ = self.label_scale_ / fit.hyper["stretch"]
-        z = self.standardise(labels)
+        z = self.to_standard(labels)
         self.hyper_ = fit.hyper
         self.expansions_ = [Expansion(gamma, pixels, z, dual) for gamma, pixels, dual in fit.groups]
         self.intercept_ = fit.intercept
@@ -252,7 +182,7 @@ class Slam:
         scaled = Slam(**self.get_params())
         labels, flux = scaled._learn_scales(labels, flux)
         targets = (flux - scaled.flux_mean_) / scaled.flux_scale_
-        return choose(scaled.standardise(labels), targets, **self._method())
+        return choose(scaled.to_standard(labels), targets, **self._method())
 
     def _learn_scales(self, labels, flux):
         """Set mean and scale of labels and flux; return both as arrays, or say what is wrong."""
@@ -287,15 +217,17 @@ class Slam:
             If a label lies outside the range of the training labels by more than a tenth of it, unless
             `extrapolate`.
         """
-        standardised = self.standardised(self.standardise(self._known(labels, extrapolate)))[0]
+        standardised = self.predict_standardised(self.to_standard(self._known(labels, extrapolate)))[0]
         return (self.flux_mean_ + self.flux_scale_ * standardised).astype(np.float32)
 
     def jacobian(self, labels, extrapolate=False):
         """Analytic derivative of `predict` with respect to each label: float32, (m, d, n_pix)."""
-        slope = self.standardised(self.standardise(self._known(labels, extrapolate)), gradient=True)[1]
+        slope = self.predict_standardised(self.to_standard(self._known(labels, extrapolate)), gradient=True)[
+            1
+        ]
         return (slope * self.flux_scale_ / self.label_scale_[:, None]).astype(np.float32)
 
-    def standardised(self, z, gradient=False):
+    def predict_standardised(self, z, gradient=False):
         """Standardised flux (m, n_pix) and gradient (m, d, n_pix) at standardised labels `z`."""
         n_pix = self.flux_mean_.size
         first = self.expansions_[0]
@@ -335,36 +267,12 @@ class Slam:
     def to_arrays(self):
         """Return all that was learned as named arrays, for a file."""
         self._require_fit()
-        arrays = {f"hyper_{name}": values for name, values in self.hyper_.items()}
-        for i, part in enumerate(self.expansions_):
-            arrays |= {f"part{i}_{k}": v for k, v in vars(part).items() if v is not None}
-        return arrays | {name: getattr(self, name) for name in (*_LEARNED, "wave_")}
+        return to_arrays(self)
 
     @classmethod
     def from_arrays(cls, params, arrays):
         """Return the model that `get_params` and `to_arrays` described; InputError if they do not fit."""
-        slam = cls(**params)
-        check_shapes(arrays, **_LEARNED | {"label_mean_": str(len(slam.names))})
-        for name in (*_LEARNED, "wave_"):
-            setattr(slam, name, arrays[name])
-        slam.hyper_ = {k.removeprefix("hyper_"): v for k, v in arrays.items() if k.startswith("hyper_")}
-        slam.expansions_ = []
-        for part in sorted({k.split("_")[0] for k in arrays if k.startswith("part")}):
-            values = {k.removeprefix(f"{part}_"): v for k, v in arrays.items() if k.startswith(f"{part}_")}
-            wide = "components" in values
-            shapes = {"gamma": "", "pixels": "g", "centres": "cd", "weights": "cr", "components": "rg"}
-            if not wide:
-                # Every training spectrum is a centre, and weights are those of pixels.
-                shapes |= {"training_labels_": "cd", "weights": "cg"}
-                del shapes["components"]
-            check_shapes(arrays | values, label_mean_="d", **shapes)
-            slam.expansions_.append(Expansion(**values | {"gamma": float(values["gamma"])}))
-        pixels = np.sort(np.concatenate([part.pixels for part in slam.expansions_]))
-        if not np.array_equal(pixels, np.arange(slam.flux_mean_.size)):
-            raise InputError("its parts are not one for each pixel")
-        if slam.wave_.size not in (0, pixels.size):
-            raise InputError(f"{slam.wave_.size} wavelengths for {pixels.size} pixels")
-        return slam
+        return learn_arrays(cls(**params), arrays)
 
     def save(self, path):
         """Write the fitted model to a versioned npz file, whole or not at all."""
@@ -424,18 +332,6 @@ class Slam:
         if not hasattr(self, "expansions_"):
             raise InputError("this Slam has learned nothing yet; call fit(labels, flux) or read a saved one")
 
-    def standardise(self, labels):
+    def to_standard(self, labels):
         """Labels in the units of the kernel: centred and scaled, shape as given."""
         return (labels - self.label_mean_) / self.label_scale_
-
-
-# What is learned, and its shape for `check_shapes`.
-_LEARNED = {
-    "label_mean_": "d",
-    "label_scale_": "d",
-    "flux_mean_": "p",
-    "flux_scale_": "p",
-    "training_labels_": "nd",
-    "model_variance_": "p",
-    "intercept_": "p",
-}

@@ -132,18 +132,18 @@ def prepare_with_velocity(spectrum, instrument, rv=None):
         Naming ``spectrum.header["file"]``, if the velocity is unknown, or an arm is not
         covered or has no continuum.
     """
-    flux, ivar, velocity, _ = prepare_twins(spectrum, spectrum.flux, instrument, rv)
-    return flux, ivar, velocity
+    (rest, flux, ivar), velocity = _at_rest(spectrum, instrument, rv)
+    return *to_instrument(rest, flux, ivar, instrument), velocity
 
 
-def prepare_twins(spectrum, twin, instrument, rv=None):
+def prepare_pair(spectrum, other, instrument, rv=None):
     """Prepare a spectrum, and another by the continuum and the velocity of the first.
 
     Parameters
     ----------
     spectrum, instrument, rv
         As `prepare_with_velocity` takes them.
-    twin : ndarray, (n,)
+    other : ndarray, (n,)
         Flux of the same star at the same pixels, such as one without noise: prepared like
         this it shows what preparation does to a star, apart from its noise.
 
@@ -151,19 +151,24 @@ def prepare_twins(spectrum, twin, instrument, rv=None):
     -------
     flux, ivar, velocity
         As `prepare_with_velocity` gives them.
-    twin : ndarray, (n_pix,)
+    other : ndarray, (n_pix,)
     """
+    (rest, flux, ivar), velocity = _at_rest(spectrum, instrument, rv)
+    used = (ivar > 0) & (spectrum.flux != 0)
+    divided = np.where(used, other * flux / np.where(used, spectrum.flux, 1), 1)
+    other = to_instrument(rest, divided, np.where(used, ivar, 0), instrument)[0]
+    return *to_instrument(rest, flux, ivar, instrument), velocity, other
+
+
+def _at_rest(spectrum, instrument, rv):
+    """Wavelengths at rest, normalised flux and ivar, and the velocity; an error names the file."""
     instrument = get_instrument(instrument)
     try:
         flux, ivar = normalise(spectrum.wave, spectrum.flux, spectrum.ivar, instrument)
         velocity = _velocity(spectrum, flux, ivar, instrument, rv)
-        rest = shift_to_rest(spectrum.wave, velocity["rv"])
-        used = (ivar > 0) & (spectrum.flux != 0)
-        divided = np.where(used, twin * flux / np.where(used, spectrum.flux, 1), 1)
-        prepared = to_instrument(rest, flux, ivar, instrument)
-        return *prepared, velocity, to_instrument(rest, divided, np.where(used, ivar, 0), instrument)[0]
     except InputError as error:
         raise InputError(f"{spectrum.header.get('file', 'spectrum')}: {error}") from None
+    return (shift_to_rest(spectrum.wave, velocity["rv"]), flux, ivar), velocity
 
 
 def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):

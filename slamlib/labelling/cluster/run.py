@@ -136,7 +136,7 @@ def connected(address=None, n_workers=None):
 
 
 async def _knock(address):
-    """Connect and leave; a stranger at the door may let us in and say nothing, so time is limited twice."""
+    """Connect and leave. A server that is not Dask may accept and never answer, so time is limited twice."""
     security = Security().get_connection_args("client")
     comm = await asyncio.wait_for(connect(address, timeout=_ANSWER, **security), _ANSWER + 1)
     comm.abort()

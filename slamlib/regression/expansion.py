@@ -1,0 +1,79 @@
+"""A regression as a sum of kernels: exact, and in low-rank form on principal components."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.linalg import eigh, solve_triangular
+
+from slamlib.regression.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
+from slamlib.regression.rows import times
+
+# Training spectra that the principal components are those of.
+_SPECTRA = 2000
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """Kernel expansion of a group of pixels that share one kernel width.
+
+    The standardised flux is ``rbf(z, centres) @ weights``; in the low-rank form that gives
+    the coefficients of the `components` (rank, n_group), float32, instead.
+    """
+
+    gamma: float
+    pixels: np.ndarray
+    centres: np.ndarray
+    weights: np.ndarray
+    components: np.ndarray | None = None
+
+    def evaluate(self, z, gradient=False):
+        """Standardised flux (m, n_group) and its gradient (m, d, n_group), or None, at `z` (m, d)."""
+        kernel = rbf(z, self.centres, self.gamma)
+        slope: Any = rbf_gradient(z, self.centres, self.gamma, kernel) if gradient else None
+        # Neither product loses digits: the weights of near neighbours are large and cancel.
+        for matrix in (self.weights, self.components):
+            if matrix is not None:
+                kernel = times(kernel.astype(matrix.dtype), matrix)
+                slope = times(slope.astype(matrix.dtype), matrix) if gradient else None
+        return kernel, slope
+
+    def first(self, n):
+        """Return the low-rank form with the first `n` components alone, in single precision."""
+        components: Any = self.components
+        centres, weights = self.centres.astype(np.float32), self.weights[:, :n].astype(np.float32)
+        return replace(self, centres=centres, weights=weights, components=components[:n])
+
+    def coefficients(self, z, gradient=False):
+        """Coefficients (m, rank) of the components at `z` (m, d), and their gradient (m, d, rank) or None."""
+        return replace(self, components=None).evaluate(z, gradient)
+
+    def kernel_row(self, k):
+        """Kernel of centre `k` with every centre, (n,)."""
+        return rbf(self.centres[k : k + 1], self.centres, self.gamma)[0]
+
+    def compress(self, scale, rank, n_components):
+        """Return the low-rank form, and its mean squared error in flux at the centres.
+
+        `scale` (n_group,) is the standard deviation of each pixel's flux: what is kept is
+        what matters for noise that is the same in all pixels.
+        """
+        full = self.weights if self.components is None else self.weights @ self.components.astype(float)
+        some = self.centres[:: max(1, len(self.centres) // _SPECTRA)]
+        spectra = rbf(some, self.centres, self.gamma).astype(full.dtype) @ full * scale
+        values, vectors = eigh(spectra @ spectra.T)
+        n_components = min(n_components, int((values > values[-1] * np.finfo(spectra.dtype).eps).sum()))
+        directions = vectors[:, ::-1][:, :n_components].T @ spectra
+        directions /= np.linalg.norm(directions, axis=1)[:, None]
+        centres, weights = self.centres, (full * scale) @ directions.T
+        if rank is not None and rank < len(centres):
+            pivots, factor = pivoted_cholesky(self.kernel_row, len(centres), rank)
+            orthogonal, triangular = np.linalg.qr(factor)
+            projected = orthogonal.T @ (rbf(centres, centres, self.gamma) @ weights)
+            centres, weights = (
+                centres[pivots],
+                basis_transform(factor, pivots) @ solve_triangular(triangular, projected),
+            )
+        components = (directions / scale).astype(np.float32)
+        low = Expansion(self.gamma, self.pixels, centres, weights.astype(float), components)
+        return low, np.mean((low.evaluate(some)[0] * scale - spectra) ** 2)
