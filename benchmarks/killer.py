@@ -48,7 +48,7 @@ class Killer:
     def _watch(self):
         while not self.ended.wait(0.2):
             self.memory.append(psutil.Process().memory_info().rss)
-            finished = len(list(self.folder.glob("LRS-*.parquet")))
+            finished = len(list(self.folder.glob("*.parquet")))
             if self.killed < len(self.due) and finished >= self.due[self.killed]:
                 nanny = self.rng.choice(list(self.cluster.workers.values()))
                 if nanny.pid:
