@@ -92,7 +92,7 @@ GRAPH = (
     ),
     Notebook(
         "03_cross_validation",
-        ("01_training_set",),
+        ("01_training_set", "02_train_slam"),
         products=("cv.ecsv", "forensics_teff.ecsv"),
         figures={"fig03": "models", "forensics": "forensics"},
         tables=("forensics.ecsv",),

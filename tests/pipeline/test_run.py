@@ -35,7 +35,7 @@ def test_the_graph_names_every_numbered_notebook_in_order_and_a_function_for_eve
 
 
 def test_a_notebook_needs_only_its_ancestors():
-    assert closure("03_cross_validation") == ["01_training_set", "03_cross_validation"]
+    assert closure("02_train_slam") == ["01_training_set", "02_train_slam"]
     assert closure("07_hr_diagram")[-2:] == ["06_lamost_labels", "07_hr_diagram"]
 
 
