@@ -1,7 +1,7 @@
 """Kernel ridge regression of all pixels at once, with exact leave-one-out errors."""
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.lapack import dpotri
 
 from slamlib.errors import InputError
@@ -41,30 +41,3 @@ def fit_krr(kernel, targets, ridge):
     dual = cho_solve(factor, targets)
     inverse, _ = dpotri(factor[0], lower=1)
     return dual, dual / np.diag(inverse)[:, None]
-
-
-def loo_error(kernel, targets, ridges):
-    """Mean squared leave-one-out error of every pixel for several ridges.
-
-    One eigendecomposition serves all ridges.
-
-    Parameters
-    ----------
-    kernel : ndarray, (n, n)
-    targets : ndarray, (n, n_pix)
-    ridges : sequence of float
-
-    Returns
-    -------
-    ndarray, (n_ridges, n_pix)
-    """
-    values, vectors = eigh(kernel)
-    projected = vectors.T @ targets
-    errors = np.empty((len(ridges), targets.shape[1]))
-    for row, ridge in enumerate(ridges):
-        # Rounding can leave tiny negative eigenvalues of a positive semidefinite matrix.
-        shrink = 1 / (np.maximum(values, 0) + ridge)
-        dual = vectors @ (shrink[:, None] * projected)
-        diagonal = (vectors**2) @ shrink
-        errors[row] = np.mean((dual / diagonal[:, None]) ** 2, axis=0)
-    return errors

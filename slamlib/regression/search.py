@@ -6,7 +6,7 @@ import numpy as np
 
 from slamlib.errors import InputError
 from slamlib.regression.kernel import rbf
-from slamlib.regression.krr import fit_krr, loo_error
+from slamlib.regression.krr import fit_krr
 from slamlib.regression.svr.fit import fit_svr
 
 REGRESSORS = ("svr", "krr")
@@ -119,25 +119,23 @@ def _krr(z, targets, hyper):
 
 def _search_krr(z, targets, ridges):
     """Stretch of each label and ridge of least leave-one-out error, by coordinate descent."""
-    some = targets[:, :: max(1, targets.shape[1] // _PIXELS)].astype(float)
+    some, ridges = targets[:, :: max(1, targets.shape[1] // _PIXELS)].astype(float), np.sort(ridges)
 
-    def score(stretch):
-        errors = loo_error(rbf(z * stretch, z * stretch, 1.0), some, ridges).mean(axis=1)
-        return errors.min(), ridges[errors.argmin()]
+    def score(stretch, place):
+        _, residuals = fit_krr(rbf(z * stretch, z * stretch, 1.0), some, ridges[place])
+        return (residuals**2).mean()
 
-    stretch = np.array([*_STRETCH, *[_OTHER] * z.shape[1]][: z.shape[1]])
-    best, ridge = score(stretch)
-    improved = True
+    found = np.array([*_STRETCH, *[_OTHER] * z.shape[1]][: z.shape[1]]), len(ridges) // 2
+    factors = [_FACTOR ** (sign * unit) for unit in np.eye(z.shape[1]) for sign in (1, -1)]
+    best, improved = score(*found), True
     while improved:
         improved = False
-        for label in range(len(stretch)):
-            for factor in (_FACTOR, 1 / _FACTOR):
-                trial = stretch.copy()
-                trial[label] *= factor
-                error, trial_ridge = score(trial)
-                if error < 0.99 * best:
-                    stretch, best, ridge, improved = trial, error, trial_ridge, True
-    return {"stretch": stretch, "ridge": np.array(ridge)}
+        for factor, step in [*((factor, 0) for factor in factors), (1, 1), (1, -1)]:
+            trial = found[0] * factor, min(max(found[1] + step, 0), len(ridges) - 1)
+            error = score(*trial)
+            if error < 0.99 * best:
+                found, best, improved = trial, error, True
+    return {"stretch": found[0], "ridge": np.array(ridges[found[1]])}
 
 
 def _best(z, targets, pairs, epsilon, parts):
