@@ -45,13 +45,6 @@ def test_density_in_the_hr_diagram_is_uniform(grid, many_labels):
     assert kstest((many_labels[:, 1] - bottom) / (top - bottom), "uniform").pvalue > 0.01
 
 
-def test_labels_are_independent_of_each_other(many_labels):
-    correlation = np.corrcoef(many_labels.T)
-    # Teff and log g are tied by the boundary; nothing else is.
-    others = correlation[[0, 0, 1, 1, 2], [2, 3, 2, 3, 3]]
-    assert np.abs(others).max() < 4 / np.sqrt(len(many_labels))
-
-
 def test_same_seed_same_bytes(grid, tmp_path):
     for name in ("a.npz", "b.npz"):
         training_set(grid, "LRS", 5, seed=7).save(tmp_path / name)
@@ -126,14 +119,6 @@ def test_a_spectrum_equals_its_slow_construction(grid, name):
     low, high = instrument.edges
     expected = (np.interp(high, wave, integral) - np.interp(low, wave, integral)) / (high - low)
     np.testing.assert_allclose(synthesise(grid, labels, name)[0], expected, atol=3e-4)
-
-
-def test_training_set_is_the_synthesis_of_its_labels(grid, training):
-    """Made in chunks, each spectrum is as if made alone."""
-    for i in (0, 63, 64, 299):
-        np.testing.assert_allclose(
-            synthesise(grid, training.labels[i], "LRS")[0], training.flux[i], atol=2e-6
-        )
 
 
 def test_bad_labels_are_refused(grid):
