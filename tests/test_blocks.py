@@ -112,10 +112,3 @@ def test_rotation_too_slow_to_be_measured_has_no_error_by_blocks(krr_slam, known
     assert np.isfinite(table["vsini_limit"][0])
     assert np.isnan(table["b_vsini"][0])
     assert np.isfinite([table[f"b_{name}"][0] for name in NAMES[:3]]).all()
-
-
-def test_a_star_with_too_few_blocks_gets_no_errors(krr_slam):
-    flux = krr_slam.predict(STAR)
-    ivar = np.where(LRS.wave < 4000, 1.0, 0.0)[None]
-    assert np.isnan(block_errors(krr_slam, LRS.wave, flux, ivar, STAR)).all()
-    assert np.isnan(block_errors(krr_slam, LRS.wave, flux, np.ones_like(ivar), STAR, width=4000)).all()

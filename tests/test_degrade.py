@@ -77,13 +77,6 @@ def test_the_step_is_that_of_the_resolution_not_of_the_closest_pixels(apart):
     np.testing.assert_allclose(flux[np.isfinite(flux)], 1, rtol=1e-12)
 
 
-def test_a_kernel_of_no_width_costs_no_memory():
-    wave = np.arange(4800.0, 4810.0, 1e-3)
-    new, flux = degrade(wave, np.ones(wave.size), 7500.5, 7500)
-    assert new.size < 5000
-    np.testing.assert_allclose(flux[np.isfinite(flux)], 1, rtol=1e-12)
-
-
 def test_pixels_too_coarse_for_the_kernel_are_refused():
     with pytest.raises(InputError, match=r"pixels of 0\.3 A are too coarse to degrade R = 8000 to R = 7500"):
         degrade(regular(0.3), np.ones(regular(0.3).size), 8000, 7500)
@@ -119,23 +112,6 @@ def test_pixels_that_the_spectrum_does_not_cover_are_masked():
     np.testing.assert_allclose(seen.ivar[inside], 100**2, rtol=1e-6)
     assert seen.header == header
     assert seen.header is not header
-
-
-def test_pixels_without_flux_are_masked_and_spoil_no_other():
-    wave = np.arange(3800.0, 7100.0, 0.05)
-    flux = np.ones(wave.size)
-    gap = (wave > 5000) & (wave < 5010)
-    flux[gap] = np.nan
-    flux[np.abs(wave - 4500.02) < 0.3] = np.nan
-    before = flux.copy()
-    seen = to_lamost(wave, flux, 42000, LRS, 100)
-    np.testing.assert_array_equal(flux, before)
-    assert np.isfinite(seen.flux).all()
-    assert seen.mask[(seen.wave > 5000) & (seen.wave < 5010)].all()
-    assert seen.mask[np.abs(seen.wave - 4500.02).argmin()]
-    lost = seen.wave[seen.mask]
-    assert ((np.abs(lost - 5005) < 7.5) | (np.abs(lost - 4500) < 2)).all()
-    np.testing.assert_allclose(seen.flux[~seen.mask], 1, rtol=1e-9)
 
 
 def test_sharpening_is_refused():

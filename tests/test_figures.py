@@ -29,7 +29,7 @@ from compendium import figures
 from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
 from slamlib.labels import LABELS, NAMES
-from slamlib.style import BLACK, BLUE, RED, SIMULATED_NOTE
+from slamlib.style import BLUE, RED, SIMULATED_NOTE
 
 CV_SIZES = {"LRS": (1000,), "MRS": (5000,)}
 SAMPLE_SIZES = {"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)}
@@ -67,14 +67,6 @@ def test_a_figure_built_twice_has_identical_bytes_whatever_the_readers_settings(
     assert sorted(path.name for path in first.parent.iterdir()) == [f"{name}.pdf", f"{name}.png"]
     for suffix in (".png", ".pdf"):
         assert first.with_suffix(suffix).read_bytes() == second.with_suffix(suffix).read_bytes()
-
-
-def test_a_failed_save_leaves_no_file(tmp_path, monkeypatch):
-    figure = training_set()
-    monkeypatch.setattr(figure, "savefig", lambda *_, **__: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        figures.save(figure, tmp_path, "fig02")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", EVERY_FIGURE)
@@ -122,29 +114,6 @@ def test_cross_validation_has_scatter_solid_bias_dashed_and_a_panel_for_each_lab
         rows = table[(table["label"] == label) & (table["instrument"] == "LRS")]
         rows.sort("snr")
         np.testing.assert_array_equal(lines["LRS bias"].get_xydata().T, [rows["snr"], rows["bias"]])
-
-
-def test_two_curves_are_never_drawn_as_one():
-    with pytest.raises(InputError, match="n_train has the values 1000, 5000"):
-        figures.fig03_cross_validation(cv_table(SAMPLE_SIZES))
-    mixed = cv_table(CV_SIZES)
-    mixed["regressor"][:3] = "krr"
-    with pytest.raises(InputError, match="regressor has the values krr, svr"):
-        figures.fig04_sample_size(mixed)
-
-
-def test_training_set_shows_the_grid_in_use_before_the_published_nodes():
-    figure = built("fig02")
-    lines = drawn(figure.axes[0])
-    assert lines["OSTAR2002, published (69)"].get_marker() == "x"
-    assert lines["BSTAR2006, published (163)"].get_marker() == "o"
-    used = lines[r"BSTAR2006 (6): 15-17 kK, steps of 2 kK and 0.5 dex, $\xi$ = 2 km s$^{-1}$"]
-    assert (used.get_marker(), used.get_color()) == ("o", BLACK)
-    # One column has no steps of temperature to tell.
-    assert any(name.startswith("TLUSTY (3): 32.5 kK, steps of") for name in lines)
-    assert "[M/H] of the nodes: $-0.5$, $0$" in texts(figure)
-    (region,) = figure.axes[0].patches
-    np.testing.assert_array_equal(region.get_xy()[:-1], BOX / (1e3, 1))
 
 
 def hrs_numbers(figure, column):
@@ -195,21 +164,6 @@ def test_a_missing_column_is_named():
             draw()
 
 
-def test_upper_limits_hang_arrows_and_do_not_enter_the_scatter():
-    hrs = hrs_table()
-    hrs["vsini"][1:3] = 1e4
-    # The first lies outside the grid: its limit is drawn, but does not count.
-    hrs["vsini_limit"][:3] = 300.0, hrs["vsini_hrs"][1] + 1, hrs["vsini_hrs"][2] - 1
-    figure = figures.fig08_hrs(hrs)
-    title, numbers = hrs_numbers(figure, 2)
-    assert title == r"$\sigma$ [km/s] (n; limits that hold / all)"
-    assert numbers["LRS", "simulated"].endswith(" (9; 1/2)")
-    assert numbers["MRS", "simulated"].endswith(" (12; 0/0)")
-    assert figure.axes[2].get_ylim()[1] < 1000
-    hrs["vsini_limit"][1:11] = 90.0
-    assert hrs_numbers(figures.fig08_hrs(hrs), 2)[1]["LRS", "simulated"].startswith("– (1; ")
-
-
 def test_data_that_cannot_be_drawn_are_refused_with_the_reason():
     samples = posterior(600)[0]
     stuck, lost = samples.copy(), samples.copy()
@@ -235,10 +189,3 @@ def test_data_that_cannot_be_drawn_are_refused_with_the_reason():
     }.items():
         with pytest.raises(InputError, match=message):
             draw()
-
-
-def test_a_figure_without_data_says_why(tmp_path):
-    text = "no star was observed by both LRS and MRS"
-    figure = figures.fig_no_data(text)
-    assert [t.get_text() for t in figure.texts] == [text]
-    assert figures.save(figure, tmp_path, "fig09").stat().st_size > 1000

@@ -36,12 +36,6 @@ def lowest_and_highest(grid, teff):
     return np.interp(teff, columns, low), np.interp(teff, columns, high)
 
 
-def random_inside(grid, n, seed):
-    drawn = np.random.default_rng(seed).uniform(*grid.ranges, size=(4 * n, 3))
-    low, high = lowest_and_highest(grid, drawn[:, 0])
-    return drawn[(drawn[:, 1] > low) & (drawn[:, 1] < high)][:n]
-
-
 def test_models_are_returned_at_the_nodes(grid):
     rows = np.arange(0, len(grid.nodes), 5)
     np.testing.assert_allclose(grid.spectra(node_labels(grid)[rows]), grid.flux[rows], atol=1e-6)
@@ -116,27 +110,6 @@ def test_missing_grid_is_named(tmp_path):
         ModelGrid.read(tmp_path / "absent.fits")
 
 
-@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
-@pytest.mark.parametrize("keep", [0, 100, 5000, 0.5, 0.99])
-def test_truncated_grid_is_refused(extension_path, tmp_path, keep):
-    content = extension_path.read_bytes()
-    path = tmp_path / "cut.fits"
-    path.write_bytes(content[: keep if keep >= 1 or keep == 0 else int(keep * len(content))])
-    with pytest.raises(FileError, match=r"cut\.fits"):
-        ModelGrid.read(path)
-
-
-@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
-def test_damaged_spectra_are_refused(extension_path, tmp_path):
-    content = bytearray(extension_path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 20000] = bytes(20000)
-    path = tmp_path / "damaged.fits"
-    path.write_bytes(content)
-    with pytest.raises(FileError, match=r"damaged\.fits"):
-        ModelGrid.read(path)
-
-
 def grid_file(path, drop="nothing", column="logg", rows=3):
     primary = fits.PrimaryHDU()
     primary.header["WAVE0"], primary.header["DV"], primary.header["FSCALE"] = 4000.0, 4.0, 30000
@@ -157,19 +130,6 @@ def test_fits_of_another_kind_is_refused(tmp_path, wrong):
     grid_file(path, **wrong)
     with pytest.raises(FileError, match=r"other\.fits"):
         ModelGrid.read(path)
-
-
-def test_a_file_that_is_not_fits_is_refused(tmp_path):
-    path = tmp_path / "notes.fits"
-    path.write_text("not a FITS file\n" * 300)
-    with pytest.raises(FileError, match=r"notes\.fits"):
-        ModelGrid.read(path)
-
-
-def test_a_hole_among_the_nodes_is_named(grid):
-    lacking = ModelGrid(grid.nodes[1:], grid.log_wave0, grid.dv, grid.flux[1:, :10])
-    with pytest.raises(InputError, match="no node"):
-        lacking.spectra([[20000, 4, 0]])
 
 
 def written_grid(path, grid):

@@ -1,7 +1,5 @@
 """Chi-square of labels with errors that pixels share: the dense formula, its slopes, rejection, sums."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -145,14 +143,6 @@ def own(thin_slam, known, unseen, z):
     flux = thin_slam.predict(thin_slam.label_mean_ + z * thin_slam.label_scale_) + known.mean[0]
     flux = flux + 6 * known.components[0][0] + rng.normal(0, 1, flux.shape) * np.sqrt(known.variance[0])
     return checked(thin_slam, *noisy(flux, 50, GOOD, rng))
-
-
-def test_a_clean_star_loses_no_pixel_though_it_suffers_from_shared_errors(thin_slam, known, own, z):
-    likelihood = Likelihood(thin_slam, *own, known)
-    np.testing.assert_array_equal(likelihood.rejecting(z, 5.0).weight, likelihood.weight)
-    # Whoever does not know of shared errors throws away good pixels.
-    alone = replace(known, components=np.zeros_like(known.components))
-    assert (rejected(Likelihood(thin_slam, *own, alone), z) > 0).all()
 
 
 def test_a_cosmic_ray_is_rejected_and_nothing_else(thin_slam, known, own, z):

@@ -68,19 +68,6 @@ def test_common_stars_are_the_same_star_at_high_snr(large):
     assert not (lrs["sigma"] == mrs["sigma"]).any()
 
 
-def test_the_showcase_star_is_observed_by_both(isochrones, grid):
-    labels = (22000.0, 3.95, 0.0, 9.0)
-    drawn = draw_survey(COUNTS, 3, isochrones, grid.contains, np.random.default_rng(1), showcase=labels)
-    rows = drawn[drawn["teff"] == 22000.0]
-    assert sorted(rows["instrument"]) == ["LRS", "MRS"]
-    assert all(tuple(row["teff", "logg", "mh", "vsini"]) == labels for row in rows)
-
-
-def test_same_seed_same_survey(isochrones, grid, truth):
-    again = draw_survey(COUNTS, N_COMMON, isochrones, grid.contains, np.random.default_rng(11))
-    assert again.pformat(max_lines=-1, max_width=-1) == truth.pformat(max_lines=-1, max_width=-1)
-
-
 @pytest.mark.parametrize("n_common", [-1, 13])
 def test_impossible_numbers_of_common_stars_are_refused(isochrones, grid, n_common):
     with pytest.raises(InputError, match=f"{n_common} common stars are wanted"):
@@ -127,14 +114,6 @@ def test_library_is_exact_at_the_nodes_of_both_grids(library, grid, extension):
         np.testing.assert_allclose(library.spectra(labels), part.flux[rows], atol=2e-5)
 
 
-def test_library_does_not_share_the_interpolation_that_trains_slam(library, grid):
-    """Between nodes it must differ from linear, though both describe the same star."""
-    labels = [[23000, 4.1, -0.2], [36000, 3.9, -0.7], [17000, 3.4, 0.1]]
-    difference = library.spectra(labels) - grid.spectra(labels)
-    assert (difference.std(axis=1) > 2e-4).all()
-    assert (difference.std(axis=1) < 2e-2).all()
-
-
 def test_featureless_and_emission_stars_are_what_they_are_called(grid):
     flux = grid.flux[200]
     rng = np.random.default_rng(0)
@@ -157,14 +136,6 @@ def test_extinction_is_that_of_cardelli_at_known_points(r_v):
     np.testing.assert_allclose(magnitudes, [0.7 * r_v, 0.7 * (r_v + 1)], rtol=1e-3)
 
 
-def test_extinction_grows_with_dust_and_towards_the_blue():
-    wave = np.array([3900.0, 5500.0, 7000.0])
-    assert -2.5 * np.log10(extinction(wave, ebv=1.0)[2]) / 3.1 == pytest.approx(0.751, abs=0.003)
-    assert (np.diff(extinction(wave, 1.0)) > 0).all()
-    np.testing.assert_allclose(extinction(wave, 0.0), 1)
-    np.testing.assert_allclose(extinction(wave, 0.8), extinction(wave, 0.4) ** 2)
-
-
 @pytest.mark.parametrize("instrument", ["LRS", "MRS"])
 def test_noise_is_what_the_inverse_variance_says(instrument):
     """The same random stream at two noise levels: the difference is noise alone."""
@@ -184,13 +155,6 @@ def test_noise_is_what_the_inverse_variance_says(instrument):
     assert pulls.std() == pytest.approx(1, abs=4 / np.sqrt(2 * used.sum()))
 
 
-def test_snr_is_that_of_the_continuum(grid):
-    wave = np.linspace(6300, 6800, 4000)
-    row = {"snr": 80.0, "ebv": 0.0}
-    flux, ivar, mask = observed_counts(wave, np.ones(4000), row, "MRS", np.random.default_rng(2))
-    assert np.median((flux * np.sqrt(ivar))[~mask]) == pytest.approx(80, rel=0.1)
-
-
 def test_dust_brings_interstellar_bands():
     """The same random stream with and without dust: their ratio holds the dust alone."""
     wave = np.linspace(6220, 6350, 2000)
@@ -208,21 +172,6 @@ def test_dust_brings_interstellar_bands():
 
 
 # --- what is written
-
-
-def test_files_are_read_back_as_simulated_spectra(survey, truth):
-    folder, index = survey
-    for row in truth:
-        spectrum = read(folder / row["file"])
-        assert spectrum.header["simulated"] is True
-        assert spectrum.header["obsid"] == row["obsid"]
-        assert spectrum.header["instrument"] == row["instrument"]
-        assert spectrum.header["ra"] == pytest.approx(row["ra"])
-        # An arm of MRS says what its own pixels have.
-        assert spectrum.header["snr"] == pytest.approx(
-            row["snr"], rel=0.1 if row["instrument"] == "MRS" else 1e-6
-        )
-    assert len(index) == len(truth)
 
 
 def test_the_pipeline_velocity_of_a_file_does_not_give_the_truth_away(survey, truth):

@@ -9,7 +9,6 @@ from slamlib.inference.infer import infer
 from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS
 from slamlib.labels import NAMES
-from slamlib.regression.search import folds
 from slamlib.regression.slam import Slam
 
 SLAMS = ["krr_slam", "svr_slam"]
@@ -76,15 +75,6 @@ def test_a_screened_search_loses_little_and_confirms_few(training):
     assert 1 < len(pairs) < 6
 
 
-def test_folds_hold_out_every_sample_once():
-    held_out = []
-    for train, test in folds(103, 5, seed=3):
-        assert np.intersect1d(train, test).size == 0
-        assert train.size + test.size == 103
-        held_out.append(test)
-    np.testing.assert_array_equal(np.sort(np.concatenate(held_out)), np.arange(103))
-
-
 def test_constant_pixels_are_predicted_as_they_are(training):
     flux = training.flux[:60, ::300].copy()
     flux[:, 2] = 0.75
@@ -92,13 +82,6 @@ def test_constant_pixels_are_predicted_as_they_are(training):
         slam = Slam(regressor).fit(training.labels[:60], flux)
         flat = slam.predict(training.labels[100:120], extrapolate=True)[:, 2]
         np.testing.assert_allclose(flat, 0.75, atol=1e-6)
-
-
-@pytest.mark.parametrize("slam", SLAMS, indirect=True)
-def test_compression_at_full_rank_changes_nothing(slam, unseen):
-    full = slam.compress(len(slam.training_labels_))
-    assert full.compression_error_ < 1e-4
-    np.testing.assert_allclose(full.predict(unseen.labels), slam.predict(unseen.labels), atol=2e-4)
 
 
 @pytest.mark.parametrize("shrink", [lambda slam, n: slam.compress(n), lambda slam, n: slam.compress(None, n)])
@@ -147,16 +130,6 @@ def test_a_model_of_another_format_is_refused(thin_slam, tmp_path, version, age)
     np.savez(tmp_path / "other.npz", **{**arrays, "format": version})
     with pytest.raises(FileError, match=rf"other\.npz was written by {age} slamlib \(format {version}\)"):
         Slam.read(tmp_path / "other.npz")
-
-
-@pytest.mark.parametrize("keep", [0, 0.3, 0.999])
-def test_a_truncated_model_is_refused(thin_slam, tmp_path, keep):
-    path = tmp_path / "slam.npz"
-    thin_slam.save(path)
-    content = path.read_bytes()
-    path.write_bytes(content[: int(keep * len(content))])
-    with pytest.raises(FileError, match=r"slam\.npz is not a readable SLAM model"):
-        Slam.read(path)
 
 
 def test_files_of_another_kind_are_refused(training, tmp_path):

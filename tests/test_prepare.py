@@ -7,7 +7,7 @@ from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
 from slamlib.mock.lamost_write import write_lrs, write_mrs
 from slamlib.spectra.lamost import read
-from slamlib.spectra.prepare import normalise, prepare, read_many
+from slamlib.spectra.prepare import prepare, read_many
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 from slamlib.spectra.velocity import VelocityTemplates, shift_to_rest
 
@@ -52,23 +52,6 @@ def test_prepared_flux_is_the_model_at_rest_within_its_errors(wave, instrument):
     # The pseudo-continuum is a compromise under broad lines: a few per cent.
     assert np.abs(np.convolve(residual[used], np.ones(25) / 25, "valid")).max() < 0.04
     assert np.median(residual[used]) == pytest.approx(0, abs=0.005)
-
-
-def test_the_flux_unit_does_not_matter():
-    spectrum = simulated()
-    other = Spectrum(
-        spectrum.wave, spectrum.flux * 1e-17, spectrum.ivar * 1e34, spectrum.mask, spectrum.header
-    )
-    for first, second in zip(prepare(spectrum, LRS), prepare(other, LRS), strict=True):
-        np.testing.assert_allclose(first, second, rtol=1e-8)
-
-
-def test_normalising_on_finer_pixels_finds_the_same_continuum():
-    fine = np.linspace(3840, 7060, 16000)
-    flux, _ = normalise(fine, model(fine), np.ones(fine.size), LRS)
-    native, _ = normalise(LRS_WAVE, model(LRS_WAVE), np.ones(LRS_WAVE.size), LRS)
-    inside = (LRS_WAVE > 3900) & (LRS_WAVE < 7000)
-    np.testing.assert_allclose(np.interp(LRS_WAVE, fine, flux)[inside], native[inside], atol=0.0015)
 
 
 def test_a_few_absurdly_bright_pixels_change_no_other():

@@ -113,9 +113,6 @@ def test_rebinning_scales_with_the_unit_of_the_flux_and_invents_no_information(s
 # --- broadening
 
 
-velocities = st.tuples(st.floats(0, 300), st.floats(0, 80), st.floats(-200, 200))
-
-
 # --- interpolation
 
 

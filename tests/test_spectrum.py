@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slamlib.errors import InputError
-from slamlib.instruments import LRS, MRS
+from slamlib.instruments import LRS
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum, to_instrument
 
 # Log-uniform pixels of about LAMOST's own width.
@@ -80,14 +80,6 @@ def test_a_bad_pixel_costs_what_it_touches_and_does_not_ring():
     np.testing.assert_array_equal(flux, kept)
 
 
-def test_nan_flux_carries_no_weight():
-    flux = lines(NATIVE)
-    flux[2000] = np.nan
-    out, ivar = to_instrument(NATIVE, flux, np.ones(NATIVE.size), LRS)
-    assert np.isfinite(out).all()
-    assert ivar[np.argmin(abs(LRS.wave - NATIVE[2000]))] == 0
-
-
 def test_no_weight_beyond_the_ends_or_in_a_gap():
     keep = (NATIVE > 4000) & ((NATIVE < 5000) | (NATIVE > 5100))
     out, ivar = to_instrument(NATIVE[keep], np.ones(keep.sum()), np.ones(keep.sum()), LRS)
@@ -95,11 +87,3 @@ def test_no_weight_beyond_the_ends_or_in_a_gap():
     assert not ivar[outside].any()
     assert (ivar[LRS.good & (LRS.wave > 4003) & (LRS.wave < 4998)] > 0).all()
     assert np.isfinite(out).all()
-
-
-def test_an_uncovered_arm_is_empty():
-    wave = np.arange(4900.0, 5400.0, 0.1)
-    _, ivar = to_instrument(wave, np.ones(wave.size), np.ones(wave.size), MRS)
-    blue, red = MRS.arm_slices
-    assert (ivar[blue] > 0).all()
-    assert not ivar[red].any()

@@ -79,14 +79,6 @@ def test_nearest_is_so_by_ratio(three_nodes):
     assert three_nodes.nearest(ivar).tolist() == [0, 0, 1, 1, 1, 2, 2]
 
 
-def test_nearest_takes_the_median_of_the_pixels_that_count(three_nodes):
-    ivar = np.full((3, N_PIX), 80.0**2)
-    ivar[0, :60] = 0
-    ivar[1, :30] = 1e9
-    ivar[2, :50] = 10.0**2
-    assert three_nodes.nearest(ivar).tolist() == [1, 1, 0]
-
-
 def test_a_model_of_other_pixels_is_refused(three_nodes, thin_slam, unseen):
     flux = unseen.flux[:2, ::10]
     with pytest.raises(InputError, match=r"systematics of 80 pixels.* cannot serve this one of 311"):
@@ -173,20 +165,6 @@ def test_inflation_multiplies_errors_and_moves_no_label(perfect, observed, known
     np.testing.assert_allclose(*correlation, atol=1e-10)
     np.testing.assert_array_equal(inflated.labels, plain.labels)
     np.testing.assert_array_equal(inflated.chi2, plain.chi2)
-
-
-def test_each_star_gets_the_systematics_of_its_snr(perfect, observed, known):
-    """Stars of two SNR together as each alone."""
-    flux, ivar = (np.array(array[:12]) for array in observed)
-    ivar[::2] = 25.0**2
-    together = infer(perfect, flux, ivar, known)
-    for rows, node in ((slice(0, None, 2), 0), (slice(1, None, 2), 1)):
-        one = {name: values[[node]] for name, values in known.to_arrays().items() if name != "blur"}
-        only = replace(known, **one)
-        only = replace(only, mean=known.mean_at(ivar[rows][:1]))
-        alone = infer(perfect, flux[rows], ivar[rows], only)
-        assert (np.abs(together.labels[rows] - alone.labels) / alone.errors).max() < 0.02
-        np.testing.assert_allclose(together.errors[rows], alone.errors, rtol=0.01)
 
 
 def test_the_mean_follows_the_noise_between_nodes():
