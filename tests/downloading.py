@@ -1,7 +1,5 @@
 """Files to download, and how."""
 
-import hashlib
-
 import numpy as np
 
 from slamlib.fetch.download import Job, RequestPolicy, download
@@ -12,7 +10,6 @@ ONCE = RequestPolicy(workers=1, interval=0, backoff=0, attempts=1, timeout=5)
 RNG = np.random.default_rng(1)
 CONTENT = {f"file{i}.bin": RNG.bytes(300_000 + i) for i in range(6)}
 FIRST = CONTENT["file0.bin"]
-SHA256 = hashlib.sha256(FIRST).hexdigest()
 
 
 def job(server, folder, name="file0.bin", **more):

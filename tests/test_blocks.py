@@ -7,7 +7,6 @@ from scipy.linalg import inv, sqrtm
 from slamlib.grid.training import training_set
 from slamlib.inference.blocks import BLOCK, block_errors
 from slamlib.inference.infer import infer
-from slamlib.inference.likelihood import Likelihood
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS, MRS
@@ -40,21 +39,6 @@ def errors(slam, instrument, flux, ivar):
     """Those by blocks and those quoted, of the same fit: (m, 4) each."""
     found = infer(slam, flux, ivar, starts=1)
     return block_errors(slam, instrument.wave, flux, ivar, found.labels), found.errors
-
-
-@pytest.mark.parametrize("correlated", [False, True])
-def test_derivatives_without_a_block_are_those_of_a_spectrum_that_lacks_it(krr_slam, known, correlated):
-    flux, ivar = spectra(krr_slam, LRS, 60, 2, 3)
-    systematics = known if correlated else None
-    z = krr_slam.to_standard(np.repeat(STAR * [1.01, 1.01, 1, 1.1], 2, axis=0))
-    firsts = np.array([0, 700, 1500, 2400])
-    gradient, hessian, used = Likelihood(krr_slam, flux, ivar, systematics).without_each(z, firsts)
-    assert used.all()
-    for i, (first, last) in enumerate([(0, 0), (0, 700), (700, 1500), (1500, 2400), (2400, 3101)]):
-        lacking = np.where((np.arange(3101) >= first) & (np.arange(3101) < last), 0, ivar)
-        _, one, two = Likelihood(krr_slam, flux, lacking.astype(np.float32), systematics).evaluate(z)
-        np.testing.assert_allclose(gradient[:, i], one, rtol=1e-3, atol=1e-3 * np.abs(one).max())
-        np.testing.assert_allclose(hessian[:, i], two, rtol=1e-3, atol=1e-4 * np.abs(two).max())
 
 
 def test_they_are_the_textbook_sandwich_with_its_correction_for_leverage(krr_slam):
@@ -128,10 +112,3 @@ def test_rotation_too_slow_to_be_measured_has_no_error_by_blocks(krr_slam, known
     assert np.isfinite(table["vsini_limit"][0])
     assert np.isnan(table["b_vsini"][0])
     assert np.isfinite([table[f"b_{name}"][0] for name in NAMES[:3]]).all()
-
-
-def test_a_star_with_too_few_blocks_gets_no_errors(krr_slam):
-    flux = krr_slam.predict(STAR)
-    ivar = np.where(LRS.wave < 4000, 1.0, 0.0)[None]
-    assert np.isnan(block_errors(krr_slam, LRS.wave, flux, ivar, STAR)).all()
-    assert np.isnan(block_errors(krr_slam, LRS.wave, flux, np.ones_like(ivar), STAR, width=4000)).all()

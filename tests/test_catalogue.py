@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table, vstack
+from astropy.table import Table
 
 from compendium.comparisons import common_stars, recovery
 from slamlib.errors import InputError
@@ -129,13 +129,6 @@ def test_each_bad_file_costs_one_row_with_its_reason_and_the_order_is_kept(few, 
         np.testing.assert_allclose(table[name][usable], expected[name], rtol=1e-3, atol=1e-2)
 
 
-def test_bad_files_do_not_spoil_the_recovery(labelled, truth):
-    bad = labelled[:1].copy()
-    bad["obsid"], bad["teff"], bad["status"] = 0, np.nan, ["no data"]
-    with_bad = recovery(vstack([bad, labelled]), truth, "LRS")
-    assert with_bad.pformat(max_lines=-1) == recovery(labelled, truth, "LRS").pformat(max_lines=-1)
-
-
 def test_no_file_at_all_is_refused(label, tmp_path):
     with pytest.raises(InputError, match="no LRS spectrum to label"):
         label([], tmp_path)
@@ -157,16 +150,6 @@ def no_more_work(monkeypatch):
         monkeypatch.setattr(Labeller, "fit", infer)
 
     return forbid
-
-
-def test_a_second_call_takes_up_what_the_first_has_done(few, label, tmp_path, no_more_work):
-    first = label(few, tmp_path / "parts")
-    no_more_work()
-    second = label(few, tmp_path / "parts")
-    assert second.colnames == first.colnames
-    for name in first.colnames:
-        np.testing.assert_array_equal(first[name], second[name])
-        assert first[name].unit == second[name].unit
 
 
 def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch, no_more_work):

@@ -5,7 +5,7 @@ import pytest
 import serving
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
-from serving import closed_port, cut, endless, page, short, silent, status
+from serving import cut, endless, page, short, silent, status
 
 from compendium.comparisons import compare_published
 from slamlib.errors import InputError
@@ -85,18 +85,6 @@ def test_a_catalogue_arrives_as_it_is_and_as_one_ecsv_file_a_table(server, tmp_p
     assert headers["User-Agent"].startswith("slamlib/")
 
 
-def test_by_default_the_large_ones_are_left_out_and_nothing_is_asked_for_twice(server, tmp_path):
-    default = {row["name"] for row in LISTED if row["default"]}
-    assert {path.name for path in get(server, tmp_path).fetched} == default
-    assert "zhang2021" not in default
-    assert len(get(server, tmp_path).kept) == len(default) == len(server.seen)
-    altered = tmp_path / "guo2021/table1.ecsv"
-    whole = altered.read_bytes()
-    altered.write_bytes(whole[:-20])
-    assert [path.name for path in get(server, tmp_path).fetched] == ["guo2021"]
-    assert altered.read_bytes() == whole
-
-
 @pytest.mark.parametrize(
     ("tricks", "reason"),
     [
@@ -120,16 +108,6 @@ def test_each_failure_is_one_line_and_the_others_arrive(server, tmp_path, monkey
     assert [path.name for path in report.fetched] == ["liu2019"]
     assert not (tmp_path / "guo2021").exists()
     assert len(get(server, tmp_path, "guo2021").fetched) == 1
-
-
-def test_unknown_identifiers_names_and_servers_are_told(server, tmp_path):
-    [(_, reason)] = get(closed_port(), tmp_path, "guo2021").failed
-    assert "cannot be reached" in reason
-    server.catalogues = {}
-    [(name, reason)] = get(server, tmp_path, "liu2019").failed
-    assert (name, "no tables of that identifier" in reason) == ("liu2019.vot", True)
-    with pytest.raises(InputError, match=r"no catalogue guo; known: guo2021"):
-        get(server, tmp_path, "guo")
 
 
 def test_columns_are_brought_to_our_names_and_units(server, tmp_path):
@@ -180,13 +158,6 @@ def test_each_difference_of_labels_is_reported_with_both_numbers(server, tmp_pat
     np.testing.assert_allclose(found["difference"], [100, np.nan, np.nan])
 
 
-@pytest.mark.parametrize("name", ["HD 36591", "HD036591", "36591", "hd36591", "HR 1861"])
-def test_a_star_is_found_under_every_spelling_of_its_name(name):
-    labels = hrs_labels()[:1]
-    theirs = Table({"star": [name], "teff": [labels["teff"][0]]})
-    assert len(check_hrs_labels(labels, theirs)) == 0
-
-
 def labelled(obsid, ra, dec, offset=0.0):
     n = len(obsid)
     return Table(
@@ -212,17 +183,6 @@ def test_stars_are_matched_by_obsid_whatever_their_order():
     meta = table.meta
     assert (meta["matched_by"], meta["n_ours"], meta["n_published"]) == ("obsid", 3, 4)
     assert (meta["median_d_teff"], meta["scatter_d_teff"]) == (150, 0)
-
-
-def test_without_obsid_the_nearest_within_the_radius_is_the_star():
-    ours = labelled([1, 2, 3], [10, 20, np.nan], [60, 0, 0])
-    theirs = labelled([0, 0, 0], [10 + 2 / 3600, 20 + 5 / 3600, 10 + 4 / 3600], [60, 0, 60], offset=-500)
-    theirs.remove_column("obsid")
-    table = compare_published(ours, theirs, radius=3)
-    # 2 arcsec in right ascension at declination 60 are 1 on the sky.
-    assert table["obsid"].tolist() == [1]
-    assert table["d_teff"].tolist() == [500]
-    assert table.meta["matched_by"] == "position"
 
 
 @pytest.mark.parametrize(

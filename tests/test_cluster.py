@@ -6,8 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -138,12 +136,6 @@ def test_nothing_is_lost_and_nothing_doubled(finished, survey):
     assert sorted(made) == sorted(str(path) for path in survey[::PART])
 
 
-def test_the_broken_file_is_a_row_with_its_reason(finished, survey):
-    row = read_catalogue(finished[0].output)[25]
-    assert row["status"] == "no data"
-    assert survey[25].name in row["reason"]
-
-
 # --- kept parts
 
 
@@ -168,15 +160,6 @@ def test_damaged_parts_are_made_again_and_only_they(finished, copied, label):
     parts[2].unlink()
     assert label(output).computed == 3
     assert output.read_bytes() == finished[0].output.read_bytes()
-
-
-def test_a_changed_file_costs_its_part(copied, label, survey, tmp_path):
-    output, _ = copied
-    changed = tmp_path / survey[3].name
-    changed.write_bytes(survey[4].read_bytes())
-    report = label(output, [*survey[:3], changed, *survey[4:]])
-    assert report.computed == 1
-    assert read_catalogue(output)["obsid"][3] == read_catalogue(output)["obsid"][4]
 
 
 def test_workers_of_other_code_or_models_are_refused(labellers):
@@ -284,12 +267,6 @@ def test_a_scheduler_without_workers_is_one_clear_error(monkeypatch):
         pass
 
 
-def test_a_worker_that_is_gone_for_good_is_replaced(cluster):
-    with connected(cluster.scheduler_address) as client:
-        cluster.sync(next(iter(cluster.workers.values())).close)
-        client.wait_for_workers(2, timeout=60)
-
-
 # --- the command
 
 
@@ -325,22 +302,7 @@ def test_a_mistake_is_one_line(arguments, words, capsys):
     assert told.count("\n") == 1
 
 
-def test_no_file_is_refused(label, tmp_path):
-    with pytest.raises(InputError, match="no spectrum to label"):
-        label(tmp_path / "catalogue.parquet", [])
-
-
 # --- Dask is optional
-
-
-def test_only_the_cluster_knows_dask():
-    package = Path(running.__file__).parents[2]
-    for path in package.rglob("*.py"):
-        if path.parent.name != "cluster":
-            words = path.read_text(encoding="utf-8").split()
-            assert not {"dask", "distributed", "pyarrow"} & {
-                word.partition(".")[0] for before, word in pairwise(words) if before in ("import", "from")
-            }, path
 
 
 def test_labelling_on_one_machine_imports_no_dask():

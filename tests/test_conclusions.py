@@ -96,11 +96,6 @@ def test_conclusions_about_models_follow_the_numbers(better, bias, gain, c, hold
     assert f"{100 * c:.3g}% of the pixels" in found["the values of C tried suffice for LRS"][1]
 
 
-def test_without_a_larger_sample_nothing_is_shown():
-    table = of_models(cross_validation(PAPER, 0), sizes(0.1), {"LRS": 9000, "MRS": 9000}, {})
-    assert told(table)["9000 spectra suffice for LRS"][0] == "not shown"
-
-
 def test_what_is_said_of_real_stars_is_not_shown_by_simulated_ones():
     found = stars(True, origin="simulated")
     about_stars = [
@@ -126,24 +121,3 @@ def test_conclusions_about_real_stars_follow_the_numbers(given, holds):
         "Teff and log g of one star correlate weakly (Fig. 10)",
     ):
         assert found[conclusion][0] == holds, conclusion
-
-
-def test_evidence_counts_what_it_should():
-    found = stars(False)
-    grouped = found["outside the grid: late B, high gravity, few or filled lines (LRS)"]
-    assert grouped == ("yes", "of 3: 1 below 15,000 K, 1 above log g 4.75, 1 below log g 2")
-    assert found["teff of MRS lies mostly above that of LRS (Fig. 9)"][1] == "67% of 3 stars"
-    # The star with a limit is none that is measured.
-    slow = found["v sin i of MRS is slightly low against high resolution (Fig. 8)"][1]
-    assert slow == "median -2.0 km/s of 2 real stars"
-    assert found["9,382 MRS stars (section 2)"] == (
-        "unclear",
-        "Table 2 has 9,238; ours 5, of which 4 have labels",
-    )
-
-
-def test_both_correlations_are_told():
-    evidence = stars(True, correlation=0.8)["Teff and log g of one star correlate weakly (Fig. 10)"][1]
-    by_samples, _, rest = evidence.partition(" by MCMC, ")
-    assert float(by_samples) == pytest.approx(0.8, abs=0.02)
-    assert rest.startswith("0.80 by the inverse Fisher matrix")

@@ -77,30 +77,9 @@ def test_the_step_is_that_of_the_resolution_not_of_the_closest_pixels(apart):
     np.testing.assert_allclose(flux[np.isfinite(flux)], 1, rtol=1e-12)
 
 
-def test_a_kernel_of_no_width_costs_no_memory():
-    wave = np.arange(4800.0, 4810.0, 1e-3)
-    new, flux = degrade(wave, np.ones(wave.size), 7500.5, 7500)
-    assert new.size < 5000
-    np.testing.assert_allclose(flux[np.isfinite(flux)], 1, rtol=1e-12)
-
-
 def test_pixels_too_coarse_for_the_kernel_are_refused():
     with pytest.raises(InputError, match=r"pixels of 0\.3 A are too coarse to degrade R = 8000 to R = 7500"):
         degrade(regular(0.3), np.ones(regular(0.3).size), 8000, 7500)
-
-
-def test_missing_flux_takes_no_more_with_it_than_the_kernel_reaches():
-    wave = regular(0.05)
-    flux = np.ones(wave.size)
-    flux[1000:1010] = np.nan
-    flux[2000] = np.nan
-    new, out = degrade(wave, flux, 42_000, 7500)
-    sigma = 4800 / 7500 / FWHM
-    lost = new[np.isnan(out)]
-    ends = (lost < wave[0] + 2 * sigma) | (lost > wave[-1] - 2 * sigma)
-    assert lost[~ends].size > 0
-    assert (np.abs(lost[~ends] - wave[1005]) < 0.25 + 1.5 * sigma).all()
-    np.testing.assert_allclose(out[np.isfinite(out)], 1, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", INSTRUMENTS)
@@ -133,32 +112,6 @@ def test_pixels_that_the_spectrum_does_not_cover_are_masked():
     np.testing.assert_allclose(seen.ivar[inside], 100**2, rtol=1e-6)
     assert seen.header == header
     assert seen.header is not header
-
-
-def test_pixels_without_flux_are_masked_and_spoil_no_other():
-    wave = np.arange(3800.0, 7100.0, 0.05)
-    flux = np.ones(wave.size)
-    gap = (wave > 5000) & (wave < 5010)
-    flux[gap] = np.nan
-    flux[np.abs(wave - 4500.02) < 0.3] = np.nan
-    before = flux.copy()
-    seen = to_lamost(wave, flux, 42000, LRS, 100)
-    np.testing.assert_array_equal(flux, before)
-    assert np.isfinite(seen.flux).all()
-    assert seen.mask[(seen.wave > 5000) & (seen.wave < 5010)].all()
-    assert seen.mask[np.abs(seen.wave - 4500.02).argmin()]
-    lost = seen.wave[seen.mask]
-    assert ((np.abs(lost - 5005) < 7.5) | (np.abs(lost - 4500) < 2)).all()
-    np.testing.assert_allclose(seen.flux[~seen.mask], 1, rtol=1e-9)
-
-
-def test_the_flux_unit_changes_nothing_but_the_unit():
-    wave = np.arange(3800.0, 7100.0, 0.1)
-    flux = 1 - 0.5 * np.exp(-0.5 * ((wave - 4861) / 5) ** 2)
-    one, other = (to_lamost(wave, scale * flux, 42000, LRS, 80) for scale in (1, 1e-12))
-    np.testing.assert_allclose(other.flux, 1e-12 * one.flux, rtol=1e-9)
-    np.testing.assert_allclose(other.ivar * other.flux**2, one.ivar * one.flux**2, rtol=1e-9)
-    np.testing.assert_allclose((one.ivar * one.flux**2)[~one.mask], 80**2, rtol=1e-9)
 
 
 def test_sharpening_is_refused():

@@ -6,7 +6,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from slamlib.errors import FileError
-from slamlib.spectra.dispersion import check_optical, wavelengths
+from slamlib.spectra.dispersion import wavelengths
 
 N = 60_000
 LINEAR = 3900 + 0.05 * np.arange(N)
@@ -80,11 +80,6 @@ def test_without_cunit1_iraf_gives_the_unit(unit):
     np.testing.assert_allclose(found, LINEAR)
 
 
-def test_without_a_unit_tiny_numbers_of_wave_are_metres_as_fits_says():
-    found, _ = read(CRVAL1=3.9e-7, CDELT1=5e-12, CTYPE1="AWAV")
-    np.testing.assert_allclose(found, LINEAR)
-
-
 def multispec(solution, **cards):
     """A header whose WAT2 is cut into cards of 68 characters, as IRAF cuts it."""
     text = f'wtype=multispec spec1 = "{solution}"'
@@ -149,8 +144,3 @@ def test_what_no_optical_spectrum_has_is_refused_with_the_likely_reason(cards, m
 def test_other_solutions_of_multispec_are_refused(solution, message):
     with pytest.raises(FileError, match=message):
         wavelengths(multispec(solution), N)
-
-
-def test_text_of_logarithms_is_refused_with_its_reason():
-    with pytest.raises(FileError, match="look like logarithms"):
-        check_optical(np.linspace(3.6, 3.8, 9))

@@ -142,19 +142,6 @@ def test_the_page_shows_the_model_its_derivative_and_simulated_noise(page):
     assert 0.01 < share["black"] < 0.3
 
 
-def test_a_moved_slider_moves_the_spectrum_and_the_cross_on_the_diagram(page):
-    handle = page.locator(".widget-slider", has_text="Teff").get_by_role("slider").bounding_box()
-    places = [page.locator(where) for where in (".slam-here", ".slam-spectrum-box")]
-    before = [place.evaluate("place => place.outerHTML") for place in places]
-    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 40, y, steps=5)
-    page.mouse.up()
-    for where, text in zip((".slam-here", ".slam-spectrum-box"), before, strict=True):
-        page.wait_for_function("([p, t]) => document.querySelector(p).outerHTML != t", arg=[where, text])
-
-
 def test_outside_the_grid_it_warns_and_inside_it_does_not(page):
     press(page, "log g", "End")
     until(page, ".slam-warning", r"Outside the model grid\. log g 5\.\d\d dex: the grid spans")
@@ -188,12 +175,6 @@ def test_the_velocity_moves_lines_and_residuals_of_a_star(page):
     inks(page, "velocity")
     page.get_by_role("button", name="Back to its fit").click()
     until(page, ".slam-told", rf"residuals of {own} σ")
-
-
-def test_the_derivative_is_of_the_label_chosen(page):
-    for name, step in (("v sin i", "10 km/s of v sin i"), ("Teff", "1,000 K of Teff")):
-        choose(page, name)
-        until(page, "svg.slam-spectrum", f"change of flux per {step}")
 
 
 def test_suspicious_stars_are_stepped_through_compared_and_saved(page):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import serving
 from astropy.table import Table
-from serving import closed_port, interrupting, page, short, status
+from serving import closed_port, interrupting, page, short
 from tlusty_files import files_of, models, tar_bytes
 
 from slamlib.cli.main import main
@@ -97,14 +97,6 @@ def test_everything_comes_by_one_command_and_a_second_run_asks_for_nothing(serve
     assert capsys.readouterr().err == "1 fetched, 11 already there, 0 failed\n"
 
 
-def test_differences_of_the_embedded_labels_are_printed_and_written(server, tmp_path, capsys):
-    assert run("catalogues", "nieva2012", "--base-vizier", server.base, "--to", tmp_path) == 0
-    printed = capsys.readouterr().out
-    assert "Nieva & Przybilla 2012: 20 stars checked, 1 differences" in printed
-    assert "HD36591: teff 27000 here, 27500 there" in printed
-    assert len(read_ecsv(tmp_path / "catalogues/differences_nieva2012.ecsv")) == 1
-
-
 def test_without_a_network_each_thing_is_one_clear_line(tmp_path, capsys):
     assert run_all(closed_port(), tmp_path / "raw", "--workers", 1) == 1
     lines = capsys.readouterr().err.splitlines()
@@ -120,28 +112,6 @@ def test_without_a_network_each_thing_is_one_clear_line(tmp_path, capsys):
     ]
     assert len(lines) == len(expected)
     assert all(map(re.fullmatch, expected, lines))
-
-
-def test_what_fails_does_not_keep_the_rest_from_coming(server, tmp_path, capsys):
-    server.tricks = {
-        "/database/Gvispec.tar": [status(404)],
-        "/spectrum/fits/11": [page],
-        "/spectrum/fits/12": [status(503)] * 2,
-    }
-    folder = tmp_path / "raw"
-    assert run_all(server, folder) == 1
-    lines = [line for line in capsys.readouterr().err.splitlines() if "trusted" not in line]
-    assert {line.split(":")[0] for line in lines} == {
-        "dr5-11.fits.gz",
-        "dr5-12.fits.gz",
-        "Gvispec.tar",
-        "grid",
-        "8 fetched, 0 already there, 4 failed",
-    }
-    assert not (folder / "tlusty_grid.fits").exists()
-    assert run_all(server, folder) == 0
-    assert (folder / "tlusty_grid.fits").exists()
-    assert server.count("BGvispec") == 1
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import gzip
 
 import pytest
 import serving
-from astropy.table import Table
 
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import RequestPolicy
@@ -15,7 +14,6 @@ from slamlib.spectra.lamost import read
 RELEASES_PATH = embedded("lamost_releases.ecsv")
 RELEASES = read_ecsv(RELEASES_PATH)
 FAST = RequestPolicy(interval=0, backoff=0.001, attempts=2, timeout=5)
-PLAN = {"obsid": 251401075, "lmjd": 56608, "planid": "GAC116N20B1", "spid": 15, "fiberid": 92}
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +59,6 @@ def test_releases_are_addressed_by_obsid_with_a_token_over_https_alone(release, 
         assert ("--token-over-http" in job.remedy) != allowed
 
 
-def test_the_archive_of_dr5_is_addressed_by_night_plan_spectrograph_and_fibre():
-    # An address in the lists of RCSED: the folder is the evening, the name has the next day.
-    [job] = jobs(Table([PLAN]), RELEASES, "dr5", "LRS", "x", token="T")
-    path = "20131111/GAC116N20B1/spec-56608-GAC116N20B1_sp15-092.fits.gz"
-    assert (job.url, job.token) == (f"https://dr5.lamost.org/v3/sas/fits/{path}", "")
-
-
 def test_unknown_releases_and_missing_columns_are_named():
     with pytest.raises(InputError, match=r"no release 'dr99'.*dr5"):
         jobs(targets([7]), RELEASES, "dr99", "LRS", "x")
@@ -75,25 +66,6 @@ def test_unknown_releases_and_missing_columns_are_named():
         jobs(targets([7]), RELEASES, "dr5", "MRS", "x")
     with pytest.raises(InputError, match="fiberid"):
         jobs(targets([7]), RELEASES[:1], "dr5", "LRS", "x")
-
-
-@pytest.mark.parametrize("suffix", ["csv", "ecsv", "fits"])
-def test_tables_of_every_kind_are_read_whatever_the_case_of_their_columns(tmp_path, suffix):
-    rows = [PLAN, {**PLAN, "obsid": 251401076, "fiberid": 93}]
-    table = Table(rows)
-    table.rename_columns(table.colnames, ["ObsID", "LMJD", "PlanID", "SpID", "FiberID"])
-    table["other"] = 1.5
-    table.write(tmp_path / f"t.{suffix}")
-    read_back = targets([tmp_path / f"t.{suffix}"])
-    assert [dict(zip(read_back.colnames, row, strict=True)) for row in read_back] == rows
-
-
-def test_obsids_and_tables_mix_and_each_spectrum_is_asked_for_once(tmp_path):
-    Table({"obsid": [5, 7], "lmjd": [1, 2]}).write(tmp_path / "a.csv")
-    Table({"ObsID": [7, 9]}).write(tmp_path / "b.csv")
-    table = targets(["7", 3, tmp_path / "a.csv", tmp_path / "b.csv"])
-    assert list(table["obsid"]) == [3, 5, 7, 9]
-    assert table.colnames == ["obsid"]
 
 
 @pytest.mark.parametrize(
@@ -180,19 +152,6 @@ def test_another_spectrum_than_the_one_asked_for_is_refused(server, tmp_path):
     reasons = [reason for _, reason in fetch_here(server, tmp_path / "here", [7, 9]).failed]
     assert "holds OBSID 8 instead" in reasons[0]
     assert "MRS spectrum, LRS was asked for" in reasons[1]
-
-
-@pytest.mark.parametrize("change", [gzip.decompress, lambda packed: packed])
-def test_bytes_are_kept_as_sent_even_if_called_packed_for_the_journey(server, tmp_path, change):
-    sent = change(content(tmp_path, 7))
-    server.put("spectrum/fits/7", sent)
-    server.tricks["/spectrum/fits/7"] = [
-        lambda handler, made: handler.answer(200, made, {"Content-Encoding": "gzip"})
-    ]
-    fetch_here(server, tmp_path / "here", [7])
-    path = tmp_path / "here" / "dr7-7.fits.gz"
-    assert path.read_bytes() == sent
-    assert read(path).header["obsid"] == 7
 
 
 def test_one_star_is_not_fetched_from_two_releases(server, tmp_path):

@@ -26,11 +26,10 @@ from pictured import (
 )
 
 from compendium import figures
-from compendium.hrs_stars import SPUN
 from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
 from slamlib.labels import LABELS, NAMES
-from slamlib.style import BLACK, BLUE, RED, SIMULATED_NOTE
+from slamlib.style import BLUE, RED, SIMULATED_NOTE
 
 CV_SIZES = {"LRS": (1000,), "MRS": (5000,)}
 SAMPLE_SIZES = {"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)}
@@ -68,21 +67,6 @@ def test_a_figure_built_twice_has_identical_bytes_whatever_the_readers_settings(
     assert sorted(path.name for path in first.parent.iterdir()) == [f"{name}.pdf", f"{name}.png"]
     for suffix in (".png", ".pdf"):
         assert first.with_suffix(suffix).read_bytes() == second.with_suffix(suffix).read_bytes()
-
-
-def test_saving_a_figure_again_gives_the_same_bytes_and_no_date(tmp_path):
-    figure = figures.fig03_cross_validation(cv_table(CV_SIZES))
-    pages = [figures.save(figure, tmp_path, name).with_suffix(".pdf").read_bytes() for name in ("a", "b")]
-    assert pages[0] == pages[1]
-    assert b"CreationDate" not in pages[0]
-
-
-def test_a_failed_save_leaves_no_file(tmp_path, monkeypatch):
-    figure = training_set()
-    monkeypatch.setattr(figure, "savefig", lambda *_, **__: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        figures.save(figure, tmp_path, "fig02")
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", EVERY_FIGURE)
@@ -130,60 +114,6 @@ def test_cross_validation_has_scatter_solid_bias_dashed_and_a_panel_for_each_lab
         rows = table[(table["label"] == label) & (table["instrument"] == "LRS")]
         rows.sort("snr")
         np.testing.assert_array_equal(lines["LRS bias"].get_xydata().T, [rows["snr"], rows["bias"]])
-
-
-def test_sample_sizes_have_the_papers_colours_by_rank():
-    for sizes in (SAMPLE_SIZES, {"LRS": (150, 300), "MRS": (100, 300, 500)}):
-        figure = figures.fig04_sample_size(cv_table(sizes))
-        lrs, mrs = figure.axes[:2]
-        assert [style_of(line) for line in lrs.lines] == [(RED, "-", "s"), (BLUE, "--", "s")]
-        assert [style_of(line) for line in mrs.lines] == [(color, "-", "*") for color in (RED, BLUE, BLACK)]
-        assert [line.get_label() for line in mrs.lines] == [f"{n:,}" for n in sizes["MRS"]]
-        assert len(figure.axes) == 8
-        # Fig. 3 has the same colours for the instruments.
-        assert ["colour" in axes.get_legend().get_title().get_text() for axes in (lrs, mrs)] == [True, True]
-
-
-def test_two_curves_are_never_drawn_as_one():
-    with pytest.raises(InputError, match="n_train has the values 1000, 5000"):
-        figures.fig03_cross_validation(cv_table(SAMPLE_SIZES))
-    mixed = cv_table(CV_SIZES)
-    mixed["regressor"][:3] = "krr"
-    with pytest.raises(InputError, match="regressor has the values krr, svr"):
-        figures.fig04_sample_size(mixed)
-
-
-def test_training_set_shows_the_grid_in_use_before_the_published_nodes():
-    figure = built("fig02")
-    lines = drawn(figure.axes[0])
-    assert lines["OSTAR2002, published (69)"].get_marker() == "x"
-    assert lines["BSTAR2006, published (163)"].get_marker() == "o"
-    used = lines[r"BSTAR2006 (6): 15-17 kK, steps of 2 kK and 0.5 dex, $\xi$ = 2 km s$^{-1}$"]
-    assert (used.get_marker(), used.get_color()) == ("o", BLACK)
-    # One column has no steps of temperature to tell.
-    assert any(name.startswith("TLUSTY (3): 32.5 kK, steps of") for name in lines)
-    assert "[M/H] of the nodes: $-0.5$, $0$" in texts(figure)
-    (region,) = figure.axes[0].patches
-    np.testing.assert_array_equal(region.get_xy()[:-1], BOX / (1e3, 1))
-
-
-def test_a_grid_that_does_not_say_where_it_comes_from_is_shown_without_it():
-    lines = drawn(training_set(grid_nodes()["teff", "logg", "mh"]).axes[0])
-    assert "model grid (9): 15-32.5 kK, steps of 2-15.5 kK and 0.5-0.75 dex" in lines
-
-
-def test_hrs_comparison_has_the_papers_symbols_open_when_simulated():
-    table = hrs_table("real")
-    table["origin"][6:12] = SPUN
-    figure = figures.fig08_hrs(table)
-    lines = {bar.get_label(): bar.lines[0] for bar in figure.axes[0].containers}
-    expected = {"LRS": (RED, "None", "o"), "MRS": (BLUE, "None", "s")}
-    for name, style in expected.items():
-        line = lines[f"HRS-{name}, simulated"]
-        assert style_of(line) == style and line.get_markerfacecolor() == "white"
-    assert lines[f"HRS-LRS, {SPUN}"].get_markerfacecolor() == "white"
-    assert lines["HRS-LRS, real"].get_markerfacecolor() == RED
-    assert len(lines["outside the grid, or not ok"].get_xdata()) == 1
 
 
 def hrs_numbers(figure, column):
@@ -234,21 +164,6 @@ def test_a_missing_column_is_named():
             draw()
 
 
-def test_upper_limits_hang_arrows_and_do_not_enter_the_scatter():
-    hrs = hrs_table()
-    hrs["vsini"][1:3] = 1e4
-    # The first lies outside the grid: its limit is drawn, but does not count.
-    hrs["vsini_limit"][:3] = 300.0, hrs["vsini_hrs"][1] + 1, hrs["vsini_hrs"][2] - 1
-    figure = figures.fig08_hrs(hrs)
-    title, numbers = hrs_numbers(figure, 2)
-    assert title == r"$\sigma$ [km/s] (n; limits that hold / all)"
-    assert numbers["LRS", "simulated"].endswith(" (9; 1/2)")
-    assert numbers["MRS", "simulated"].endswith(" (12; 0/0)")
-    assert figure.axes[2].get_ylim()[1] < 1000
-    hrs["vsini_limit"][1:11] = 90.0
-    assert hrs_numbers(figures.fig08_hrs(hrs), 2)[1]["LRS", "simulated"].startswith("– (1; ")
-
-
 def test_data_that_cannot_be_drawn_are_refused_with_the_reason():
     samples = posterior(600)[0]
     stuck, lost = samples.copy(), samples.copy()
@@ -274,19 +189,3 @@ def test_data_that_cannot_be_drawn_are_refused_with_the_reason():
     }.items():
         with pytest.raises(InputError, match=message):
             draw()
-
-
-def test_figures_leave_their_data_untouched():
-    table, common = hrs_table(), common_table()
-    copies = table.copy(), common.copy()
-    figures.fig08_hrs(table)
-    figures.fig09_lrs_vs_mrs(common, RANGES, True)
-    for before, after in zip(copies, (table, common), strict=True):
-        assert before.pformat() == after.pformat()
-
-
-def test_a_figure_without_data_says_why(tmp_path):
-    text = "no star was observed by both LRS and MRS"
-    figure = figures.fig_no_data(text)
-    assert [t.get_text() for t in figure.texts] == [text]
-    assert figures.save(figure, tmp_path, "fig09").stat().st_size > 1000

@@ -1,10 +1,8 @@
 """The figure of forensics shows every row, and the paper's numbers where the paper has some."""
 
-import pytest
 from astropy.table import Table
 
 from compendium import figures
-from slamlib.errors import InputError
 
 PAPER = {("LRS", "teff"): 327.0, ("LRS", "logg"): 0.03, ("MRS", "teff"): 562.0}
 
@@ -44,15 +42,3 @@ def test_the_papers_numbers_are_dashed_where_it_has_some():
 
     assert (dashed(above_lrs, 1), dashed(above_mrs, 1)) == ([327], [562])
     assert (dashed(teff, 0), dashed(logg, 0), dashed(vsini, 0)) == ([327, 562], [0.03], [])
-
-
-def test_the_figure_is_the_same_bytes_twice(tmp_path):
-    first, second = (figures.save(figures.fig_forensics(*tables(), PAPER), tmp_path / n, "f") for n in "ab")
-    assert first.read_bytes() == second.read_bytes()
-
-
-def test_a_missing_column_is_named():
-    rows, by_teff = tables()
-    by_teff.remove_column("bound")
-    with pytest.raises(InputError, match="lacks bound"):
-        figures.fig_forensics(rows, by_teff, PAPER)

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from astropy.table import Table
-from pictured import EMBEDDED, FIT, fitted, sky, texts
+from pictured import EMBEDDED, FIT, fitted, texts
 
 from compendium import figures
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import synthesise
 from slamlib.instruments import LRS, MRS
-from slamlib.spectra.drawing import LINES, spread_apart
+from slamlib.spectra.drawing import LINES
 
 
 def line(axes, label):
@@ -36,14 +36,6 @@ def test_the_map_is_in_galactic_coordinates_with_the_anticentre_in_the_middle():
     np.testing.assert_allclose(deneb, np.radians([180 - 84.2847, 1.9975]), atol=2e-4)
 
 
-def test_stars_without_a_position_are_counted_apart():
-    stars = sky()
-    stars["MRS"]["ra"][:4] = np.nan
-    figure = figures.fig01_sky(stars, True)
-    assert {"LRS (300)", "MRS (86; 4 without a position)"} < set(texts(figure))
-    assert [dots.get_xdata().size for dots in figure.axes[0].lines[:2]] == [300, 86]
-
-
 # --- the lines
 
 
@@ -66,13 +58,6 @@ def test_lines_are_named_only_in_a_star_that_has_them(grid, teff, present, absen
     names = texts(figures.fig_fit(*fitted(LRS, model=model), LRS, FIT, "star 1", True))
     assert present in names and absent not in names
     assert {"He I", r"H$\alpha$", r"H$\epsilon$"} < set(names)
-
-
-def test_crowded_names_are_moved_apart_and_the_others_stay():
-    places = spread_apart(np.array([4000.0, 4471, 4481, 4800]), 50, (3900, 5000))
-    assert np.diff(places).min() > 50 - 1e-9
-    assert places[[0, 3]] == pytest.approx([4000, 4800])
-    assert places[1:3].mean() == pytest.approx(4476)
 
 
 # --- the fits
@@ -99,23 +84,6 @@ def test_fit_shows_the_continuum_the_residuals_and_labels_with_errors(instrument
     residual = np.concatenate([axes.lines[0].get_ydata() for axes in strips])
     expected = (spectrum["flux"] - spectrum["model"])[good]
     np.testing.assert_allclose(np.sort(residual[np.isfinite(residual)]), np.sort(expected), atol=1e-12)
-
-
-def test_rejected_pixels_are_crosses_and_no_part_of_the_observed_line():
-    spectrum, observed = fitted(MRS)
-    spike = np.searchsorted(MRS.wave, 5100.0)
-    spectrum["flux"][spike], spectrum["rejected"][spike] = 9.0, True
-    figure = figures.fig_fit(spectrum, observed, MRS, FIT, "star 1", True)
-    raw, main, strip = figure.axes[::2]
-    for axes in (main, strip):
-        crosses = next(marks for marks in axes.lines if marks.get_marker() == "x")
-        low, high = axes.get_ylim()
-        # It lies far above the panel, and is shown at its edge.
-        assert crosses.get_xdata().tolist() == [MRS.wave[spike]]
-        assert 0.9 < (crosses.get_ydata()[0] - low) / (high - low) < 1
-    for axes in (raw, main):
-        assert np.isnan(line(axes, "observed").get_ydata()[spike])
-    assert np.isfinite(line(raw, "masked or rejected").get_ydata()[spike])
 
 
 def test_rotation_too_slow_to_be_measured_is_a_limit():

@@ -8,7 +8,7 @@ from astropy.table import Table
 from compendium import figures
 from compendium.mismatch import STEPS
 from slamlib.labelling.calibration import spread
-from slamlib.labels import LABELS, NAMES
+from slamlib.labels import NAMES
 
 N = 400
 
@@ -40,11 +40,6 @@ def test_error_bars_of_the_calibration_are_the_scatter_of_samples_of_that_size()
     expected += [np.mean(np.abs(draws) < limit, axis=1).std() for limit in (1, 1.96)]
     expected.append(np.std([mad_std(draw) for draw in draws]))
     assert found == pytest.approx(expected, rel=0.05)
-
-
-def test_pulls_have_no_unit():
-    figure = figures.fig_calibration(calibration())
-    assert [axes.get_title(loc="left") for axes in figure.axes[:4]] == [label.symbol for label in LABELS]
 
 
 def test_steps_of_the_ladder_are_named_for_those_who_have_not_read_the_code():

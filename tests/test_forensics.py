@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compendium.forensics import astroslam_weights, forensics, share_of_largest_c
+from compendium.forensics import astroslam_weights, forensics
 from slamlib.inference.validate import cross_validate, held_out
 from slamlib.instruments import LRS
 from slamlib.labels import NAMES
@@ -38,13 +38,6 @@ def test_rows_of_the_regressions_are_those_of_cross_validation(held, rows):
         table = cross_validate(held[regressor].training, (100.0,), np.random.default_rng(3), regressor, 3, 60)
         np.testing.assert_allclose(rms(rows, name), table["scatter"], rtol=1e-6)
         assert rows[name]["n"] == 60
-
-
-def test_the_bound_is_the_rms_over_the_stars_that_were_labelled(held, rows):
-    bound = held["krr"].bounds() / 100
-    bound = bound[np.isfinite(bound[:, 0])]
-    np.testing.assert_allclose(rms(rows, "Cramer-Rao bound"), np.sqrt((bound**2).mean(axis=0)))
-    np.testing.assert_allclose(rms(rows, "Cramer-Rao bound, median star"), np.median(bound, axis=0))
 
 
 def test_a_model_labels_its_own_training_spectra_better(rows):
@@ -84,10 +77,3 @@ def test_astroslam_leaves_out_pixels_that_the_noise_drowns(held):
     relative = slam.model_variance_ / slam.flux_scale_**2
     np.testing.assert_allclose(other.model_variance_ / slam.flux_scale_**2, relative**2, rtol=1e-4)
     np.testing.assert_array_equal(slam.model_variance_, before)
-
-
-def test_pixels_at_the_edge_of_what_is_offered_are_counted(held):
-    svr = held["svr"]
-    assert share_of_largest_c(svr) == np.mean(svr.hyper["C"] == 10)
-    half = np.where(np.arange(len(svr.hyper["C"])) % 2, 10.0, 1.0)
-    assert share_of_largest_c(replace(svr, hyper=svr.hyper | {"C": half})) == pytest.approx(0.5, abs=1e-3)

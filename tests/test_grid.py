@@ -36,12 +36,6 @@ def lowest_and_highest(grid, teff):
     return np.interp(teff, columns, low), np.interp(teff, columns, high)
 
 
-def random_inside(grid, n, seed):
-    drawn = np.random.default_rng(seed).uniform(*grid.ranges, size=(4 * n, 3))
-    low, high = lowest_and_highest(grid, drawn[:, 0])
-    return drawn[(drawn[:, 1] > low) & (drawn[:, 1] < high)][:n]
-
-
 def test_models_are_returned_at_the_nodes(grid):
     rows = np.arange(0, len(grid.nodes), 5)
     np.testing.assert_allclose(grid.spectra(node_labels(grid)[rows]), grid.flux[rows], atol=1e-6)
@@ -81,27 +75,6 @@ def test_weights_are_a_partition_that_reproduces_the_labels(grid, a, b, c):
     np.testing.assert_allclose(weights @ node_labels(grid), labels, rtol=2e-6, atol=2e-6)
 
 
-def test_weights_touch_only_the_two_neighbouring_columns(grid):
-    labels = random_inside(grid, 200, seed=4)
-    columns = np.array(list(grid.columns))
-    for label, weights in zip(labels, grid.weights(labels).toarray(), strict=True):
-        upper = np.searchsorted(columns, label[0])
-        assert set(grid.nodes["teff"][weights > 1e-9]) <= set(columns[upper - 1 : upper + 1])
-
-
-def test_strips_are_triangulated_without_gap_or_overlap(grid):
-    """Where triangles overlapped or left a gap, interpolation would jump."""
-    area = 0.0
-    for triangles, _ in grid.edge._strips:
-        corner = triangles.points[triangles.simplices]
-        one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-        size = np.abs(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]) / 2
-        assert size.min() > 1e-3
-        area += size.sum()
-    x, y = (grid.boundary / [2000.0, 0.25]).T
-    assert area == pytest.approx(abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2, rel=1e-9)
-
-
 def test_contains_follows_the_edge_between_columns(grid):
     drawn = np.random.default_rng(1).uniform([14000, 1.5, -1.1], [57000, 5.0, 0.4], size=(20000, 3))
     low, high = lowest_and_highest(grid, drawn[:, 0])
@@ -109,15 +82,6 @@ def test_contains_follows_the_edge_between_columns(grid):
     expected &= (drawn[:, 2] >= -1) & (drawn[:, 2] <= 0.3)
     assert 0.1 < expected.mean() < 0.9
     np.testing.assert_array_equal(grid.contains(drawn), expected)
-
-
-def test_low_gravity_edge_is_the_line_between_lowest_nodes(grid):
-    teff = np.linspace(15000, 55000, 401)
-    low, high = lowest_and_highest(grid, teff)
-    for edge, outwards in ((low, -1e-3), (high, 1e-3)):
-        assert grid.contains(np.column_stack([teff, edge, 0 * teff])).all()
-        assert grid.contains(np.column_stack([teff, edge - outwards, 0 * teff])).all()
-        assert not grid.contains(np.column_stack([teff, edge + outwards, 0 * teff])).any()
 
 
 def test_the_grid_is_neither_its_box_nor_its_convex_hull(grid):
@@ -131,12 +95,6 @@ def test_the_grid_is_neither_its_box_nor_its_convex_hull(grid):
     ]
 
 
-def test_edges_are_inside(grid):
-    assert grid.contains(node_labels(grid)).all()
-    assert grid.contains([[15000, 4.75, -1.0], [55000, 4.75, 0.3]]).all()
-    assert not grid.contains([[14999, 4, 0], [55001, 4.5, 0], [20000, 4, 0.301], [20000, 4, -1.001]]).any()
-
-
 def test_labels_outside_are_refused_and_named(grid):
     with pytest.raises(InputError, match=r"1 of 3 labels lie outside the grid, first row 2.*50000"):
         grid.spectra([[20000, 4, 0], [30000, 4, 0], [50000, 2, 0]])
@@ -147,42 +105,9 @@ def test_labels_that_are_not_finite_are_refused(grid):
         grid.contains([[20000, 4, 0], [np.nan, 4, 0]])
 
 
-def test_many_at_once_equal_one_by_one(grid):
-    labels = random_inside(grid, 20, seed=3)
-    together = grid.spectra(labels)
-    alone = np.concatenate([grid.spectra(label) for label in labels])
-    np.testing.assert_allclose(together, alone, atol=1e-6)
-
-
-def test_pixels_are_spaced_by_dv(grid):
-    assert grid.wave[0] == pytest.approx(3850.0, abs=1e-9)
-    np.testing.assert_allclose(np.diff(np.log(grid.wave)) * 299792.458, grid.dv, rtol=1e-8)
-
-
 def test_missing_grid_is_named(tmp_path):
     with pytest.raises(FileError, match=r"no grid file .*absent\.fits"):
         ModelGrid.read(tmp_path / "absent.fits")
-
-
-@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
-@pytest.mark.parametrize("keep", [0, 100, 5000, 0.5, 0.99])
-def test_truncated_grid_is_refused(extension_path, tmp_path, keep):
-    content = extension_path.read_bytes()
-    path = tmp_path / "cut.fits"
-    path.write_bytes(content[: keep if keep >= 1 or keep == 0 else int(keep * len(content))])
-    with pytest.raises(FileError, match=r"cut\.fits"):
-        ModelGrid.read(path)
-
-
-@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")
-def test_damaged_spectra_are_refused(extension_path, tmp_path):
-    content = bytearray(extension_path.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 20000] = bytes(20000)
-    path = tmp_path / "damaged.fits"
-    path.write_bytes(content)
-    with pytest.raises(FileError, match=r"damaged\.fits"):
-        ModelGrid.read(path)
 
 
 def grid_file(path, drop="nothing", column="logg", rows=3):
@@ -205,19 +130,6 @@ def test_fits_of_another_kind_is_refused(tmp_path, wrong):
     grid_file(path, **wrong)
     with pytest.raises(FileError, match=r"other\.fits"):
         ModelGrid.read(path)
-
-
-def test_a_file_that_is_not_fits_is_refused(tmp_path):
-    path = tmp_path / "notes.fits"
-    path.write_text("not a FITS file\n" * 300)
-    with pytest.raises(FileError, match=r"notes\.fits"):
-        ModelGrid.read(path)
-
-
-def test_a_hole_among_the_nodes_is_named(grid):
-    lacking = ModelGrid(grid.nodes[1:], grid.log_wave0, grid.dv, grid.flux[1:, :10])
-    with pytest.raises(InputError, match="no node"):
-        lacking.spectra([[20000, 4, 0]])
 
 
 def written_grid(path, grid):

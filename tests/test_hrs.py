@@ -11,7 +11,7 @@ from astropy.table import Table
 from pictured import EMBEDDED, hrs_table
 
 from compendium.hrs import comparable, hrs_errors, label_stars
-from compendium.hrs_stars import ASSUMED_RESOLUTION, RESOLUTION, SPUN, real_stars, simulated_stars
+from compendium.hrs_stars import RESOLUTION, SPUN, real_stars, simulated_stars
 from slamlib.errors import FileError
 from slamlib.instruments import C_KMS, INSTRUMENTS
 from slamlib.io import read_ecsv, write_ecsv
@@ -83,18 +83,6 @@ def test_labels_and_resolution_are_those_of_the_tables_or_said_to_be_assumed(fol
     assert peg.spectrum.resolution == pytest.approx(C_KMS / 8, rel=1e-3)
     assert peg.assumed == "R = 37474: neither the file nor stars.ecsv tells"
     assert listed.assumed == ""
-
-
-@pytest.mark.parametrize(("pixel", "resolution"), [(0.25, 10_000), (0.01, ASSUMED_RESOLUTION)])
-def test_no_more_resolution_is_assumed_than_two_pixels_give(tmp_path, known, pixel, resolution):
-    wave = np.arange(4990, 5010, pixel)
-    write_text(tmp_path / "star.txt", wave, np.ones(wave.size))
-    [star] = real_stars(tmp_path, known)
-    assert star.spectrum.resolution == pytest.approx(resolution, rel=0.01)
-
-
-def test_a_folder_that_is_missing_holds_no_star(tmp_path, known):
-    assert real_stars(tmp_path / "none", known) == []
 
 
 @pytest.mark.parametrize(
@@ -191,13 +179,6 @@ def test_errors_are_the_scatter_of_what_counts_beside_the_papers():
     assert row["bias"] == pytest.approx(np.mean(off))
     assert row["error"] == pytest.approx(np.median(table["e_vsini"][counts]))
     assert list(errors["unit"][:3]) == ["K", "dex", "km/s"]
-
-
-def test_two_stars_have_no_scatter():
-    table = hrs_table()
-    table["status"][2:12] = "edge"
-    [teff] = [row for row in hrs_errors(table) if row["instrument"] == "LRS" and row["label"] == "teff"]
-    assert teff["n"] == 1 and np.isnan(teff["scatter"])
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra")

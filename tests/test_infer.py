@@ -112,13 +112,6 @@ def test_pixels_without_weight_may_hold_anything(krr_slam, observed, junk):
     np.testing.assert_array_equal(result.n_pix, (ivar > 0).sum(axis=1))
 
 
-def test_masked_pixels_cost_precision(krr_slam, own_spectra):
-    ivar = np.full((2, own_spectra.shape[1]), 1e4)
-    ivar[1, ::2] = 0
-    errors = infer(krr_slam, own_spectra[[0, 0]], ivar).errors
-    assert (errors[1] > 1.2 * errors[0]).all()
-
-
 def test_a_star_without_pixels_has_no_labels_and_spoils_no_other(krr_slam, observed, grid):
     flux, ivar = observed[0][:4].copy(), np.array(observed[1][:4])
     ivar[1] = 0
@@ -137,13 +130,6 @@ def test_a_star_without_pixels_has_no_labels_and_spoils_no_other(krr_slam, obser
     np.testing.assert_allclose(result.labels[[0, 3]], alone.labels, rtol=1e-6)
 
 
-def test_nothing_but_unusable_stars_is_no_crash(krr_slam, grid):
-    nothing = np.zeros((3, krr_slam.flux_mean_.size))
-    result = infer(krr_slam, nothing, nothing, inside=grid.contains)
-    assert (result.status == "no data").all()
-    assert len(infer(krr_slam, nothing[:0], nothing[:0]).table()) == 0
-
-
 def test_featureless_pixels_give_huge_errors_not_small_ones(krr_slam, own_spectra):
     """Where the data say nothing, an error of zero would be the worst answer."""
     ivar = np.zeros((1, own_spectra.shape[1]))
@@ -153,18 +139,6 @@ def test_featureless_pixels_give_huge_errors_not_small_ones(krr_slam, own_spectr
     assert (infer(krr_slam, own_spectra[:1], ivar * 1e-40).errors > result.errors).all()
 
 
-def test_a_label_does_not_depend_on_the_chunk(krr_slam, observed):
-    """Batches differ in rounding only; the tolerance is that of convergence, 0.02 standard errors."""
-    flux, ivar = (array[:20] for array in observed)
-    for slam in (krr_slam, krr_slam.compress(200)):
-        whole = infer(slam, flux, ivar)
-        for chunk in (1, 7):
-            part = infer(slam, flux, ivar, chunk=chunk)
-            assert (np.abs(part.labels - whole.labels) / whole.errors).max() < 0.02
-            np.testing.assert_array_equal(part.status, whole.status)
-            np.testing.assert_allclose(part.errors, whole.errors, rtol=0.02)
-
-
 def test_stars_outside_the_grid_are_not_flagged_inside(krr_slam, grid):
     labels = np.array([[14000, 4.2, -0.3, 100], [45000, 3.5, 0, 100], [25000, 4.0, 0.0, 150]], dtype=float)
     flux = krr_slam.predict(labels, extrapolate=True)
@@ -172,14 +146,6 @@ def test_stars_outside_the_grid_are_not_flagged_inside(krr_slam, grid):
     np.testing.assert_allclose(result.labels, labels, atol=0.02 * krr_slam.training_labels_.std(axis=0).max())
     assert result.inside.tolist() == [False, False, True]
     assert result.table()["flag"].tolist() == ["O", "O", "I"]
-
-
-def test_rotation_beyond_the_training_set_is_outside(krr_slam):
-    labels = np.array([[25000, 4.0, -0.2, 330], [25000, 4.0, -0.2, 290]], dtype=float)
-    flux = krr_slam.predict(labels, extrapolate=True)
-    result = infer(krr_slam, flux, np.full(flux.shape, 1e6))
-    assert result.labels[0, 3] > 310
-    assert result.inside.tolist() == [False, True]
 
 
 def test_a_star_that_does_not_rotate_is_inside(krr_slam, grid):
@@ -207,13 +173,6 @@ def test_too_few_steps_are_reported(krr_slam, observed):
     assert (result.status == "unconverged").any()
 
 
-def test_default_bounds_surround_the_training_set(krr_slam):
-    low, high = default_bounds(krr_slam)
-    assert (low[:3] < krr_slam.training_labels_[:, :3].min(axis=0)).all()
-    assert (high > krr_slam.training_labels_.max(axis=0)).all()
-    assert low[3] == 0
-
-
 @pytest.mark.parametrize(("vsini", "status"), [(330, "ok"), (365, "edge")])
 def test_a_star_far_outside_ends_at_the_edge_not_in_the_wild(krr_slam, vsini, status):
     """Beyond 15% of its range a label is no measurement of anything."""
@@ -239,20 +198,6 @@ def test_table_has_the_columns_and_units_of_the_catalogue(result):
     assert all(table[name].description for name in table.colnames)
     assert set(table["flag"]) == {"I", "O"}
     assert ((table["flag"] == "I") == result.inside).all()
-
-
-def test_one_spectrum_may_be_a_vector(krr_slam, observed):
-    stack = infer(krr_slam, observed[0][:1], observed[1][:1])
-    single = infer(krr_slam, observed[0][0], observed[1][0])
-    np.testing.assert_array_equal(single.labels, stack.labels)
-
-
-def test_spectra_are_not_modified(krr_slam, observed):
-    flux, ivar = observed[0][:2].copy(), np.array(observed[1][:2])
-    before = flux.copy(), ivar.copy()
-    infer(krr_slam, flux, ivar)
-    np.testing.assert_array_equal(flux, before[0])
-    np.testing.assert_array_equal(ivar, before[1])
 
 
 def test_spectra_of_the_other_instrument_are_refused(krr_slam):

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from slamlib.errors import InputError
 from slamlib.grid.training import draw_labels, synthesise
 from slamlib.inference.infer import default_bounds, infer, infer_joint
 from slamlib.inference.systematics import Systematics
@@ -79,13 +78,6 @@ def test_information_of_two_instruments_adds_up(slams, stars):
     np.testing.assert_array_equal(joint.n_pix, sum(result.n_pix for result in single))
 
 
-def test_joint_labels_scatter_less_than_those_of_either_instrument(joint, alone, stars):
-    scatter = np.median(np.abs(joint.labels - stars), axis=0)
-    for result in alone.values():
-        assert (scatter < np.median(np.abs(result.labels - stars), axis=0)).all()
-        assert (np.median(joint.errors, axis=0) < np.median(result.errors, axis=0)).all()
-
-
 def test_joint_errors_are_those_of_the_labels(joint, stars):
     """Pulls of width one: the weights and units of both instruments are right."""
     pulls = ((joint.labels - stars) / joint.errors)[joint.status == "ok"]
@@ -94,18 +86,6 @@ def test_joint_errors_are_those_of_the_labels(joint, stars):
     assert np.abs(pulls.mean(axis=0)).max() < 4 / np.sqrt(n)
     assert np.abs(pulls.std(axis=0) - 1).max() < 4 / np.sqrt(2 * n)
     assert np.median(joint.chi2) == pytest.approx(1, abs=0.03)
-
-
-def test_the_order_of_instruments_changes_nothing_but_the_units_of_the_search(slams, observed, joint):
-    few = slice(30)
-    turned = infer_joint(
-        [(slams[name], *(array[few] for array in observed[name]), None) for name in ("MRS", "LRS")]
-    )
-    assert not np.allclose(slams["MRS"].label_scale_, slams["LRS"].label_scale_)
-    same = (turned.status == "ok") & (joint.status[few] == "ok")
-    assert same.mean() > 0.9
-    assert (np.abs(turned.labels - joint.labels[few]) / joint.errors[few])[same].max() < 0.05
-    np.testing.assert_allclose(turned.errors[same], joint.errors[few][same], rtol=0.02)
 
 
 @pytest.mark.parametrize("missing", SNR)
@@ -123,26 +103,6 @@ def test_a_star_one_instrument_missed_gets_the_labels_of_the_other(slams, observ
         np.testing.assert_allclose(result.errors[rows], expected.errors[:12][rows], rtol=0.02)
         np.testing.assert_array_equal(result.n_pix[rows], expected.n_pix[:12][rows])
         np.testing.assert_allclose(result.chi2[rows], expected.chi2[:12][rows], rtol=1e-3)
-
-
-def test_a_star_that_neither_observed_has_no_labels(slams, observed):
-    spectra = {name: [np.array(array[:3]) for array in observed[name]] for name in SNR}
-    for _, ivar in spectra.values():
-        ivar[1] = 0
-    result = infer_joint([(slams[name], *spectra[name], None) for name in SNR])
-    assert (result.status == "no data").tolist() == [False, True, False]
-    assert np.isnan(result.labels[1]).all()
-
-
-def test_instruments_with_different_numbers_of_stars_are_refused(slams, observed):
-    lrs, mrs = (observed[name] for name in SNR)
-    with pytest.raises(InputError, match=r"spectra of \[4, 3\] stars; give each star one row of each"):
-        infer_joint(
-            [
-                (slams["LRS"], *(array[:4] for array in lrs), None),
-                (slams["MRS"], *(array[:3] for array in mrs), None),
-            ]
-        )
 
 
 def test_inflation_of_two_instruments_is_their_mean(slams, observed):
@@ -188,19 +148,6 @@ def test_fast_rotation_is_measured_and_gets_no_limit(slams, name, snr):
     assert np.median(result.labels[:, 3]) == pytest.approx(250, abs=15)
 
 
-def test_slow_rotation_that_is_well_measured_gets_no_limit(slams):
-    result = rotating(slams["MRS"], 18.0, 2000, seed=56)
-    assert np.isnan(result.vsini_limit).all()
-    assert np.median(result.labels[:, 3]) == pytest.approx(18, abs=1)
-
-
-@pytest.mark.parametrize("vsini", [20.0, 40.0])
-def test_few_limits_are_below_the_truth(slams, vsini):
-    result = rotating(slams["LRS"], vsini, 60, seed=53)
-    assert np.isfinite(result.vsini_limit).mean() > 0.5
-    assert (result.vsini_limit < vsini).mean() < 0.1
-
-
 def test_a_limit_falls_with_noise_and_is_never_below_the_label(slams):
     limits = []
     for snr in (15, 60, 240):
@@ -211,22 +158,6 @@ def test_a_limit_falls_with_noise_and_is_never_below_the_label(slams):
         limits.append(np.median(result.vsini_limit[given]))
     # The error of the square of v sin i is proportional to that of flux.
     assert limits[0] > 1.5 * limits[1] > 2 * limits[2]
-
-
-def test_both_instruments_set_a_tighter_limit_than_one(slams):
-    flux = {name: slams[name].predict(np.tile([22000, 4.0, -0.3, 5.0], (20, 1))) for name in SNR}
-    spectra = {name: noisy(flux[name], 40, GOOD, np.random.default_rng(55)) for name in SNR}
-    joint = infer_joint([(slams[name], *spectra[name], None) for name in SNR])
-    for name in SNR:
-        single = infer(slams[name], *spectra[name])
-        assert np.nanmedian(joint.vsini_limit) < np.nanmedian(single.vsini_limit)
-
-
-@pytest.fixture(scope="module")
-def trapped(thin_slam, unseen):
-    """Unseen stars at SNR 100, of which one start leaves some in the wrong minimum."""
-    flux, ivar = noisy(unseen.flux[:, ::10], 100, GOOD, np.random.default_rng(0))
-    return flux, ivar, infer(thin_slam, flux, ivar, starts=1)
 
 
 @pytest.mark.parametrize("snr", [15, 30, 100])
@@ -240,26 +171,6 @@ def test_more_starts_make_no_fit_worse_but_one_in_a_hundred_of_faint_stars(thin_
     # Where minima are many, no more than three are refined.
     assert worse.mean() < (0.01 if snr < 20 else 1e-9)
     assert (two.chi2 < one.chi2 - 1e-4).any()
-
-
-def test_a_second_start_finds_the_way_out_of_the_wrong_minimum(thin_slam, unseen, trapped):
-    """Two templates: the wrong minimum, more similar, and a spectrum far down the right basin."""
-    flux, ivar, one = trapped
-    degrees = flux.shape[1] - 4
-    gain = (one.chi2 - infer(thin_slam, flux, ivar, starts=2).chi2) * degrees
-    star = np.where(one.status == "ok", gain, 0).argmax()
-    assert gain[star] > 25
-    wrong, true = one.labels[star], unseen.labels[star]
-    planted = copy(thin_slam)
-    planted.training_labels_ = np.stack([wrong, true + np.array([500, 0.3, 0.3, 60])])
-    options = {"bounds": default_bounds(thin_slam)}
-    left = infer(planted, flux[star], ivar[star], starts=1, **options)
-    found = infer(planted, flux[star], ivar[star], starts=2, **options)
-    assert (np.abs(left.labels - wrong) / left.errors).max() < 0.1
-    assert np.abs((left.labels - true) / left.errors).max() > 5
-    assert np.abs((found.labels - true) / found.errors).max() < 4
-    assert found.status[0] == "ok"
-    assert (left.chi2[0] - found.chi2[0]) * degrees > 25
 
 
 def test_two_minima_that_fit_alike_are_told(thin_slam, unseen):

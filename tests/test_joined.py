@@ -1,12 +1,10 @@
 """The embedded grids joined: microturbulence as a label, and late B and early A stars."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from slamlib.errors import FileError, InputError
-from slamlib.grid.joined import digests, extended_grid, join, resampled, turbulent_grid
+from slamlib.errors import FileError
+from slamlib.grid.joined import digests, extended_grid, resampled, turbulent_grid
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import draw_labels, synthesise
 from slamlib.labelling.labeller import Labeller
@@ -53,11 +51,6 @@ def test_notes_and_digests_of_the_parts_are_kept(turbulent, extended, grid):
     assert digests("embedded") == [extended.sha256, turbulent.sha256, grid.sha256]
     with pytest.raises(FileError, match=r"absent\.fits"):
         digests("absent.fits")
-
-
-def test_only_grids_of_the_same_pixels_are_joined(grid):
-    with pytest.raises(InputError, match="share their pixels"):
-        join(grid, replace(grid, dv=5.0))
 
 
 def test_late_stars_keep_their_models_and_meet_the_b_stars(extended, late):

@@ -7,11 +7,10 @@ import pytest
 from astropy import units as u
 from astropy.table import vstack
 
-from slamlib.errors import InputError
 from slamlib.grid.edge import GridEdge
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import TrainingSet, draw_labels, synthesise, training_set
-from slamlib.inference.infer import infer, infer_joint
+from slamlib.inference.infer import infer
 from slamlib.inference.posterior import sample_posterior
 from slamlib.inference.validate import noisy
 from slamlib.labelling.labeller import Labeller
@@ -91,12 +90,6 @@ def test_edges_are_kept_with_their_labels(helium):
     assert edge.contains([[20_000, 3.5]]).tolist() == [True]
 
 
-def test_models_of_other_labels_are_not_joined(labelled, krr_slam):
-    flux, ivar = np.ones((1, 3101)), np.full((1, 3101), 1e4)
-    with pytest.raises(InputError, match="different labels"):
-        infer_joint([(labelled.slam, flux, ivar, None), (krr_slam, flux, ivar, None)])
-
-
 @pytest.fixture(scope="module")
 def toy():
     """Lines of flux that grow with each label; of vturb the first half of the pixels alone knows."""
@@ -128,15 +121,6 @@ def test_a_nuisance_without_information_has_its_prior_and_widens_no_more(toy, in
     variance = 1 / np.maximum(ivar[0], 1e-12) + slam.model_variance_
     fisher = (slope / variance) @ slope.T + np.diag([0, 0, 0, 0, 1 / prior**2])
     np.testing.assert_allclose(found.errors[0], np.sqrt(np.diag(np.linalg.inv(fisher))), rtol=0.1)
-
-
-def test_nuisances_may_be_left_out_of_a_prediction(toy):
-    slam, middle, _ = toy
-    known = slam.training_labels_[:, 4]
-    full = np.array([*middle[:4], (known.min() + known.max()) / 2])
-    np.testing.assert_array_equal(slam.predict(full[:4]), slam.predict(full))
-    with pytest.raises(InputError, match=r"expected \(n, 5\)"):
-        slam.predict(full[:3])
 
 
 def test_a_nuisance_stays_within_its_range_and_is_no_edge(toy):

@@ -1,8 +1,5 @@
 """Chi-square of labels with errors that pixels share: the dense formula, its slopes, rejection, sums."""
 
-from copy import copy
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -91,36 +88,6 @@ def test_chi_square_and_its_slopes_are_those_of_the_dense_covariance(thin_slam, 
     assert_same(found, [np.array(part) for part in zip(*stars, strict=True)])
 
 
-def test_shared_errors_forgive_what_they_can_explain(thin_slam, spectra, known, z):
-    """The same errors, taken for independent and left out: three different chi-squares."""
-    total = known.variance + (known.components**2).sum(axis=1)
-    alone = replace(known, components=np.zeros_like(known.components), variance=total)
-    degrees = (spectra[1] > 0).sum(axis=1)
-    shared = Likelihood(thin_slam, *spectra, known).evaluate(z)[0]
-    assert (shared < 0.9 * Likelihood(thin_slam, *spectra).evaluate(z)[0]).all()
-    assert (np.abs(shared - Likelihood(thin_slam, *spectra, alone).evaluate(z)[0]) > 0.05 * degrees).any()
-
-
-def numerical_gradient(likelihood, z, step=1e-2):
-    """Central differences of minus half of chi-square."""
-    gradient = np.empty(z.shape)
-    for label in range(z.shape[1]):
-        offset = step * np.eye(z.shape[1])[label]
-        above, below = likelihood.evaluate(z + offset)[0], likelihood.evaluate(z - offset)[0]
-        gradient[:, label] = -(above - below) / (4 * step)
-    return gradient
-
-
-@pytest.mark.parametrize("shared", [False, True])
-def test_gradient_is_the_slope_of_minus_half_chi_square(thin_slam, spectra, known, z, shared):
-    likelihood = Likelihood(thin_slam, *spectra, known if shared else None)
-    _, gradient, hessian = likelihood.evaluate(z)
-    size = np.sqrt(np.diagonal(hessian, axis1=1, axis2=2))
-    assert np.median(np.abs(gradient / size)) > 1
-    numerical = numerical_gradient(likelihood, z)
-    np.testing.assert_allclose(gradient / size, numerical / size, rtol=0.01, atol=0.05)
-
-
 @pytest.mark.parametrize("shared", [False, True])
 def test_one_star_at_many_labels_costs_what_evaluate_says(thin_slam, spectra, known, z, shared):
     likelihood = Likelihood(thin_slam, *spectra, known if shared else None)
@@ -140,17 +107,6 @@ def test_pixels_without_weight_may_hold_anything(thin_slam, spectra, known, z, j
     for a, b in zip(found.evaluate(z), expected.evaluate(z), strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(found.rejecting(z, 3.0).weight, expected.rejecting(z, 3.0).weight)
-
-
-@pytest.mark.parametrize("shared", [False, True])
-def test_some_rows_are_what_they_were_in_the_whole(thin_slam, spectra, known, z, shared):
-    whole = Likelihood(thin_slam, *spectra, known if shared else None)
-    expected = whole.evaluate(z)
-    for rows in ([0], [5, 2], np.arange(1, N, 2), [3, 3]):
-        part = whole[rows]
-        assert len(part) == len(rows)
-        assert_same(part.evaluate(z[rows]), [values[rows] for values in expected])
-        np.testing.assert_array_equal(part[[0]].target[0], whole.target[rows[0]])
 
 
 def test_chi_square_of_templates_is_theirs(thin_slam, spectra, z):
@@ -187,14 +143,6 @@ def own(thin_slam, known, unseen, z):
     flux = thin_slam.predict(thin_slam.label_mean_ + z * thin_slam.label_scale_) + known.mean[0]
     flux = flux + 6 * known.components[0][0] + rng.normal(0, 1, flux.shape) * np.sqrt(known.variance[0])
     return checked(thin_slam, *noisy(flux, 50, GOOD, rng))
-
-
-def test_a_clean_star_loses_no_pixel_though_it_suffers_from_shared_errors(thin_slam, known, own, z):
-    likelihood = Likelihood(thin_slam, *own, known)
-    np.testing.assert_array_equal(likelihood.rejecting(z, 5.0).weight, likelihood.weight)
-    # Whoever does not know of shared errors throws away good pixels.
-    alone = replace(known, components=np.zeros_like(known.components))
-    assert (rejected(Likelihood(thin_slam, *own, alone), z) > 0).all()
 
 
 def test_a_cosmic_ray_is_rejected_and_nothing_else(thin_slam, known, own, z):
@@ -267,26 +215,6 @@ def test_several_instruments_add_up_in_the_units_of_the_first(
     assert_same(joint[rows].evaluate(z[rows]), [values[rows] for values in expected])
 
 
-def test_gradient_of_several_instruments_is_the_slope_in_the_units_of_the_first(parts, z):
-    joint = Joint(parts)
-    _, gradient, hessian = joint.evaluate(z)
-    size = np.sqrt(np.diagonal(hessian, axis1=1, axis2=2))
-    assert np.median(np.abs(gradient / size)) > 1
-    np.testing.assert_allclose(
-        gradient / size, numerical_gradient(joint, z, 3e-3) / size, rtol=0.02, atol=0.1
-    )
-
-
-def test_distances_to_templates_add_up(thin_slam, other_slam, parts, z):
-    labels = thin_slam.label_mean_ + z * thin_slam.label_scale_
-    templates = [
-        slam.predict_standardised(slam.to_standard(labels))[0].astype(np.float32)
-        for slam in (thin_slam, other_slam)
-    ]
-    expected = parts[0].template_chi2(templates[0]) + parts[1].template_chi2(templates[1])
-    np.testing.assert_allclose(Joint(parts).template_chi2(templates), expected, rtol=1e-6)
-
-
 def test_rejected_pixels_are_those_that_the_fit_did_not_count(thin_slam, known, spectra):
     flux, ivar = (array.copy() for array in spectra)
     spikes = np.flatnonzero(ivar[0] > 0)[[3, 40, 90]]
@@ -295,20 +223,6 @@ def test_rejected_pixels_are_those_that_the_fit_did_not_count(thin_slam, known, 
     rejected = rejected_pixels(thin_slam, flux[0], ivar[0], found.labels[0], known, 5.0)
     assert rejected[spikes].all() and not rejected[ivar[0] == 0].any()
     assert rejected.sum() == (ivar[0] > 0).sum() - found.n_pix[0]
-
-
-def test_a_cosmic_ray_in_either_instrument_is_rejected_there(thin_slam, other_slam, known, own, z):
-    labels = thin_slam.label_mean_ + z * thin_slam.label_scale_
-    flux, ivar = own[0].copy(), own[1]
-    flux[1, 100] += 0.5
-    second = other_slam.predict(labels, extrapolate=True)
-    second[6, 9] += 1.0
-    second = checked(other_slam, second, np.full(second.shape, 1e6))
-    exact = copy(other_slam)
-    exact.model_variance_ = np.zeros_like(other_slam.model_variance_)
-    joint = Joint([Likelihood(thin_slam, flux, ivar, known), Likelihood(exact, *second)]).rejecting(z, 5.0)
-    assert np.argwhere(joint.parts[0].weight == 0).tolist() == [[1, 100]]
-    assert np.argwhere(joint.parts[1].weight == 0).tolist() == [[6, 9]]
 
 
 def test_instruments_that_observed_different_numbers_of_stars_are_refused(parts):

@@ -71,23 +71,6 @@ def test_matched_models_look_like_observed_stars_in_the_wings_of_balmer_lines(ob
         assert bias < 0.3 * bias_without
 
 
-def test_more_draws_wander_less(wide):
-    several = np.array([matched(wide[:1], seed=seed, draws=1)[0] for seed in range(6)])
-    averaged = np.array([matched(wide[:1], seed=seed, draws=4)[0] for seed in range(6)])
-    assert averaged.std(axis=0).mean() < 0.75 * several.std(axis=0).mean()
-
-
-def test_the_same_seed_gives_the_same_flux_and_another_does_not(wide):
-    np.testing.assert_array_equal(matched(wide[:1]), matched(wide[:1]))
-    assert not np.array_equal(matched(wide[:1]), matched(wide[:1], seed=4))
-
-
-def test_the_spectra_are_not_modified(wide):
-    before = wide.copy()
-    matched(wide)
-    np.testing.assert_array_equal(wide, before)
-
-
 @pytest.mark.parametrize("shape", [(2, LRS.wave.size), (LRS.widened().wave.size,)])
 def test_spectra_on_other_pixels_are_refused(shape):
     with pytest.raises(InputError, match=r"synthesise it for instrument\.widened"):

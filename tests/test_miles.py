@@ -7,7 +7,6 @@ from astropy.table import Table
 
 from compendium.miles import observe_miles, read_miles
 from compendium.selected import miles_spectra, rates
-from slamlib.errors import FileError
 from slamlib.instruments import INSTRUMENTS, LRS
 from slamlib.labelling.templates import velocity_templates
 from slamlib.mock.lamost_write import write_lrs
@@ -51,14 +50,6 @@ def test_stars_of_known_parameters_are_read(folder):
     assert table["teff"].tolist() == [22_000, 5_700]
     np.testing.assert_allclose(wave, WAVE)
     np.testing.assert_allclose(flux[1], spectrum(5_700))
-
-
-def test_a_library_that_is_not_there_says_where_it_comes_from(folder, tmp_path):
-    with pytest.raises(FileError, match=r"no whole MILES library.*DATASETS"):
-        read_miles(tmp_path)
-    (tmp_path / "MILES_params.db").write_text("0002 hot\n")
-    with pytest.raises(FileError, match="no whole MILES library"):
-        read_miles(tmp_path)
 
 
 def test_an_observed_star_keeps_slope_lines_and_velocity_and_says_simulated(folder, tmp_path):

@@ -6,7 +6,7 @@ from scipy.optimize import least_squares
 
 from slamlib.inference.infer import checked, default_bounds
 from slamlib.inference.likelihood import Likelihood
-from slamlib.inference.minimise import Minimum, minimise
+from slamlib.inference.minimise import minimise
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
 
@@ -115,54 +115,3 @@ def test_what_is_returned_belongs_to_the_labels_returned(likelihood, start, boun
         size = np.sqrt(np.diagonal(hessian, axis1=1, axis2=2))
         scale = size[:, :, None] * size[:, None, :]
         np.testing.assert_allclose(found.hessian / scale, hessian / scale, atol=1e-4)
-
-
-def test_chi_square_only_falls_with_more_steps(likelihood, start, bounds):
-    chi2 = np.array([minimise(likelihood, start, bounds, steps).chi2 for steps in (0, 1, 2, 4, 8, 16, 200)])
-    assert (np.diff(chi2, axis=0) <= 1e-4 * chi2[1:]).all()
-    assert (chi2[0] > chi2[-1] + 0.1).all()
-    np.testing.assert_allclose(chi2[0], likelihood.evaluate(start)[0])
-
-
-def test_no_steps_are_no_convergence_and_the_start_stays(likelihood, start, bounds):
-    before = start.copy()
-    found = minimise(likelihood, start, bounds, 0)
-    assert not found.converged.any()
-    np.testing.assert_array_equal(found.z, start)
-    minimise(likelihood, start, bounds, 200)
-    np.testing.assert_array_equal(start, before)
-
-
-def test_a_star_does_not_depend_on_its_neighbours(likelihood, start, bounds):
-    whole = minimise(likelihood, start, bounds, 200)
-    for star in range(0, N, 3):
-        alone = minimise(likelihood[[star]], start[[star]], bounds, 200)
-        assert distance(alone.z, whole.z[[star]], alone.hessian)[0] < 0.02
-        assert alone.converged[0]
-
-
-# One standard deviation of every label is 0.1: solutions of five stars, chi-square 100.
-HESSIAN = np.repeat(100.0 * np.eye(4)[None], 5, axis=0)
-
-
-def solution(z=0.0, chi2=100.0, converged=True, n=5):
-    """`n` stars with all labels zero but the first."""
-    labels = np.zeros((n, 4))
-    labels[:, 0] = z
-    return Minimum(
-        z=labels,
-        hessian=HESSIAN[:n].copy(),
-        chi2=np.broadcast_to(np.asarray(chi2, dtype=float), n).copy(),
-        converged=np.broadcast_to(converged, n).copy(),
-        rival=np.zeros(n, dtype=bool),
-    )
-
-
-def test_replaced_solutions_keep_their_rivals():
-    best = solution()
-    best.rival[1] = True
-    best.replace([1, 4], solution(z=[1.0, 2.0], chi2=200.0, converged=[True, False], n=2))
-    assert best.z[:, 0].tolist() == [0, 1, 0, 0, 2]
-    assert best.chi2.tolist() == [100, 200, 100, 100, 200]
-    assert best.converged.tolist() == [True, True, True, True, False]
-    assert best.rival.tolist() == [False, True, False, False, False]

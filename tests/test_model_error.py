@@ -70,10 +70,3 @@ def test_errors_cover_lines_that_are_wrong(lines, matched_slam, error, stars, pl
     assert without.min() < 0.4
     # Errors that grow beyond use would cover everything.
     assert np.median(errors[:, 0] / labels[:, 0]) < 0.05 and np.median(errors[:, 1]) < 0.15
-
-
-def test_the_mean_and_the_noise_stay_as_they_were(plain, error):
-    joined = plain.joined(*error)
-    np.testing.assert_array_equal(joined.mean, plain.mean)
-    np.testing.assert_allclose(joined.variance, plain.variance + error[1])
-    np.testing.assert_array_equal(joined.components[:, :1], plain.components)

@@ -30,44 +30,6 @@ def test_sizes_and_times_in_the_text_are_those_of_the_profiles():
     assert set(re.findall(r"make quick +# .*?(about \d+ minutes)", README)) <= {QUICK.takes}
 
 
-def test_a_number_typed_by_hand_would_be_noticed():
-    typed = README.replace(
-        numbers.render(KEPT).splitlines()[-1], "| MRS v sin i [km/s] | 1 | 0.1 | 0.1 | 0.1 |"
-    )
-    assert typed != README
-    assert numbers.fill(typed, numbers.render(KEPT)) != typed
-
-
-def test_the_time_is_told_only_if_it_was_recorded():
-    machine = {"cores_used": 2, "processor": "a processor"}
-    minutes = {"00_a": 0.1, "01_b": 3.0, "02_c": 9.4, "03_d": 1.0, "04_e": 2.0}
-    took = {"minutes": minutes, "slamlib": "0.1.0", "machine": machine}
-    told = "5 notebooks of slamlib 0.1.0 took 16 minutes on 2 x a processor; the longest of them: "
-    told += "02_c 9.4, 01_b 3.0, 04_e 2.0, 03_d 1.0 minutes.\n"
-    assert numbers.render(KEPT | {"took": took}).startswith(told)
-    assert "minutes" not in numbers.render(KEPT | {"took": None})
-
-
-def test_the_reason_for_the_error_of_teff_is_told_by_its_numbers():
-    of = {"bound": 326.0, "floor": 808.0, "cool": 478.0, "hot": 0.6, "hot_stars": 0.13}
-    told = numbers.render(KEPT | {"forensics": {"LRS": of, "MRS": of}}).splitlines()[-1]
-    for part in (
-        "327 K",
-        "bound of these models, which no unbiased method beats, is 326 K",
-        "60%",
-        "13%",
-        "478 K",
-    ):
-        assert part in told
-    assert "Why" not in numbers.render(KEPT | {"forensics": None})
-
-
-def test_the_first_page_of_the_site_tells_the_times_of_the_readme():
-    page = (ROOT / "docs/index.md").read_text(encoding="utf-8")
-    times = r"make (quick|test) +#.*?(about \d+ minutes)"
-    assert sorted(re.findall(times, page)) == sorted(re.findall(times, README)) != []
-
-
 def test_what_the_paper_says_is_what_its_table_says():
     claims = read_ecsv(ROOT / "data/embedded/paper_claims.ecsv")
     stated = dict(zip(claims["key"], claims["value"], strict=True))
@@ -95,11 +57,3 @@ def test_the_numbers_are_those_of_the_run_they_name():
 def test_a_readme_without_its_marks_is_refused(text):
     with pytest.raises(FileError, match="must hold the line"):
         numbers.fill(text, "block")
-
-
-def test_an_unfinished_run_gives_no_numbers(tmp_path, monkeypatch, capsys):
-    (tmp_path / "pyproject.toml").write_text("")
-    (tmp_path / "notebooks").mkdir()
-    monkeypatch.chdir(tmp_path)
-    assert numbers.main(["--profile", "quick"]) == 1
-    assert "cv.ecsv; run the notebook that makes it first" in capsys.readouterr().err

@@ -89,14 +89,6 @@ def test_probability_is_zero_outside_the_bounds(thin_slam, star):
     assert posterior([[np.nan, 4, 0, 10]])[0] == -np.inf
 
 
-def test_samples_stay_within_given_bounds(thin_slam, star):
-    bounds = default_bounds(thin_slam)
-    bounds[:, 3] = 0, 149
-    samples, best, _ = sample_posterior(thin_slam, *star, seed=1, bounds=bounds, n_steps=30, n_burn=10)
-    assert samples[:, 3].max() <= 149
-    assert best.labels[0, 3] <= 149
-
-
 def test_wider_errors_widen_the_samples_and_pile_none_up_at_no_rotation(thin_slam):
     flux, ivar = noisy(thin_slam.predict([*LABELS[:3], 10]), 60, np.array(1.0), np.random.default_rng(9))
     nothing = Systematics.measure([60.0], [np.zeros((3, flux.shape[1]))], rank=1)
@@ -113,23 +105,6 @@ def test_wider_errors_widen_the_samples_and_pile_none_up_at_no_rotation(thin_sla
     assert counts[0] < 1.2 * counts[1]
 
 
-def test_a_spectrum_of_noise_fills_the_box(thin_slam):
-    """Next to no information: errors wider than the box must not stop the walkers."""
-    flux = 1 + np.random.default_rng(0).normal(0, 3, thin_slam.flux_mean_.size)
-    samples = sample_posterior(thin_slam, flux, np.full(flux.size, 1 / 9), seed=1, n_steps=200, n_burn=200)[0]
-    low, high = default_bounds(thin_slam)
-    assert (samples.std(axis=0) > 0.15 * (high - low)).all()
-    assert ((samples >= low) & (samples <= high)).all()
-
-
-def test_pixels_without_weight_do_not_matter(thin_slam, star):
-    flux, ivar = star[0].copy(), star[1].copy()
-    ivar[50:90] = 0
-    expected = LogPosterior(thin_slam, flux, ivar)([LABELS])
-    flux[50:90] = np.nan
-    np.testing.assert_array_equal(LogPosterior(thin_slam, flux, ivar)([LABELS]), expected)
-
-
 def test_a_star_without_enough_pixels_is_refused(thin_slam, star):
     flux, ivar = star[0], np.zeros_like(star[1])
     with pytest.raises(InputError, match="all pixels are masked"):
@@ -137,8 +112,3 @@ def test_a_star_without_enough_pixels_is_refused(thin_slam, star):
     ivar[:3] = 1e4
     with pytest.raises(InputError, match="3 good pixels are too few"):
         sample_posterior(thin_slam, flux, ivar, seed=1)
-
-
-def test_several_stars_are_refused(thin_slam, star):
-    with pytest.raises(InputError, match="a posterior is of one star; got 2 spectra"):
-        LogPosterior(thin_slam, np.stack([star[0]] * 2), np.stack([star[1]] * 2))

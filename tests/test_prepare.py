@@ -7,7 +7,7 @@ from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
 from slamlib.mock.lamost_write import write_lrs, write_mrs
 from slamlib.spectra.lamost import read
-from slamlib.spectra.prepare import normalise, prepare, read_many
+from slamlib.spectra.prepare import prepare, read_many
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 from slamlib.spectra.velocity import VelocityTemplates, shift_to_rest
 
@@ -52,38 +52,6 @@ def test_prepared_flux_is_the_model_at_rest_within_its_errors(wave, instrument):
     # The pseudo-continuum is a compromise under broad lines: a few per cent.
     assert np.abs(np.convolve(residual[used], np.ones(25) / 25, "valid")).max() < 0.04
     assert np.median(residual[used]) == pytest.approx(0, abs=0.005)
-
-
-def test_the_flux_unit_does_not_matter():
-    spectrum = simulated()
-    other = Spectrum(
-        spectrum.wave, spectrum.flux * 1e-17, spectrum.ivar * 1e34, spectrum.mask, spectrum.header
-    )
-    for first, second in zip(prepare(spectrum, LRS), prepare(other, LRS), strict=True):
-        np.testing.assert_allclose(first, second, rtol=1e-8)
-
-
-def test_ivar_of_the_normalised_flux_is_the_squared_snr():
-    spectrum = simulated()
-    _, ivar = normalise(spectrum.wave, spectrum.flux, spectrum.ivar, LRS)
-    inside = (spectrum.wave > 5000) & (spectrum.wave < 5700)
-    assert np.median(ivar[inside]) == pytest.approx(SNR**2, rel=0.02)
-
-
-def test_normalising_on_finer_pixels_finds_the_same_continuum():
-    fine = np.linspace(3840, 7060, 16000)
-    flux, _ = normalise(fine, model(fine), np.ones(fine.size), LRS)
-    native, _ = normalise(LRS_WAVE, model(LRS_WAVE), np.ones(LRS_WAVE.size), LRS)
-    inside = (LRS_WAVE > 3900) & (LRS_WAVE < 7000)
-    np.testing.assert_allclose(np.interp(LRS_WAVE, fine, flux)[inside], native[inside], atol=0.0015)
-
-
-def test_neither_step_changes_its_input():
-    spectrum = simulated()
-    before = [array.copy() for array in (spectrum.wave, spectrum.flux, spectrum.ivar)]
-    prepare(spectrum, LRS)
-    for array, kept in zip((spectrum.wave, spectrum.flux, spectrum.ivar), before, strict=True):
-        np.testing.assert_array_equal(array, kept)
 
 
 def test_a_few_absurdly_bright_pixels_change_no_other():
@@ -170,20 +138,6 @@ def test_velocities_from_a_catalogue_are_used_and_gaps_in_it_cost_a_row(folder):
     np.testing.assert_array_equal(table["reason"] == "", [True, False, False, False, True])
     np.testing.assert_allclose(table["rv"][[0, 4]], [51, 11])
     assert "no radial velocity for obsid 2" in table["reason"][2]
-
-
-def test_many_processes_give_what_one_gives(folder):
-    paths = folder * 14
-    alone, together = (read_many(paths, LRS, rv=0.0, n_jobs=n, progress=False) for n in (1, 2))
-    np.testing.assert_array_equal(alone[0], together[0])
-    np.testing.assert_array_equal(alone[1], together[1])
-    assert list(alone[2]["reason"]) == list(together[2]["reason"])
-
-
-def test_no_files_give_an_empty_table():
-    flux, ivar, table = read_many([], MRS, progress=False)
-    assert flux.shape == ivar.shape == (0, MRS.wave.size)
-    assert len(table) == 0
 
 
 @pytest.mark.parametrize("rv", ["fast", np.nan])

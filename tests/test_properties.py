@@ -9,10 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slamlib.errors import FileError, InputError, printable
-from slamlib.grid.broaden import broaden
 from slamlib.grid.model_grid import ModelGrid
-from slamlib.grid.training import draw_labels
-from slamlib.inference.infer import infer
 from slamlib.instruments import LRS
 from slamlib.io import read_ecsv
 from slamlib.mock.lamost_write import write_lrs
@@ -116,64 +113,7 @@ def test_rebinning_scales_with_the_unit_of_the_flux_and_invents_no_information(s
 # --- broadening
 
 
-velocities = st.tuples(st.floats(0, 300), st.floats(0, 80), st.floats(-200, 200))
-
-
-@FEW
-@given(velocities, st.floats(-2, 2), seeds)
-def test_broadening_is_linear_in_the_depth_of_lines(how, scale, seed):
-    one, other = np.random.default_rng(seed).uniform(-0.2, 0.4, (2, 900))
-    apart = [1 - broaden(1 - depth, 2.0, *how)[0] for depth in (one, other)]
-    together = 1 - broaden(1 - scale * one - other, 2.0, *how)[0]
-    np.testing.assert_allclose(together, scale * apart[0] + apart[1], atol=2e-6)
-
-
-@FEW
-@given(st.floats(0, 300), st.floats(2, 80), seeds)
-def test_broadening_makes_nothing_deeper_or_brighter_than_it_was(vsini, sigma, seed):
-    """Rotation and a Gaussian are profiles: positive, of area one. The Gaussian spans a pixel."""
-    depth = np.random.default_rng(seed).uniform(0, 0.6, 900)
-    flux = broaden(1 - depth, 2.0, vsini, sigma)[0]
-    assert flux.min() >= 1 - depth.max() - 1e-5
-    assert flux.max() <= 1 + 1e-5
-
-
 # --- interpolation
 
 
-@FEW
-@given(seeds)
-def test_an_interpolated_flux_lies_between_those_of_its_nodes(grid, seed):
-    labels = draw_labels(grid, 1, np.random.default_rng(seed))[:, :3]
-    nodes = grid.weights(labels).indices
-    flux = grid.spectra(labels)[0]
-    assert (flux >= grid.flux[nodes].min(axis=0) - 1e-6).all()
-    assert (flux <= grid.flux[nodes].max(axis=0) + 1e-6).all()
-
-
-@FEW
-@given(seeds)
-def test_interpolation_is_continuous(grid, seed):
-    """A ten-thousandth of the grid further, no pixel changes by more than a thousandth."""
-    labels = draw_labels(grid, 2, np.random.default_rng(seed))[:, :3]
-    step = 1e-4 * np.ptp(grid.ranges, axis=0)
-    moved = labels + step * np.sign(grid.ranges.mean(axis=0) - labels)
-    moved = np.where(grid.contains(moved)[:, None], moved, labels)
-    assert np.abs(grid.spectra(moved) - grid.spectra(labels)).max() < 1e-3
-
-
 # --- inference
-
-
-@settings(FEW, max_examples=4)
-@given(seeds, st.integers(2, 12), st.floats(0, 1e6))
-def test_labels_depend_on_no_other_star_and_on_no_ignored_pixel(thin_slam, unseen, seed, chunk, junk):
-    rng = np.random.default_rng(seed)
-    flux = unseen.flux[:10, ::10] + rng.normal(0, 0.01, (10, thin_slam.flux_mean_.size))
-    ivar = np.where(rng.random(flux.shape) < 0.1, 0, 1e4)
-    found = infer(thin_slam, flux, ivar)
-    order = rng.permutation(10)
-    spoilt = np.where(ivar > 0, flux, junk * flux)
-    again = infer(thin_slam, spoilt[order], ivar[order], chunk=chunk)
-    assert (np.abs(again.labels - found.labels[order]) < 0.02 * found.errors[order]).all()
-    assert (again.status == found.status[order]).all()

@@ -28,11 +28,6 @@ def test_the_blur_of_known_stars_is_found_again():
     np.testing.assert_allclose(measured_blur(fits(true, error, rng), error, true), BLUR, rtol=0.1)
 
 
-def test_errors_that_explain_everything_leave_no_scatter():
-    true = np.random.default_rng(1).uniform(25, 45, 50)
-    assert measured_blur(true + 0.1, np.full(50, 5.0), true)[1] == 0
-
-
 @pytest.mark.parametrize("speed", [25.0, 40.0, 100.0, 250.0])
 def test_freed_speeds_have_the_truth_within_their_errors(speed):
     true, error = np.full(4000, speed), np.full(4000, 1.0)
@@ -40,13 +35,6 @@ def test_freed_speeds_have_the_truth_within_their_errors(speed):
     pulls = (freed - true) / widened
     assert np.median(pulls) == pytest.approx(0, abs=0.05)
     assert pulls.std() == pytest.approx(1, abs=0.12)
-
-
-def test_without_blur_nothing_changes():
-    speed, error = np.array([0.0, 0.5, 10.0, 200.0]), np.array([3.0, 3.0, 2.0, 1.0])
-    freed, widened = remove_extra_broadening(speed, error, np.zeros(2))
-    np.testing.assert_array_equal(freed, speed)
-    np.testing.assert_allclose(widened, error)
 
 
 def test_slow_rotation_in_the_blur_is_a_limit_and_fast_rotation_is_not(krr_slam):

@@ -186,14 +186,6 @@ def test_pages_fit_the_window_show_their_images_and_no_empty_box(address, view):
         view.screenshot(path=view.shots / f"{name.replace('/', '_')}.png")
 
 
-def test_a_wide_table_scrolls_in_its_box(address, view):
-    view.goto(f"{address}/notebooks/06_lamost_labels.html")
-    widths = "tables => tables.map(table => [table.clientWidth, table.scrollWidth])"
-    wide = [pair for pair in view.locator("article table").evaluate_all(widths) if pair[1] > pair[0]]
-    assert wide
-    assert max(shown for shown, _ in wide) <= view.viewport_size["width"]
-
-
 def test_the_paper_stands_beside_ours_on_a_desk_and_above_it_on_a_phone(address, view):
     view.goto(f"{address}/docs/results/figures.html")
     paper, ours = (view.locator(f".beside > .{name}").nth(3).bounding_box() for name in ("paper", "ours"))

@@ -29,12 +29,6 @@ def test_every_number_of_the_paper_stands_beside_a_figure_once():
     assert dict(zip(keys, found, strict=True)) == dict.fromkeys(keys, 1)
 
 
-def test_simulated_stars_are_called_simulated_in_alternative_text():
-    assert "simulated" in CAPTIONS["fig07"].description(simulated=True)
-    assert "simulated" not in CAPTIONS["fig07"].description(simulated=False)
-    assert "simulated" not in CAPTIONS["fig02"].description(simulated=True)
-
-
 def cell_with_image(source, **metadata):
     output = nbformat.v4.new_output("display_data", {"image/png": "", "text/plain": "<Figure>"})
     return nbformat.v4.new_code_cell(source, outputs=[output], metadata=metadata)

@@ -60,45 +60,6 @@ def test_solutions_satisfy_the_optimality_conditions(problem, solutions, C, gamm
 
 
 @pytest.mark.parametrize(("C", "gamma"), PAIRS)
-def test_solutions_are_feasible(solutions, C, gamma):
-    beta = solutions[C, gamma][0].astype(float)
-    np.testing.assert_allclose(beta.sum(axis=0), 0, atol=1e-5 * max(C, 1) * np.sqrt(len(beta)))
-    assert np.abs(beta).max() <= C * (1 + 1e-6)
-
-
-def test_the_objective_is_not_above_that_of_scikit_learn(problem, solutions):
-    """beta' K beta / 2 - beta' y + epsilon |beta|_1, at the pair most pixels choose.
-
-    Against a reference a hundred times tighter; ours at its default tolerance.
-    """
-    z, flux = problem[:2]
-    kernel = rbf(z, z, 0.1)
-    beta = solutions[10.0, 0.1][0].astype(float)
-    for y, ours in zip(flux.T[:10], beta.T, strict=False):
-        svr = SVR(kernel="precomputed", C=10.0, epsilon=EPSILON, tol=1e-5).fit(kernel, y)
-        theirs = np.zeros(len(z))
-        theirs[svr.support_] = svr.dual_coef_[0]
-        objective = [b @ kernel @ b / 2 - b @ y + EPSILON * np.abs(b).sum() for b in (ours, theirs)]
-        assert objective[0] <= objective[1] + 5e-5 * abs(objective[1])
-
-
-def test_targets_within_the_tube_need_no_support_vectors():
-    z = np.random.default_rng(0).normal(size=(20, 4))
-    targets = 3 + np.random.default_rng(1).uniform(-0.04, 0.04, (20, 2))
-    beta, intercept = fit_svr(rbf(z, z, 0.5), targets, 1.0, EPSILON)
-    assert not beta.any()
-    assert (np.abs(targets - intercept) <= EPSILON + 1e-3).all()
-
-
-def test_a_tighter_tolerance_is_kept(problem):
-    z, flux = problem[:2]
-    loose = fit_svr(rbf(z, z, 1.0), flux, 1.0, EPSILON, tol=1e-2)[0]
-    tight = fit_svr(rbf(z, z, 1.0), flux, 1.0, EPSILON, tol=1e-4)[0]
-    default = fit_svr(rbf(z, z, 1.0), flux, 1.0, EPSILON)[0]
-    assert np.abs(tight - default).max() < np.abs(tight - loose).max()
-
-
-@pytest.mark.parametrize(("C", "gamma"), PAIRS)
 def test_a_masked_sample_is_as_if_it_were_absent(problem, C, gamma):
     """Each pixel lacks other samples; each equals a regression on the samples it has."""
     z, flux, held_out, _ = problem
@@ -150,12 +111,3 @@ def test_a_pixel_without_samples_is_refused():
 def test_shapes_that_disagree_are_refused():
     with pytest.raises(InputError, match="do not belong together"):
         fit_svr(np.eye(4), np.zeros((5, 2)), 1.0, EPSILON)
-
-
-def test_the_input_is_not_modified(problem):
-    z, flux = problem[:2]
-    kernel = rbf(z, z, 1.0).astype(np.float32)
-    before = kernel.copy(), flux.copy()
-    fit_svr(kernel, flux, 1.0, EPSILON)
-    np.testing.assert_array_equal(kernel, before[0])
-    np.testing.assert_array_equal(flux, before[1])

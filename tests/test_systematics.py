@@ -45,15 +45,6 @@ def test_planted_mean_and_shared_errors_are_recovered():
     assert found.components.shape == (1, len(SHARED), N_PIX)
 
 
-def test_what_pixels_do_not_share_lands_in_their_variance():
-    found = Systematics.measure([100.0], [draws(800, seed=2)], rank=len(SHARED))
-    ratio = found.variance[0] / ALONE**2
-    assert ratio.mean() == pytest.approx(1, abs=0.05)
-    assert np.abs(ratio - 1).max() < 0.25
-    without = Systematics.measure([100.0], [draws(800, seed=2)], rank=1)
-    assert without.variance[0].mean() > 3 * found.variance[0].mean()
-
-
 @pytest.mark.parametrize("rank", [1, 3, 10])
 def test_components_are_the_leading_singular_vectors_and_variances_add_up(rank):
     residual = draws(60, seed=3)
@@ -76,24 +67,6 @@ def test_fewer_stars_than_components_leave_no_variance_but_the_whole_covariance(
     assert found.variance.max() < 1e-6 * expected.max()
 
 
-def test_every_snr_has_its_own_and_nothing_is_left_over_at_first():
-    residuals = [draws(40, seed=5), draws(40, seed=6) / 10]
-    found = Systematics.measure([30.0, 300.0], residuals, rank=4)
-    for node in range(2):
-        single = Systematics.measure([30.0], [residuals[node]], rank=4)
-        np.testing.assert_array_equal(found.mean[node], single.mean[0])
-        np.testing.assert_allclose(covariance(found, node), covariance(single), rtol=1e-6)
-    np.testing.assert_array_equal(found.inflation, np.ones((2, 4)))
-    assert found.snr.tolist() == [30.0, 300.0]
-
-
-def test_residuals_are_not_modified():
-    residual = draws(10, seed=7)
-    before = residual.copy()
-    Systematics.measure([100.0], [residual], rank=2)
-    np.testing.assert_array_equal(residual, before)
-
-
 @pytest.fixture(scope="module")
 def three_nodes():
     return Systematics.measure([20.0, 80.0, 320.0], [draws(10, seed) for seed in (1, 2, 3)], rank=2)
@@ -104,22 +77,6 @@ def test_nearest_is_so_by_ratio(three_nodes):
     snr = np.array([1, 39, 41, 49, 159, 161, 3000])
     ivar = np.repeat(snr[:, None] ** 2.0, N_PIX, axis=1)
     assert three_nodes.nearest(ivar).tolist() == [0, 0, 1, 1, 1, 2, 2]
-
-
-def test_nearest_takes_the_median_of_the_pixels_that_count(three_nodes):
-    ivar = np.full((3, N_PIX), 80.0**2)
-    ivar[0, :60] = 0
-    ivar[1, :30] = 1e9
-    ivar[2, :50] = 10.0**2
-    assert three_nodes.nearest(ivar).tolist() == [1, 1, 0]
-
-
-def test_a_star_without_pixels_has_some_node_and_no_warning(three_nodes):
-    ivar = np.zeros((2, N_PIX), dtype=np.float32)
-    ivar[1] = 320.0**2
-    nodes = three_nodes.nearest(ivar)
-    assert nodes[0] in range(3)
-    assert nodes[1] == 2
 
 
 def test_a_model_of_other_pixels_is_refused(three_nodes, thin_slam, unseen):
@@ -208,20 +165,6 @@ def test_inflation_multiplies_errors_and_moves_no_label(perfect, observed, known
     np.testing.assert_allclose(*correlation, atol=1e-10)
     np.testing.assert_array_equal(inflated.labels, plain.labels)
     np.testing.assert_array_equal(inflated.chi2, plain.chi2)
-
-
-def test_each_star_gets_the_systematics_of_its_snr(perfect, observed, known):
-    """Stars of two SNR together as each alone."""
-    flux, ivar = (np.array(array[:12]) for array in observed)
-    ivar[::2] = 25.0**2
-    together = infer(perfect, flux, ivar, known)
-    for rows, node in ((slice(0, None, 2), 0), (slice(1, None, 2), 1)):
-        one = {name: values[[node]] for name, values in known.to_arrays().items() if name != "blur"}
-        only = replace(known, **one)
-        only = replace(only, mean=known.mean_at(ivar[rows][:1]))
-        alone = infer(perfect, flux[rows], ivar[rows], only)
-        assert (np.abs(together.labels[rows] - alone.labels) / alone.errors).max() < 0.02
-        np.testing.assert_allclose(together.errors[rows], alone.errors, rtol=0.01)
 
 
 def test_the_mean_follows_the_noise_between_nodes():

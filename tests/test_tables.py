@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import MaskedColumn, Table
+from astropy.table import Table
 
-from compendium.printed import ROWS_OF_A_SAMPLE, WIDEST
+from compendium.printed import WIDEST
 from compendium.tables import catalogue_table, write_table
 from slamlib.errors import InputError
 
@@ -59,19 +59,6 @@ def test_the_catalogue_rounds_to_printed_digits_and_leaves_its_input_alone():
     assert table.colnames == before.colnames and (table["teff"] == before["teff"]).all()
 
 
-def test_a_star_without_labels_is_masked_not_invented(tmp_path):
-    table = catalogue()
-    for name in ("teff", "logg", "mh", "vsini"):
-        table[name][1] = table[f"e_{name}"][1] = np.nan
-    published = catalogue_table(table, "LRS")
-    ecsv, mrt, tex = write_table(published, tmp_path, "table1", "Labels")
-    for path in (ecsv, mrt):
-        again = read(path)
-        assert again["teff"].mask.tolist() == [False, True, False]
-        assert again["e_logg"].mask.tolist() == [False, True, False]
-    assert tex.read_text().count(r"\nodata") == 8
-
-
 def test_a_limit_of_vsini_is_printed_as_a_limit(tmp_path):
     table = catalogue()
     table["vsini"], table["e_vsini"] = [28.0, 111.0, 12.0], [30.8, 2.0, 9.0]
@@ -120,40 +107,6 @@ def test_every_value_of_a_long_catalogue_survives_the_machine_readable_form(tmp_
     assert again["vsini"].unit == u.km / u.s
 
 
-def test_the_truth_is_read_back_exactly(tmp_path):
-    table = Table({"x": np.random.default_rng(2).normal(size=9) * u.K, "ok": [True, False, True] * 3})
-    path, *_ = write_table(table, tmp_path, "any", "Any")
-    again = read(path)
-    assert (again["x"] == table["x"]).all() and again["x"].unit == u.K
-    assert again["ok"].dtype == bool and again.meta["caption"] == "Any"
-
-
-def test_numbers_of_very_different_size_keep_their_digits(tmp_path):
-    """astropy alone writes 16032 beside 1e-07 as 2e+04."""
-    table = Table({"value": [1e-7, 16032.0, -0.25]})
-    _, path, _ = write_table(table, tmp_path, "claims", "Claims")
-    np.testing.assert_allclose(read(path)["value"], table["value"], rtol=1e-5)
-
-
-def test_a_column_without_values_is_left_out_and_named(tmp_path):
-    """astropy alone gives it bytes 38-37."""
-    table = Table({"n": [1, 2], "ours": MaskedColumn([np.nan, 1.0], mask=[False, True])})
-    _, path, tex = write_table(table, tmp_path, "claims", "Claims")
-    assert read(path).colnames == ["n"]
-    assert "Column ours is left out" in path.read_text()
-    assert r"\colhead{ours}" in tex.read_text()
-
-
-def test_dex_text_and_truth_values_pass_through_the_machine_readable_form(tmp_path):
-    table = Table({"mh": [-0.25, 0.1] * u.dex, "why": ["ü, two\nlines", ""], "met": [True, False]})
-    _, path, _ = write_table(table, tmp_path, "claims", "Simón-Díaz – 5 × 10")
-    again = read(path)
-    assert again["mh"].tolist() == [-0.25, 0.1]
-    assert again["why"][0] == "u, two lines" and again["why"].mask.tolist() == [False, True]
-    assert again["met"].tolist() == ["True", "False"]
-    assert path.read_text().isascii() and "Simon-Diaz - 5 x 10" in path.read_text()
-
-
 def test_long_texts_become_numbered_notes_and_no_column_overflows(tmp_path):
     texts = ["short", "x " * 60, "", "y " * 90, "x " * 60]
     table = Table({"why": texts})
@@ -166,37 +119,11 @@ def test_long_texts_become_numbered_notes_and_no_column_overflows(tmp_path):
     assert max(map(len, body.splitlines())) < WIDEST and "(3) y y" in tex.read_text()
 
 
-def test_each_number_of_a_g_column_has_the_digits_it_needs(tmp_path):
-    table = Table({"ours": [16032.0, 0.0784412, -0.18, np.nan, 55000.0]})
-    table["ours"].format = ".5g"
-    _, mrt, tex = write_table(table, tmp_path, "claims", "Claims")
-    assert np.ma.filled(read(mrt)["ours"], "").tolist() == ["16032", "0.078441", "-0.18", "", "55000"]
-    body = tex.read_text().partition("\\startdata\n")[2].partition("\n\\enddata")[0]
-    assert body == "16032 \\\\\n0.078441 \\\\\n$-0.18$ \\\\\n\\nodata \\\\\n55000"
-
-
-def test_writing_twice_gives_the_same_bytes(tmp_path):
-    published = catalogue_table(catalogue(80), "LRS")
-    first = write_table(published, tmp_path / "a", "table1", "Labels")
-    second = write_table(published, tmp_path / "b", "table1", "Labels")
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-
-
 @pytest.mark.parametrize("simulated", [True, False])
 def test_all_three_forms_say_simulated_when_and_only_when_the_stars_are(tmp_path, simulated):
     published = catalogue_table(catalogue(simulated=simulated), "LRS")
     for path in write_table(published, tmp_path, "table1", "Labels"):
         assert ("SIMULATED" in path.read_text()) is simulated
-
-
-def test_a_long_table_prints_its_first_rows_and_says_so(tmp_path):
-    published = catalogue_table(catalogue(500), "LRS")
-    *_, path = write_table(published, tmp_path, "table1", "Labels")
-    text = path.read_text()
-    body = text.partition("\\startdata\n")[2].partition("\\enddata")[0].strip().splitlines()
-    assert len(body) == ROWS_OF_A_SAMPLE and "of 500 rows" in text
-    # The limit flag stands in the column of its value.
-    assert {line.count("&") for line in body} == {len(published.colnames) - 2}
 
 
 def test_text_that_tex_would_misread_is_escaped(tmp_path):

@@ -12,8 +12,6 @@ import pytest
 from compendium.teaching import notebooks, t3, t4, t5
 from compendium.teaching.__main__ import main
 from compendium.teaching.checks import LESSONS, STRICT_VARIABLE, NotYetError, check, exercises, judge
-from compendium.teaching.classroom import stars
-from compendium.teaching.t1 import equivalent_width
 from compendium.teaching.t2 import EPSILON, machine, pixel
 from slamlib.errors import FileError, InputError
 from slamlib.regression.kernel import rbf
@@ -108,10 +106,6 @@ def test_what_is_not_an_answer_is_not_yet_right(name, answer):
         check(name, answer, strict=True)
 
 
-def mg(metals):
-    return equivalent_width(*stars(20_000, mh=metals), "Mg II 4481")[0]
-
-
 def kernel():
     return rbf(pixel()[0][:, None], pixel()[0][:, None], 1.0)
 
@@ -124,10 +118,6 @@ def residual():
 def pulls(how):
     off, error = t5.errors_of(how)
     return off[:, 1] / error[:, 1]
-
-
-def coverage():
-    return np.mean(np.abs(pulls("spline")) < 1)
 
 
 def width():
@@ -254,8 +244,3 @@ def test_the_command_writes_a_solved_notebook(tmp_path):
     cells = nbformat.read(output, as_version=4).cells
     filled = {name: cell.source for cell in cells if (name := notebooks.exercise_of(cell))}
     assert filled == notebooks.read_solutions(notebooks.folder() / "solutions" / "T1.py")
-
-
-def test_the_command_says_what_it_does_not_know(capsys):
-    assert main(["time", "T9"]) == 1
-    assert "no lesson 'T9'" in capsys.readouterr().err

@@ -37,11 +37,3 @@ def test_the_velocity_of_a_star_between_the_templates_is_found(seen, rv):
     noise = np.mean([velocity.e_rv for velocity in found])
     assert noise < {"LRS": 6, "MRS": 3}[instrument.name]
     assert mean == pytest.approx(rv, abs=2 + 4 * noise / np.sqrt(len(found)))
-
-
-def test_the_template_most_like_the_star_is_chosen(seen):
-    """Among 15,500 to 42,000 K, 22,000 or 27,000 K are the neighbours of 24,300 K."""
-    _, templates, star = seen
-    found = templates.measure(*star(40.0, np.random.default_rng(9)))
-    assert found.template // 3 in (2, 3)
-    assert found.peak > 0.85

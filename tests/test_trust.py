@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from compendium import figures, trust
+from compendium import trust
 from compendium.train import read_labeller
 from slamlib.grid.training import observe
 from slamlib.inference.result import Inference
 from slamlib.inference.systematics import Systematics
-from slamlib.inference.validate import cramer_rao
 from slamlib.instruments import LRS
-from slamlib.labelling.calibration import Observed, pulls_of, spread
+from slamlib.labelling.calibration import Observed
 from slamlib.labels import NAMES
 
 M = 2000
@@ -71,33 +70,6 @@ def test_errors_half_as_large_are_found_out(krr_slam, stars):
     assert (table["outliers"] > 0.005).all()
 
 
-def test_a_bias_shows_in_the_mean_of_the_pulls(krr_slam, stars):
-    table = trust.calibration(planted(krr_slam, stars, 1.0, offset=0.5), "LRS", {100: stars})
-    np.testing.assert_allclose(table["pull_mean"], 0.5, atol=0.07)
-
-
-def test_fits_that_did_not_converge_and_rotation_that_cannot_be_measured_do_not_count(krr_slam, stars):
-    failed = planted(krr_slam, stars, 1.0, status="unconverged")
-    bound = cramer_rao(krr_slam, stars.labels, stars.ivar)
-    assert np.isnan(pulls_of(failed.fit(None, None), stars, bound, np.zeros(2))).all()
-    slow = Observed(*vars(stars).values())
-    slow.labels[: M // 2, 3] = 5.0
-    bound = cramer_rao(krr_slam, slow.labels, slow.ivar)
-    pulls = pulls_of(planted(krr_slam, slow, 1.0).fit(None, None), slow, bound, np.zeros(2))
-    assert np.isnan(pulls[: M // 2, 3]).all()
-    assert np.isfinite(pulls[M // 2 :, 3]).all()
-    assert np.isfinite(pulls[:, :3]).all()
-    blurred = pulls_of(planted(krr_slam, slow, 1.0).fit(None, None), slow, bound, np.array([0.0, 2.1e4]))
-    assert np.isnan(blurred[:, 3]).all()
-    slow.labels[: M // 2, 3] = 200.0
-
-
-def test_spread_ignores_a_few_wild_values():
-    values = np.random.default_rng(0).normal(3, 2, 10_000)
-    values[:50] = 1e6
-    assert spread(values) == pytest.approx(2, rel=0.05)
-
-
 def test_a_velocity_that_is_right_moves_nothing_and_one_that_is_wrong_does(krr_slam, grid, stars):
     labels = stars.labels[:5]
     np.testing.assert_array_equal(trust.velocity_effect(krr_slam, grid, "LRS", labels, 0.0), np.zeros(4))
@@ -116,15 +88,6 @@ def test_a_covariance_that_holds_errors_of_the_velocity_frees_labels_of_them(krr
     known = Systematics.measure([100.0], [residuals])
     ignored, held = (trust.velocity_effect(krr_slam, grid, "LRS", labels, 40.0, s) for s in (None, known))
     assert (held < np.array([0.2, 0.2, 0.2, 0.7]) * ignored).all()
-
-
-def test_the_information_figure_draws_shares_that_sum_to_all(krr_slam):
-    star = np.array([[20_000, 4.0, 0.0, 50]])
-    figure = figures.fig_information(LRS.wave, krr_slam.jacobian(star)[0], star[0], LRS)
-    for panel, total in zip(figure.axes[:4], figure.axes[4:], strict=True):
-        assert panel.lines[0].get_ydata().sum() == pytest.approx(100)
-        assert total.lines[0].get_ydata()[-1] == pytest.approx(1)
-        assert panel.get_ylabel()
 
 
 def test_the_notebook_writes_every_number_for_machines_and_people(quick_run):

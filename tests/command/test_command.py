@@ -19,7 +19,7 @@ from slamlib.io import read_ecsv
 from slamlib.labelling import catalogue
 from slamlib.labelling.files import label_files
 from slamlib.labelling.models import Models
-from slamlib.labelling.summary import summary, verdict
+from slamlib.labelling.summary import verdict
 from slamlib.labels import LABELS
 
 # --- the command
@@ -112,27 +112,6 @@ def test_an_interrupted_command_goes_on_where_it_stopped(survey, here, monkeypat
     assert list(read_ecsv("labels.ecsv")["file"]) == [path.name for path in files]
 
 
-def test_a_cluster_gives_the_same_table(mixed, here, tmp_path):
-    tables = []
-    for name, more in (("here", []), ("cluster", ["--cluster", "local"])):
-        output = tmp_path / f"{name}.ecsv"
-        assert main(["label", *map(str, mixed), "-o", str(output), "-q", *more]) == 3
-        tables.append(read_ecsv(output))
-    assert tables[0].colnames == tables[1].colnames
-    for name in tables[0].colnames:
-        np.testing.assert_array_equal(tables[0][name], tables[1][name], err_msg=name)
-
-
-def test_a_reader_that_stops_early_does_no_harm(survey, here):
-    """As in ``slamlib label ... | head -1``: the summary finds its pipe closed."""
-    code = "import sys; from slamlib.cli.label import _show; _show('x' * 10**6); sys.exit(3)"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    assert process.wait() == 3
-    process.stderr.close()
-
-
 # --- what is written
 
 
@@ -183,14 +162,6 @@ def test_the_pages_show_every_fit_and_which_stars_are_simulated(survey, mixed, h
     assert not any(panel.axes for panel in figure.subfigs[2:])
 
 
-def test_a_long_summary_is_cut_only_where_a_table_has_the_rest(survey, here):
-    table = slamlib.label(survey["LRS"], progress=False)
-    assert "... and 3 more" in summary(table, most=2)
-    assert "more" not in summary(table)
-    table["file"][0] = "two\nlines.fits"
-    assert lines(summary(table))[2].startswith("two\\nlines.fits")
-
-
 # --- the package
 
 
@@ -212,10 +183,3 @@ def test_help_tells_every_status_and_every_option(capsys):
         int(line.split()[0]) for line in lines(said) if line.startswith("  ") and line.split()[0].isdigit()
     ]
     assert sorted(told) == sorted(codes)
-
-
-def test_slamlib_has_label_and_summary_and_nothing_it_has_not():
-    assert {"label", "summary"} <= set(dir(slamlib))
-    assert slamlib.summary is summary
-    with pytest.raises(AttributeError, match="labelz"):
-        _ = slamlib.labelz

@@ -43,15 +43,6 @@ def test_labels_are_those_of_the_catalogue_in_the_order_of_the_files(mixed, here
     np.testing.assert_array_equal(table["simulated"], table["instrument"] != "")
 
 
-def test_a_file_that_cannot_be_used_costs_its_row_and_says_why(mixed, here):
-    table = slamlib.label(mixed, progress=False)
-    bad = table["instrument"] == ""
-    assert np.isnan(table["teff"][bad]).all()
-    assert list(table["status"][bad]) == ["no data"] * 2
-    assert "note.fits is not a FITS file" in table["reason"][0]
-    assert "no file missing.fits" in table["reason"][3]
-
-
 def test_one_file_is_one_row_and_a_folder_is_the_fits_files_in_it(survey, here, tmp_path):
     one = survey["LRS"][0]
     assert len(slamlib.label(one, progress=False)) == len(slamlib.label(str(one), progress=False)) == 1

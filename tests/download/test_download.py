@@ -5,12 +5,11 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from downloading import CONTENT, FIRST, ONCE, SHA256, assert_only_whole_files, fetch, job
-from serving import closed_port, cut, endless, page, short, silent, stalled, status, wrong
+from downloading import CONTENT, FIRST, ONCE, assert_only_whole_files, fetch, job
+from serving import closed_port, cut, endless, silent, stalled, status
 
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.fetch.download import Job, RequestPolicy
-from slamlib.fetch.transfer import part_of
 from slamlib.io import read_ecsv
 
 PATH = "/data/file0.bin"
@@ -42,14 +41,6 @@ def test_a_file_that_is_not_what_the_manifest_says_is_fetched_again(server, fold
     if left is not None:
         (folder / "file0.bin").write_bytes(left)
     assert len(fetch(job(server, folder)).fetched) == 1
-    assert assert_only_whole_files(folder) == {"file0.bin"}
-
-
-def test_a_file_put_there_by_hand_is_taken_if_its_checksum_is_known_and_right(server, folder):
-    folder.mkdir()
-    (folder / "file0.bin").write_bytes(FIRST)
-    assert len(fetch(job(server, folder, sha256=SHA256)).kept) == 1
-    assert server.seen == []
     assert assert_only_whole_files(folder) == {"file0.bin"}
 
 
@@ -94,15 +85,6 @@ def test_a_cut_connection_is_taken_up_where_it_ended_by_this_run_or_the_next(ser
     assert assert_only_whole_files(folder) == {"file0.bin"}
 
 
-@pytest.mark.parametrize("lack", ["ranges", "validators"])
-def test_without_ranges_or_versions_the_file_is_begun_afresh(server, folder, lack):
-    setattr(server, lack, False)
-    server.tricks[PATH] = [cut(0.5)]
-    assert len(fetch(job(server, folder)).fetched) == 1
-    assert_only_whole_files(folder)
-    assert server.sent[PATH] > len(FIRST)
-
-
 @pytest.mark.parametrize("careless", [True, False])
 def test_parts_of_two_versions_are_never_joined(server, folder, careless):
     def ignores_the_version(handler, content):
@@ -116,28 +98,6 @@ def test_parts_of_two_versions_are_never_joined(server, folder, careless):
     server.tricks[PATH] = [ignores_the_version] if careless else []
     assert fetch(job(server, folder)).failed == []
     assert assert_only_whole_files(folder) == {"file0.bin"}
-
-
-def test_a_part_that_is_whole_already_costs_no_byte(server, folder, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr("slamlib.fetch.transfer._accept", lambda *_: None)
-        fetch(job(server, folder))
-    assert part_of(folder / "file0.bin").stat().st_size == len(FIRST)
-    assert len(fetch(job(server, folder)).fetched) == 1
-    assert server.sent[PATH] == len(FIRST)
-    assert assert_only_whole_files(folder) == {"file0.bin"}
-
-
-@pytest.mark.parametrize("trick", [short(0.5), wrong, page], ids=["truncated", "wrong bytes", "web page"])
-def test_content_that_breaks_its_checksum_is_set_aside_in_one_line(server, folder, trick):
-    server.tricks[PATH] = [trick]
-    lines, asked = [], job(server, folder, sha256=SHA256)
-    assert len(fetch(asked, lines=lines).failed) == 1
-    [line] = lines
-    assert "sha256" in line
-    assert (folder / "rejected" / "file0.bin.rejected").exists()
-    assert assert_only_whole_files(folder) == set()
-    assert len(fetch(asked).fetched) == 1
 
 
 def test_an_empty_file_and_one_that_its_check_refuses_are_set_aside(server, folder):
@@ -182,10 +142,3 @@ def test_a_server_out_of_reach_is_not_asked_for_every_file(folder):
     assert len(lines) == 2
     assert "cannot be reached" in lines[0]
     assert lines[1].startswith("49 more")
-
-
-def test_an_address_that_is_none_and_a_destination_given_twice(server, folder):
-    [(_, reason)] = fetch(Job("nonsense", folder / "a")).failed
-    assert "cannot be fetched" in reason
-    with pytest.raises(InputError, match="same destination"):
-        fetch(job(server, folder), job(server, folder))

@@ -14,7 +14,6 @@ from serving import interrupting
 
 from slamlib.errors import FileError
 from slamlib.fetch import transfer as transfer_module
-from slamlib.io import read_ecsv
 
 PATH = "/data/file0.bin"
 CHILD = """
@@ -97,16 +96,6 @@ def test_a_restart_finishes_and_downloads_nothing_twice(server, folder, stop):
     assert [server.count(name) for name in CONTENT] == [1, 1, 1, 2, 1, 1]
     resumed = [headers for path, headers in server.seen if "file3" in path][1]
     assert int(resumed["Range"].removeprefix("bytes=").removesuffix("-")) >= 1 << 14
-
-
-def test_a_torn_last_line_of_the_manifest_costs_only_its_file(server, folder):
-    jobs = [job(server, folder, name) for name in ("file0.bin", "file1.bin")]
-    fetch(*jobs, policy=ONCE)
-    path = folder / "manifest.ecsv"
-    path.write_bytes(path.read_bytes()[:-30])
-    report = fetch(*jobs)
-    assert (len(report.kept), len(report.fetched)) == (1, 1)
-    assert list(read_ecsv(path)["name"]) == ["file0.bin", "file1.bin"]
 
 
 @pytest.mark.parametrize("content", ["", "# %ECSV 1.0\n# ---\n", "hello\n1\n"])

@@ -11,7 +11,7 @@ import serving
 from downloading import CONTENT, FAST, FIRST, fetch, job
 from serving import cut, echo, page, redirect, silent, status
 
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.fetch.download import RequestPolicy, download
 from slamlib.fetch.policy import RateLimiter
 
@@ -60,20 +60,6 @@ def test_a_server_that_asks_for_too_long_a_wait_is_given_up(server, folder):
     assert server.count() == 1
 
 
-def test_each_further_try_waits_twice_as_long(server, folder, monkeypatch):
-    waits = []
-    monkeypatch.setattr(RateLimiter, "sleep", lambda self, seconds=0.0: waits.append(seconds))
-    server.tricks[PATH] = [status(503)] * 9
-    fetch(job(server, folder), policy=RequestPolicy(interval=0, backoff=1, attempts=5, longest_wait=3))
-    assert [wait for wait in waits if wait > 0.5] == [1, 2, 3, 3]
-
-
-@pytest.mark.parametrize("changes", [{"workers": 0}, {"attempts": 0}, {"interval": -1}, {"timeout": 0}])
-def test_senseless_policies_are_refused(changes):
-    with pytest.raises(InputError, match=next(iter(changes))):
-        RequestPolicy(**changes)
-
-
 @pytest.mark.parametrize(
     "trick",
     [None, status(403), status(404), status(503), echo(403), echo(418), echo(503), cut(0.1), silent, page],
@@ -103,10 +89,3 @@ def test_a_redirect_to_another_server_carries_no_token(server, folder, tmp_path)
         assert "S3" in server.seen[0][0]
         [(path, headers)] = other.seen
         assert "S3" not in path + str(headers) and "CRET" not in path + str(headers)
-
-
-def test_a_redirect_within_the_server_keeps_the_token(server, folder):
-    server.put("moved/data/file0.bin", FIRST)
-    server.private, server.token = "/moved", TOKEN
-    server.tricks[PATH] = [redirect("/moved")]
-    assert len(fetch(job(server, folder, token=TOKEN)).fetched) == 1

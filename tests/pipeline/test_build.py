@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -14,7 +13,7 @@ from two_notebooks import CELLS, TWO, write_notebook
 from compendium.pipeline import build as pipeline
 from compendium.pipeline.content import Content, code_of
 from compendium.pipeline.execute import NotebookError
-from compendium.pipeline.graph import GRAPH, Notebook
+from compendium.pipeline.graph import GRAPH
 from compendium.run import Run
 from slamlib.errors import FileError, InputError
 
@@ -70,30 +69,6 @@ def test_metadata_of_a_notebook_do_not_count(root, make):
     notebook.metadata["kernelspec"] = {"display_name": "x", "language": "python", "name": "python3"}
     nbformat.write(notebook, path)
     assert make() == []
-
-
-def test_stale_tells_why_and_runs_nothing(root, make):
-    make()
-    append(root / "slamlib/used.py")
-    assert pipeline.Build(Run(), TWO).stale(ALL) == {"01_train": {"changed_file_dep": ["slamlib/used.py"]}}
-
-
-def test_spectra_that_came_are_taken_up_where_they_are_read(root, make):
-    graph = (TWO[0], replace(TWO[1], mock_tables=(), lamost_reads=("raw/lrs",)))
-    real = Run(source="lamost")
-    cells = {name: text.replace("quick-mock", "quick-lamost") for name, text in CELLS.items()}
-    for name, cell in cells.items():
-        write_notebook(root / f"notebooks/{name}.ipynb", cell)
-    assert make(run=real, graph=graph) == ALL
-    (root / "data/raw/lrs").mkdir(parents=True)
-    assert make(run=real, graph=graph) == ["02_draw", "fig03"]
-
-
-def test_an_edit_while_it_runs_counts_for_the_next_build(root, make):
-    edit = "Path('slamlib/used.py').write_text('x = 1')"
-    write_notebook(root / "notebooks/01_train.ipynb", CELLS["01_train"] + edit)
-    assert make() == ALL
-    assert make() == ["01_train"]
 
 
 def test_a_figure_needs_only_its_ancestors_and_another_profile_undoes_nothing(make):
@@ -228,14 +203,6 @@ def test_a_second_build_in_the_same_folder_names_the_first(root, make):
     assert make() == ALL, "the lock of a killed process is free"
 
 
-@pytest.mark.parametrize("text", ['{"format": 99}', "{", "[]"])
-def test_records_that_cannot_be_understood_are_refused_by_name(make, text):
-    make()
-    (Run().build / "records.json").write_text(text)
-    with pytest.raises(FileError, match=r"records.json holds no records of this version; delete it"):
-        make()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -265,17 +232,6 @@ def test_values_of_make_never_reach_a_shell(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
 
 
-@pytest.mark.parametrize("name", ["a:b.fits", "a#b;c.fits", "a=b|c.fits", "a\nb.fits", "a'b\"$c.fits"])
-def test_grids_of_odd_names_are_taken(root, make, name):
-    (root / name).write_text("grid")
-    run = "__import__('compendium.run').run.Run(profile, source, grid, seed, rv)"
-    write_notebook(root / "notebooks/01_train.ipynb", f"({run}.products / 'model.npz').write_text(grid)")
-    graph = (Notebook("01_train", products=("model.npz",)),)
-    assert make(run=Run(grid=name), graph=graph) == ["01_train"]
-    assert make(run=Run(grid=name), graph=graph) == []
-    assert (Run(grid=name).products / "model.npz").read_text() == name
-
-
 # --- what is published
 
 
@@ -294,18 +250,3 @@ def test_publishing_copies_what_changed_and_leaves_the_rest_its_date(root, make)
         "fig03.png",
     ]
     assert pipeline.publish(Run(), "fig03", graph=TWO) == list(first)[:2]
-
-
-def test_extra_figures_are_published_if_made_and_tables_of_simulated_stars_go_with_them(root, make):
-    make("all")
-    graph = (*TWO, Notebook("12_more", figures={"more": "draw"}, extra=True))
-    assert pipeline.publish(Run(), graph=graph) == pipeline.publish(Run(), graph=TWO)
-    for suffix in (".pdf", ".png"):
-        (Run().figures / f"more{suffix}").write_text("made")
-    assert {path.stem for path in pipeline.publish(Run(), graph=graph)} == {"fig03", "recovery", "more"}
-    real = Run(source="lamost")
-    for file in TWO[1].published(real):
-        file.write_text("real")
-    pipeline.publish(real, graph=TWO)
-    assert not (root / "tables/recovery.ecsv").exists()
-    assert (root / "figures/fig03.pdf").read_text() == "real"

@@ -8,13 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
 from two_notebooks import write_notebook
 
-from compendium.pipeline.execute import NotebookError, execute, parameters_of
+from compendium.pipeline.execute import NotebookError, execute
 from compendium.run import Run
-from slamlib.errors import FileError, InputError
+from slamlib.errors import InputError
 from slamlib.threads import n_cores, thread_environment
 
 ROOT = Path(__file__).parents[2]
@@ -80,20 +79,6 @@ def test_a_parameter_the_notebook_lacks_is_refused_before_it_runs(root):
     with pytest.raises(InputError, match="no parameter colour, size; add it"):
         run(root, "1/0", colour="red", size=3)
     assert not (root / "build").exists()
-
-
-def test_only_assignments_of_the_one_tagged_cell_are_parameters(root):
-    path = root / "notebooks/01_train.ipynb"
-    assert parameters_of(path) == set(Run().parameters)
-    cell = nbformat.v4.new_code_cell("x == 1\n# z = 3\ny: int = 2", metadata={"tags": ["parameters"]})
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    assert parameters_of(path) == {"y"}
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell, nbformat.from_dict({**cell, "id": "b"})]), path)
-    with pytest.raises(InputError, match="2 cells tagged"):
-        parameters_of(path)
-    path.write_text("not a notebook")
-    with pytest.raises(FileError, match="restore it from git"):
-        parameters_of(path)
 
 
 SLEEPER = """

@@ -1,17 +1,14 @@
 """The graph of notebooks and figures, the run, its threads."""
 
-import os
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
 
-from compendium.pipeline.graph import GRAPH, closure, targets
+from compendium.pipeline.graph import GRAPH, targets
 from compendium.run import Run
 from slamlib.errors import FileError, InputError
-from slamlib.threads import blas_threads, n_cores
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,11 +29,6 @@ def test_the_graph_names_every_numbered_notebook_in_order_and_a_function_for_eve
         assert set(notebook.needs) <= {earlier.name for earlier in GRAPH[:place]}
         for name, module in notebook.figures.items():
             assert callable(getattr(import_module(f"compendium.figures.{module}"), name.lower()))
-
-
-def test_a_notebook_needs_only_its_ancestors():
-    assert closure("02_train_slam") == ["01_training_set", "02_train_slam"]
-    assert closure("07_hr_diagram")[-2:] == ["06_lamost_labels", "07_hr_diagram"]
 
 
 # --- the run
@@ -89,35 +81,4 @@ def test_draws_are_reproducible_and_independent_from_name_to_name():
     assert all(other.random() != first[0] for other in others)
 
 
-def test_the_compendium_is_found_from_below_and_missed_from_outside(root, tmp_path, monkeypatch):
-    monkeypatch.chdir(root / "notebooks")
-    assert Run().root == root
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileError, match="not inside the compendium"):
-        _ = Run().root
-
-
 # --- threads
-
-
-def blas():
-    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
-
-
-def test_blas_threads_are_limited_inside_the_block_and_restored_after():
-    before = blas()
-    with blas_threads(1):
-        assert blas() == [1] * len(before)
-    assert blas() == before
-    with pytest.raises(InputError, match="blas_threads"), blas_threads(0):
-        pass
-
-
-def test_the_number_of_cores_can_be_set_and_a_bad_number_is_named(monkeypatch):
-    monkeypatch.setenv("SLAMLIB_CORES", "3")
-    assert n_cores() == 3
-    monkeypatch.setenv("SLAMLIB_CORES", "many")
-    with pytest.raises(InputError, match="SLAMLIB_CORES='many'"):
-        n_cores()
-    monkeypatch.delenv("SLAMLIB_CORES")
-    assert 1 <= n_cores() <= os.cpu_count()

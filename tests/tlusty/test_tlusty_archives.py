@@ -78,15 +78,6 @@ def test_however_packed_the_same_files_give_the_same_bytes(tmp_path, content, bu
     assert set(made.values()) == {made["plain"]}
 
 
-def test_a_file_met_twice_is_read_once_and_counted(tmp_path, content, build):
-    _, alone = build(write_plain(tmp_path / "one", content), "alone.fits")
-    (write_plain(tmp_path / "two", content) / "z.tar").write_bytes(tar_bytes(content))
-    report, path = build(tmp_path / "two")
-    assert report.repeated == len(content)
-    assert f"{len(content)} files were met more than once" in str(report)
-    assert path.read_bytes() == alone.read_bytes()
-
-
 def between_members(whole):
     with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
         return whole[: tar.getmembers()[6].offset]
@@ -113,30 +104,8 @@ def test_a_truncated_archive_is_named_with_the_remedy(tmp_path, content, build, 
 
 
 @pytest.mark.parametrize("kind", ["7", "17"])
-@pytest.mark.parametrize("damage", ["cut", "flipped"])
-def test_a_damaged_member_is_named(tmp_path, content, build, kind, damage):
-    name = f"BG29000g300v2.vis.{kind}"
-    packed = bytearray(gzip.compress(content[name], mtime=0))
-    if damage == "cut":
-        packed = packed[: len(packed) // 2]
-    else:
-        packed[len(packed) // 2] ^= 255
-    rest = {other: text for other, text in content.items() if other != name}
-    write_plain(tmp_path / "raw", {"all.tar": tar_bytes(rest | {f"{name}.gz": bytes(packed)})})
-    with pytest.raises(FileError, match=rf"all\.tar:BGvispec_v2/{name}\.gz is damaged.*fetch it again"):
-        build(tmp_path / "raw")
-
-
-@pytest.mark.parametrize("kind", ["7", "17"])
 def test_a_file_cut_short_is_named_with_what_it_covers(tmp_path, content, build, kind):
     name = f"BG29000g300v2.vis.{kind}"
     short = content | {name: content[name][: len(content[name]) // 2]}
     with pytest.raises(FileError, match=r"BG29000g300v2\.vis\.7: its .* covers 39.* wanted; if it was cut"):
         build(write_plain(tmp_path / "raw", short))
-
-
-def test_a_missing_folder_and_an_empty_one_say_what_to_do(tmp_path, build):
-    with pytest.raises(FileError, match=r"no folder .*absent; fetch"):
-        build(tmp_path / "absent")
-    with pytest.raises(FileError, match=r"no TLUSTY spectra in .*raw; it needs archives such as BC"):
-        build(write_plain(tmp_path / "raw", {"readme.txt": b"nothing here"}))

@@ -49,18 +49,6 @@ def test_what_is_not_two_columns_is_refused_by_name(text):
         read_columns(text.encode("latin1"), "BG1.vis.7")
 
 
-def test_a_last_line_cut_inside_its_number_is_not_taken_for_a_number():
-    wave, flux = read_columns(b"4000.0 1.5D+05\n4001.0 1.5D+05\n4002.0 1.5", "a")
-    assert wave.tolist() == [4000.0, 4001.0]
-    assert flux.tolist() == [1.5e5, 1.5e5]
-
-
-def test_pieces_of_a_spectrum_may_meet_with_a_repeat_or_a_small_step_back():
-    wave, flux = read_columns(b"4000.00 1\n4000.02 2\n4000.02 3\n4000.01 4\n4000.03 5\n", "a")
-    assert wave.tolist() == [4000.0, 4000.01, 4000.02, 4000.02, 4000.03]
-    assert flux.tolist() == [1, 4, 2, 3, 5]
-
-
 def test_wavelengths_out_of_order_are_refused():
     with pytest.raises(FileError, match=r"a\.vis\.7: wavelengths go back after 4002\.000 A"):
         read_columns(b"4000 1\n4002 1\n4001 1\n4003 1\n", "a.vis.7")
@@ -71,11 +59,6 @@ def test_names_and_models_are_the_same_thing(name):
     model = Model.parse(name)
     assert model.name == name
     assert model.logg == int(name.split("g")[1][:3]) / 100
-
-
-@pytest.mark.parametrize("name", ["", "BG19000", "notes", "BG19000g400v2x", "bg19000g400v2", "BG9000g400v2"])
-def test_other_names_are_no_models(name):
-    assert Model.parse(name) is None
 
 
 # --- binning
@@ -93,22 +76,6 @@ def test_means_equal_the_trapezoid_over_all_knots_and_edges(seed):
         knots = np.unique(np.concatenate([[low, high], wave[(wave > low) & (wave < high)]]))
         expected.append(np.trapezoid(np.interp(knots, wave, flux), knots) / (high - low))
     np.testing.assert_allclose(pixel_means(wave, flux, edges), expected, atol=1e-8)
-
-
-def test_a_wavelength_given_twice_is_a_jump():
-    wave, flux = np.array([0, 1, 1, 2.0]), np.array([1, 1, 3, 3.0])
-    np.testing.assert_allclose(pixel_means(wave, flux, np.array([0, 1, 2.0])), [1, 3])
-    np.testing.assert_allclose(pixel_means(wave, flux, np.array([0.5, 1.5, 2.0])), [2, 3])
-
-
-def test_the_continuum_divides_before_the_mean_is_taken():
-    """A sloping continuum and a flux proportional to it give 1 everywhere, whatever the sampling."""
-    wave = np.sort(np.random.default_rng(0).uniform(3999, 4011, 500))
-    coarse = np.array([3990.0, 4003.0, 4020.0])
-    level = np.array([3.0, 2.0, 7.0])
-    flux = 0.8 * np.interp(wave, coarse, level)
-    means = normalised_means((wave, flux), (coarse, level), np.linspace(4000, 4010, 21), "a")
-    np.testing.assert_allclose(means, 0.8, rtol=1e-6)
 
 
 def test_a_spectrum_divided_by_the_wrong_continuum_is_refused():

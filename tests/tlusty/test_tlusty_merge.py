@@ -1,12 +1,9 @@
 """TLUSTY's two grids: merged by the stated rule, reported in full, written whole."""
 
-import os
-
 import numpy as np
 import pytest
-from astropy.io import fits
 from astropy.table import Table
-from tlusty_files import N_PIX, files_of, flux_of, models, reason_of, write_plain
+from tlusty_files import files_of, flux_of, reason_of, write_plain
 
 from slamlib.errors import InputError
 from slamlib.grid.model_grid import ModelGrid
@@ -80,27 +77,6 @@ def test_the_report_lists_found_missing_and_extra(tmp_path, content, build):
     assert len(read_ecsv(tmp_path / "report.ecsv")) == len(report.table)
 
 
-def test_a_composition_that_one_grid_lacks_is_left_out_of_both(tmp_path, content, build):
-    report, path = build(write_plain(tmp_path / "raw", content | files_of(models(letters="T", teff_b=()))))
-    np.testing.assert_allclose(ModelGrid.read(path).mh_values, [-0.30103, 0.0])
-    assert reason_of(report, "T32500g400v10") == ("found", False, "[M/H] = -1.00 is not in every grid")
-
-
-def test_one_of_the_two_grids_is_a_grid(tmp_path, build):
-    build(write_plain(tmp_path / "b", files_of(models(teff_o=()))), "b.fits")
-    assert sorted(ModelGrid.read(tmp_path / "b.fits").columns) == [29000, 30000]
-    build(write_plain(tmp_path / "o", files_of(models(teff_b=()))), "o.fits")
-    assert sorted(ModelGrid.read(tmp_path / "o.fits").columns) == [27500, 30000, 32500]
-
-
-@pytest.mark.parametrize(
-    "few", [{"letters": "G"}, {"teff_b": (29000,), "teff_o": ()}, {"vturb": 10, "teff_o": ()}]
-)
-def test_too_few_models_make_no_grid(tmp_path, build, few):
-    with pytest.raises(InputError, match=r"make no grid.*add the missing archives"):
-        build(write_plain(tmp_path / "raw", files_of(models(**few))))
-
-
 def test_higher_microturbulence_is_taken_where_asked_for_and_complete(tmp_path, content, build):
     fast = [Model(f"B{z}", 29000, 3.0, 10) for z in "GL"] + [Model("BG", 29000, 4.0, 10)]
     folder = write_plain(tmp_path / "raw", content | files_of(fast))
@@ -121,42 +97,6 @@ def test_higher_microturbulence_is_taken_where_asked_for_and_complete(tmp_path, 
 
 
 # --- the file
-
-
-def test_the_header_says_where_the_spectra_came_from(tmp_path, content, build):
-    folder = write_plain(tmp_path / "raw", content)
-    _, path = build(folder, date="2021-10-01")
-    header = fits.getheader(path)
-    assert (header["DATE"], header["NFILES"], header["VTURB"]) == ("2021-10-01", 24, 2)
-    assert header["AIRORVAC"] == "air"
-    assert "BSTAR2006 is taken where both have models" in str(header["HISTORY"])
-    _, undated = build(folder, "undated.fits")
-    assert "DATE" not in fits.getheader(undated)
-    changed = content | {"BG29000g400v2.vis.17": content["BG29000g400v2.vis.17"] + b"4400.0 1.0D+00\n"}
-    _, other = build(write_plain(tmp_path / "changed", changed), "other.fits")
-    assert fits.getheader(other)["INPUTSHA"] != header["INPUTSHA"] == fits.getheader(undated)["INPUTSHA"]
-
-
-@pytest.mark.parametrize(("largest", "scale", "error"), [(1.0, 30000, 1.7e-5), (2.5, 10000, 5.1e-5)])
-def test_emission_is_kept_to_a_ten_thousandth(tmp_path, largest, scale, error):
-    flux = np.random.default_rng(0).uniform(0, largest, (4, 500))
-    flux[0, 0] = largest
-    nodes = Table({"teff": [2e4, 2e4, 3e4, 3e4], "logg": [4.0] * 4, "mh": [0.0, 1.0] * 2})
-    write_grid(tmp_path / "a.fits", nodes, 4000.0, 4.0, flux)
-    assert fits.getheader(tmp_path / "a.fits")["FSCALE"] == scale
-    np.testing.assert_allclose(ModelGrid.read(tmp_path / "a.fits").flux, flux, atol=error)
-
-
-def test_the_same_grid_again_keeps_its_date_and_another_does_not(tmp_path):
-    nodes, path = Table({"teff": [2e4], "logg": [4.0], "mh": [0.0]}), tmp_path / "a.fits"
-    dates = []
-    for flux in (1.0, 1.0, 0.5):
-        write_grid(path, nodes, 4000.0, 4.0, np.full((1, N_PIX), flux))
-        dates.append(path.stat().st_mtime)
-        os.utime(path, (1e9, 1e9))
-    assert dates[0] != 1e9
-    assert dates[1] == 1e9
-    assert dates[2] != 1e9
 
 
 @pytest.mark.parametrize("wrong", [-0.01, MAX_FLUX * 1.01, np.nan])
