@@ -52,6 +52,15 @@ class Overlay:
     sigma: np.ndarray
     residual: np.ndarray
 
+    @property
+    def misfit(self):
+        """Typical ``|residual / sigma|``, by the median.
+
+        It is 1 if nothing but noise is left over, whatever a few cosmic rays do.
+        """
+        pulls = np.abs(self.residual / self.sigma)
+        return 1.4826 * float(np.median(pulls[np.isfinite(pulls)]))
+
 
 @dataclass(frozen=True)
 class View:
@@ -73,9 +82,6 @@ class View:
         One for each label outside the model grid; empty inside.
     bound : ndarray, (4,) or None
         Without a star: least standard errors that the photon noise of the SNR control allows.
-    misfit : float
-        Typical ``|residual / sigma|`` of the star, by the median: 1 if nothing but noise is left
-        over, whatever a few cosmic rays do.
     """
 
     controls: Controls
@@ -87,7 +93,6 @@ class View:
     lines: list
     warnings: tuple
     bound: np.ndarray | None
-    misfit: float
 
 
 def look(controls, slam, grid, noise, star=None, kept=None):
@@ -119,11 +124,9 @@ def look(controls, slam, grid, noise, star=None, kept=None):
         bound = cramer_rao(slam, labels, controls.snr**2 * instrument.good)[0, : len(NAMES)]
     else:
         shown, bound = _over(model, instrument, controls.velocity, star), None
-    pulls = np.abs(shown.residual / shown.sigma)
-    misfit = 1.4826 * float(np.median(pulls[np.isfinite(pulls)]))
     other = None if kept is None else _over(model, instrument, controls.velocity, kept)
     lines, warnings = strongest(model, instrument, _NAMED), outside(grid, labels)
-    return View(controls, model_wave, model, slope, shown, other, lines, warnings, bound, misfit)
+    return View(controls, model_wave, model, slope, shown, other, lines, warnings, bound)
 
 
 def _over(model, instrument, velocity, star):
