@@ -39,6 +39,7 @@ def test_status_0_with_a_summary_when_every_file_has_labels(survey, here, capsys
 
 
 def test_status_3_with_a_line_for_each_bad_file_when_some_cannot_be_used(mixed, here, capsys):
+    (here / "out").mkdir()
     assert main(["label", "-q", *map(str, mixed), "-o", "out/labels.ecsv"]) == 3
     said = capsys.readouterr()
     assert said.out == ""
