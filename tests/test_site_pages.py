@@ -1,4 +1,4 @@
-"""Beside the paper: lessons with pictures, a sample in the clone; figures that lead to full size and trace."""
+"""Beside the paper: lessons with pictures, a sample in the clone; figures lead to full size and trace."""
 
 import nbformat
 import pytest

@@ -134,7 +134,8 @@ class Explorer:
 
     def save(self, query):
         """Return as ECSV text what is seen: with ``what=labels`` the labels, else the spectra."""
-        return table_of(*self._view(query), what=query.get("what"))
+        view, star, kept = self._view(query)
+        return table_of(view, star, kept, query.get("what"))
 
     def take(self, name, content):
         """Label a file that the user picked; return its name and instrument.

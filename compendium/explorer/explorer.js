@@ -220,8 +220,9 @@ function extremes(values, first, last) {
 
 function draw() {
   if (!view) return;
+  // A hidden frame has no size.
   const svg = $("spectrum"), width = Math.max(svg.parentElement.clientWidth, 200), narrow = innerWidth <= 800;
-  const height = narrow ? Math.round(0.46 * innerHeight) : Math.max(440, Math.min(680, innerHeight - 90));
+  const height = narrow ? Math.max(240, Math.round(0.46 * innerHeight)) : Math.max(440, Math.min(680, innerHeight - 90));
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.style.height = `${height}px`;
   svg.setAttribute("aria-label", `${state.instrument} spectrum of ${view.star.name}, the model, their residuals and the derivative`);

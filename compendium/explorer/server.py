@@ -55,6 +55,7 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: Server
     protocol_version = "HTTP/1.1"
     # An answer leaves in one piece, and at once.
     wbufsize, disable_nagle_algorithm = -1, True

@@ -12,6 +12,8 @@ from slamlib.inference.validate import cramer_rao
 from slamlib.instruments import C_KMS, get_instrument
 from slamlib.labels import NAMES
 
+# Part of a label's step over which the derivative is taken.
+_NEAR = 0.05
 # Lines named on one picture.
 _NAMED = 24
 
@@ -114,8 +116,11 @@ def look(controls, slam, grid, noise, star=None, kept=None):
     View
     """
     instrument, labels = get_instrument(controls.instrument), np.array(controls.labels, dtype=float)
-    model = slam.predict(labels, extrapolate=True)[0].astype(float)
-    slope = slam.jacobian(labels, extrapolate=True)[0, NAMES.index(controls.slope)] * STEPS[controls.slope]
+    # One call for the model and its derivative: half the time of the analytic one, as good as drawn.
+    nearby = np.tile(labels, (3, 1))
+    nearby[1:, NAMES.index(controls.slope)] += STEPS[controls.slope] * np.array([_NEAR, -_NEAR])
+    model, above, below = slam.predict(nearby, extrapolate=True).astype(float)
+    slope = (above - below) / (2 * _NEAR)
     model_wave = instrument.wave * (1 + controls.velocity / C_KMS)
     if star is None:
         sigma = np.where(instrument.good, 1 / controls.snr, np.nan)
