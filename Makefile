@@ -103,6 +103,7 @@ calibration: $(READY) ## do errors mean what they say? build/calibration.json
 	@$(PIPELINE) calibration $(OPTIONS)
 
 site: notebooks ## the site, offline: build/site/html/index.html
+	@$(PY) -m compendium.teaching shown build/lessons
 	@$(PY) -m compendium.site.build $(OPTIONS)
 
 picture: $(READY) ## the README's picture, from the notebooks at small size

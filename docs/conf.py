@@ -18,7 +18,7 @@ version = release = slamlib.__version__
 copyright = "the slamlib authors, MIT licence"
 
 root_doc = "docs/index"
-include_patterns = ["docs/**", "notebooks/**", "data/*.md", "benchmarks/*.md"]
+include_patterns = ["docs/**", "notebooks/**", "data/*.md", "benchmarks/*.md", "CHANGELOG.md"]
 exclude_patterns = ["docs/_templates"]
 extensions = [
     "myst_nb",

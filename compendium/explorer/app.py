@@ -1,35 +1,35 @@
-"""The explorer's page: widgets, and what happens when one is moved."""
+"""What the explorer's page asks for: what there is, how it looks where the sliders stand, tables to save."""
 
+import base64
 import tempfile
-from contextlib import contextmanager
-from html import escape
+from functools import lru_cache
 from pathlib import Path
+from threading import Thread
 
-import ipywidgets as widgets
 import numpy as np
-from IPython.display import display
+from IPython.display import IFrame, display
 
 from compendium.explorer.library import Library
-from compendium.explorer.picture import HRDiagram, spectrum, thin
-from compendium.explorer.style import PAGE, star_places
+from compendium.explorer.lines import KNOWN
+from compendium.explorer.server import Server
 from compendium.explorer.view import Controls, look
-from compendium.explorer.words import FORMATS, SYMBOLS, UNITS, describe, download, save_picture, told, warning
-from slamlib.errors import SlamlibError
+from compendium.explorer.words import DIGITS, STEPS, SYMBOLS, UNITS, step_text, table_of, told
+from slamlib.errors import InputError
 from slamlib.inference.infer import default_bounds
 from slamlib.instruments import get_instrument
 from slamlib.labels import NAMES
 
-# Where the sliders start: an early B star.
+# Where the sliders start, and their steps: an early B star.
 _START = {"teff": 22_000.0, "logg": 4.0, "mh": 0.0, "vsini": 50.0}
 _SLIDER_STEPS = {"teff": 100.0, "logg": 0.05, "mh": 0.05, "vsini": 5.0}
-_WIDE = {"layout": {"width": "100%"}, "style": {"description_width": "105px"}}
-_ROW = {"flex_flow": "row wrap"}
 # The fastest star that velocities are measured for [km/s].
 _FASTEST = 600.0
+_AGES = {6.0: "1 Myr", 7.0: "10 Myr", 8.0: "100 Myr"}
+_FILES_KEPT = 8
 
 
 class Explorer:
-    """Sliders, spectrum and HR diagram of a run.
+    """Models, catalogues and spectra of a run, as the page shows them.
 
     Parameters
     ----------
@@ -37,12 +37,9 @@ class Explorer:
 
     Attributes
     ----------
-    page : ipywidgets.Box
-        To be displayed.
-    star, kept : Star or None
-        What lies over the model, and what is compared with it.
-    view : View
-        What is drawn.
+    library : Library
+    start : dict
+        What the page begins with: sliders, instruments and their stars, isochrones, names of lines.
 
     Raises
     ------
@@ -51,260 +48,157 @@ class Explorer:
     """
 
     def __init__(self, run):
-        self.library, self.star, self.kept, self._quiet = Library(run), None, None, False
+        self.library, self._files = Library(run), {}
+        self._star = lru_cache(32)(self.library.star)
+        labellers = self.library.labellers
         self._noise = {
             name: run.rng(f"explorer {name}").normal(size=labeller.instrument.wave.size)
-            for name, labeller in self.library.labellers.items()
+            for name, labeller in labellers.items()
         }
-        self._make_controls()
-        self._hr = HRDiagram(self.library.grid, self.library.isochrones, self._bounds, run.simulated)
-        self.page = self._lay_out()
-        self._change_instrument()
-
-    def show(self):
-        """Display the page."""
-        display(self.page)
-
-    def controls(self):
-        """Return where the controls stand.
-
-        Browsers round what they are given to the step of a slider: one that stands nearest to
-        the fit of the star stands at the fit.
-        """
-        sliders = [*self.sliders.values(), self.velocity]
-        values = [slider.value for slider in sliders]
-        if self.star is not None:
-            fit = [*self.star.labels, self.star.rv]
-            near = [abs(f - v) <= 0.5001 * s.step for f, v, s in zip(fit, values, sliders, strict=True)]
-            values = [f if n else v for f, v, n in zip(fit, values, near, strict=True)]
-        *labels, velocity = map(float, values)
-        return Controls(self.instrument.value, tuple(labels), self.snr.value, velocity, self.slope.value)
-
-    def _make_controls(self):
-        every = [default_bounds(labeller.slam) for labeller in self.library.labellers.values()]
-        bounds = np.stack(every)[..., : len(NAMES)]
+        bounds = np.stack([default_bounds(labeller.slam) for labeller in labellers.values()])
         steps = np.array([_SLIDER_STEPS[name] for name in NAMES])
-        low = np.floor(bounds[:, 0].min(axis=0) / steps) * steps
-        high = np.ceil(bounds[:, 1].max(axis=0) / steps) * steps
-        self._bounds = np.stack([low, high])
-        self.instrument = _choice(list(self.library.labellers), "80px")
-        self.sliders = {
-            name: _slider(
-                f"{SYMBOLS[name]} [{UNITS[name]}]", _START[name], low[i], high[i], steps[i], FORMATS[name]
-            )
-            for i, name in enumerate(NAMES)
-        }
-        self.velocity = _slider("velocity [km/s]", 0.0, -_FASTEST, _FASTEST, 1.0, ".0f")
-        self.snr = widgets.FloatLogSlider(
-            100.0, description="SNR per pixel", min=1, max=3, step=0.01, readout_format=".0f", **_WIDE
-        )
-        self.window = widgets.IntRangeSlider(
-            min=0,
-            max=10_000,
-            step=10,
-            description="window [Å]",
-            layout={"width": "430px", "max_width": "100%"},
-        )
-        self.slope = _choice([(SYMBOLS[name], name) for name in NAMES], "66px")
-        self.obsid = widgets.Text(
-            placeholder="obsid, then Enter", continuous_update=False, layout={"width": "170px"}
-        )
-        self.upload = widgets.FileUpload(
-            accept=".fits,.gz,.fit", description="LAMOST file", layout={"width": "150px"}
-        )
-        self.doubts = widgets.Dropdown(description="suspicious", layout={"width": "300px"})
-        self.reset, self.clear = _button("Back to its fit"), _button("No star")
-        self.keep, self.save = _button("Keep to compare"), _button("Save ...")
-        self.before, self.after = _button("◀", "40px"), _button("▶", "40px")
-        self.stars = widgets.ToggleButtons(options=[], index=None)
-        self.warning, self.told, self.message, self.shown = (widgets.HTML() for _ in range(4))
-        self.spectrum, self.diagram, self.places, self.links = (widgets.HTML() for _ in range(4))
-        self.instrument.observe(lambda _: self._quiet or self._change_instrument(), "value")
-        for control in (*self.sliders.values(), self.velocity, self.snr, self.window, self.slope):
-            control.observe(lambda _: self.draw(), "value")
-        for control in (self.stars, self.obsid, self.doubts):
-            control.observe(lambda change: self._choose(change["new"]), "value")
-        self.upload.observe(lambda change: self._take(change["new"]), "value")
-        self.reset.on_click(lambda _: self.star and self.overlay(self.star))
-        self.clear.on_click(lambda _: self.overlay(None))
-        self.keep.on_click(lambda _: self._keep())
-        self.save.on_click(lambda _: self._save())
-        self.before.on_click(lambda _: self._step(-1))
-        self.after.on_click(lambda _: self._step(1))
+        low = np.floor(bounds[:, 0, : len(NAMES)].min(axis=0) / steps) * steps
+        high = np.ceil(bounds[:, 1, : len(NAMES)].max(axis=0) / steps) * steps
+        self._spans = dict(zip(NAMES, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+        self._spans |= {"velocity": (-_FASTEST, _FASTEST), "snr": (10.0, 1000.0)}
+        self.start = self._start()
 
-    def _lay_out(self):
-        diagram = widgets.Box([self.diagram, self.stars])
-        controls = widgets.Box([widgets.Label("derivative by"), self.slope, self.window], layout=_ROW)
-        main = [controls, self.spectrum]
-        side = [
-            self.instrument,
-            *self.sliders.values(),
-            self.velocity,
-            self.snr,
-            self.warning,
-            self.told,
-            widgets.Box([self.reset, self.clear, self.keep, self.save, self.links], layout=_ROW),
-            widgets.HBox([self.doubts, self.before, self.after]),
-            widgets.Box([self.obsid, self.upload], layout=_ROW),
-            self.message,
-            diagram,
-            self.shown,
+    def show(self, height=900):
+        """Display the page in a notebook; it lives as long as the kernel."""
+        server = Server(self)
+        Thread(target=server.serve_forever, daemon=True).start()
+        display(IFrame(server.address, "100%", height))
+
+    def _start(self):
+        library = self.library
+        tracks = library.isochrones[np.isclose(library.isochrones["mh"], 0)]
+        tracks = tracks[np.argsort(tracks["initial_mass"], kind="stable")]
+        tracks = [(name, tracks[np.isclose(tracks["log_age"], age)]) for age, name in _AGES.items()]
+        sliders = [
+            {"name": name, "text": SYMBOLS[name], "unit": UNITS[name], "digits": DIGITS[name]}
+            | {"step": _SLIDER_STEPS[name], "value": _START[name], "span": self._spans[name]}
+            for name in NAMES
         ]
-        names = {"hr-box": diagram, "stars": self.stars, "spectrum-box": self.spectrum, "window": self.window}
-        names |= {"warning": self.warning, "told": self.told, "message": self.message}
-        for name, widget in names.items():
-            widget.add_class(f"slam-{name}")
-        page = widgets.Box(
-            [
-                widgets.HTML(PAGE),
-                self.places,
-                widgets.VBox(main, layout={"flex": "1 1 600px", "min_width": "0", "max_width": "1150px"}),
-                widgets.VBox(side, layout={"width": "390px", "max_width": "100%", "flex": "0 1 auto"}),
+        return {
+            "simulated": library.run.simulated,
+            "sliders": sliders,
+            "steps": {name: step_text(name) for name in STEPS},
+            "lines": KNOWN,
+            "edge": np.concatenate([library.grid.boundary, library.grid.boundary[:1]]).tolist(),
+            "tracks": [
+                [name, np.stack([10.0 ** t["log_teff"], t["logg"]], axis=1).tolist()] for name, t in tracks
             ],
-            layout={"flex_flow": "row-reverse wrap", "justify_content": "flex-end"},
-        )
-        page.add_class("slam-page")
-        return page
-
-    def draw(self):
-        """Draw what the controls show, unless several of them are being set."""
-        if self._quiet:
-            return
-        controls = self.controls()
-        name = controls.instrument
-        slam, grid = self.library.labellers[name].slam, self.library.grid
-        self.view = look(controls, slam, grid, self._noise[name], self.star, self.kept)
-        self.spectrum.value = spectrum(self.view, self.window.value)
-        self.diagram.value = self._hr.draw(controls.labels)
-        self.warning.value = warning(self.view.warnings)
-        self.told.value = told(self.view, self.star)
-        self.links.value = ""
-
-    def overlay(self, star):
-        """Lay a star over the model, which becomes its fit; None for simulated noise alone."""
-        with self._together():
-            self.star = star
-            self.message.value = ""
-            if star is not None:
-                if star.instrument != self.instrument.value:
-                    self.instrument.value = star.instrument
-                    self._set_instrument()
-                for slider, value in zip(self.sliders.values(), star.labels, strict=True):
-                    slider.value = float(np.clip(value, slider.min, slider.max))
-                self.velocity.value = star.rv
-            obsid = None if star is None else star.obsid
-            self.stars.value = obsid if obsid in self._clickable else None
-            self.doubts.value = obsid if obsid in self.suspicious else None
-            self.obsid.value = "" if obsid is None else str(obsid)
-            self.reset.disabled = self.clear.disabled = self.keep.disabled = star is None
-            self.snr.disabled = star is not None  # its noise is its own
-
-    def _change_instrument(self):
-        with self._together():
-            self._set_instrument()
-            self.overlay(None)
-
-    def _set_instrument(self):
-        """Put the stars of the chosen instrument onto the diagram, and show its whole range."""
-        name = self.instrument.value
-        wave = get_instrument(name).wave
-        self.window.min, self.window.max = 0, 10_000  # so that no order of setting is refused
-        self.window.value = int(np.floor(wave[0])), int(np.ceil(wave[-1]))
-        self.window.min, self.window.max = self.window.value
-        self._set_kept(None)
-        labelled = self.library.labelled(name)
-        x, y = self._hr.place(np.array(labelled["teff"]), np.array(labelled["logg"]))
-        chosen = thin(x, y)
-        some = labelled[chosen]
-        self._clickable = some["obsid"].tolist()
-        texts = [describe(row) for row in some]
-        self.stars.value = None
-        self.stars.options, self.stars.tooltips = list(zip(texts, self._clickable, strict=True)), texts
-        self.places.value = star_places(x[chosen], y[chosen], np.array(some["flag"] == "I"))
-        kind = "simulated stars" if self.library.run.simulated else "stars"
-        self.suspicious = {
-            obsid: f"{i + 1}. {text}" for i, (obsid, text) in enumerate(self.library.doubts(name))
+            "instruments": {name: self._of_instrument(name) for name in library.labellers},
         }
-        self.doubts.options = [
-            ("choose ...", None),
-            *((text, obsid) for obsid, text in self.suspicious.items()),
-        ]
-        self.shown.value = (
-            f"{len(some)} of {len(labelled):,} {name} {kind}, {len(self.suspicious)} of them suspicious; "
-            "click one, or type any obsid. Grey: outside the grid. The cross is where the sliders stand."
-        )
 
-    def _step(self, by):
-        """Go to the next suspicious star, or the one before, from the one that is shown."""
-        some = list(self.suspicious)
-        if some:
-            now = some.index(self.doubts.value) if self.doubts.value in self.suspicious else min(-by, 0)
-            self.doubts.value = some[(now + by) % len(some)]
+    def _of_instrument(self, name):
+        instrument, stars = get_instrument(name), self.library.labelled(name)
+        obsid, teff, logg, inside = _lists(stars["obsid"], stars["teff"], stars["logg"], stars["flag"] == "I")
+        return {
+            "wave": _packed(instrument.wave),
+            "arms": [arm[:2] for arm in instrument.arms],
+            "excluded": instrument.excluded,
+            "resolution": instrument.resolution,
+            "models": self.library.models(name),
+            "stars": {"obsid": obsid, "teff": teff, "logg": logg, "inside": inside},
+            "suspicious": self.library.doubts(name),
+        }
 
-    def _save(self):
-        """Offer what is shown: the picture, and a table of the spectra with the labels."""
-        self.links.value = save_picture(self.spectrum.value) + " " + download(self.view, self.star)
+    def look(self, query):
+        """Return as a dict what is seen where the controls stand.
 
-    def _keep(self):
-        """Keep the star for comparison with those chosen next; a second time, keep none."""
-        self._set_kept(self.star if self.kept is None else None)
-        self.draw()
+        Parameters
+        ----------
+        query : dict of str
+            Values of the controls, by name; ``star`` and ``kept`` are an obsid or the name of a
+            file. With ``fit`` the labels and the velocity are those found for the star.
 
-    def _set_kept(self, star):
-        self.kept = star
-        self.keep.description = "Keep to compare" if star is None else "End comparison"
+        Raises
+        ------
+        InputError
+            If there is no such star or instrument.
+        """
+        view, star, kept = self._view(query)
+        controls = view.controls
+        return {
+            "labels": dict(zip(NAMES, controls.labels, strict=True)) | {"velocity": controls.velocity},
+            "model": _packed(view.model),
+            "derivative": _packed(view.slope),
+            "star": _over(view.star),
+            "kept": view.kept and _over(view.kept),
+            "lines": [line[:2] for line in view.lines],
+            "warnings": view.warnings,
+            "told": told(view, view.star, star),
+            "kept_told": told(view, view.kept, kept) if kept else "",
+        }
 
-    def _choose(self, obsid):
-        """Show a star of the catalogue, by a click on the diagram, its number or the list."""
-        if self._quiet or obsid in (None, ""):
-            return
-        if not str(obsid).strip().isdecimal():
-            self._say(f"{obsid!r} is not an obsid; it is a whole number, as in the catalogue")
-            return
-        try:
-            self.overlay(self.library.star(self.instrument.value, int(obsid)))
-        except SlamlibError as error:
-            self._say(error)
+    def save(self, query):
+        """Return as ECSV text what is seen: with ``what=labels`` the labels, else the spectra."""
+        view, star, kept = self._view(query)
+        return table_of(view, star, kept, query.get("what"))
 
-    def _take(self, files):
-        """Show a file that the user picked."""
-        if self._quiet or not files:
-            return
-        file = files[0]
+    def take(self, name, content):
+        """Label a file that the user picked; return its name and instrument.
+
+        Raises
+        ------
+        SlamlibError
+            If the file cannot be used.
+        """
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "uploaded.fits"
-            path.write_bytes(file["content"])
-            try:
-                self.overlay(self.library.file(path, file["name"]))
-            except SlamlibError as error:
-                self._say(error)
-        with self._together(draw=False):
-            self.upload.value = ()  # so that the same file can be picked again
+            path = Path(folder) / "picked.fits"
+            path.write_bytes(content)
+            star = self.library.file(path, name)
+        self._files[name] = star
+        for old in list(self._files)[:-_FILES_KEPT]:
+            del self._files[old]
+        return {"star": name, "instrument": star.instrument}
 
-    def _say(self, text):
-        self.message.value = f'<p role="alert">{escape(str(text))}</p>'
+    def _view(self, query):
+        name = query.get("instrument")
+        if name not in self.library.labellers:
+            raise InputError(f"no instrument {name}; there are {', '.join(self.library.labellers)}")
+        star, kept = (self._chosen(name, query.get(which, "")) for which in ("star", "kept"))
+        if star is not None and "fit" in query:
+            labels, velocity = star.labels, star.rv
+        else:
+            labels, velocity = [self._value(query, label) for label in NAMES], self._value(query, "velocity")
+        slope = query.get("slope") if query.get("slope") in NAMES else NAMES[0]
+        controls = Controls(name, tuple(map(float, labels)), self._value(query, "snr"), velocity, slope)
+        slam = self.library.labellers[name].slam
+        return look(controls, slam, self.library.grid, self._noise[name], star, kept), star, kept
 
-    @contextmanager
-    def _together(self, draw=True):
-        """Set several controls, then draw once."""
-        before, self._quiet = self._quiet, True
+    def _value(self, query, name):
+        """Return where a control stands, within its span."""
         try:
-            yield
-        finally:
-            self._quiet = before
-        if draw:
-            self.draw()
+            value = float(query[name])
+        except (KeyError, ValueError):
+            value = np.nan
+        if not np.isfinite(value):
+            raise InputError(f"{name}={query.get(name)} is not a number")
+        return float(np.clip(value, *self._spans[name]))
+
+    def _chosen(self, instrument, text):
+        if not text or text in self._files:
+            star = self._files.get(text)
+            if star is not None and star.instrument != instrument:
+                raise InputError(f"{text} is a spectrum of {star.instrument}, not of {instrument}")
+            return star
+        if not text.strip().isdecimal():
+            raise InputError(f"{text!r} is neither an obsid, a whole number, nor a file that was picked")
+        return self._star(instrument, int(text))
 
 
-def _slider(description, value, low, high, step, readout_format):
-    return widgets.FloatSlider(
-        value, min=low, max=high, step=step, description=description, readout_format=readout_format, **_WIDE
-    )
+def _lists(*columns):
+    return [np.asarray(column).tolist() for column in columns]
 
 
-def _choice(options, width):
-    return widgets.ToggleButtons(options=options, style={"button_width": width})
+def _packed(values):
+    """Text of an array for the page: float32, little-endian, base64."""
+    return base64.b64encode(np.asarray(values, dtype="<f4").tobytes()).decode()
 
 
-def _button(description, width="140px"):
-    return widgets.Button(description=description, layout={"width": width})
+def _over(some):
+    """Make an `Overlay` ready for the page."""
+    arrays = {name: _packed(getattr(some, name)) for name in ("wave", "flux", "sigma", "residual")}
+    return {"name": some.name} | arrays

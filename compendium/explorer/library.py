@@ -107,6 +107,12 @@ class Library:
         catalogue = self.catalogues[instrument]
         return catalogue[np.isfinite(catalogue["teff"])]
 
+    def models(self, instrument):
+        """Say which models predict the spectra of an instrument: file, grid, regression."""
+        path = labeller_path(self.run.products, instrument).relative_to(self.run.root)
+        n = len(self.labellers[instrument].slam.training_labels_)
+        return f"{path} ({n:,} training spectra, grid {self.run.grid})"
+
     def doubts(self, instrument):
         """Return the stars to look at, the gravest status first, then the largest chi-square.
 

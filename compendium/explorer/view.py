@@ -12,6 +12,8 @@ from slamlib.inference.validate import cramer_rao
 from slamlib.instruments import C_KMS, get_instrument
 from slamlib.labels import NAMES
 
+# Part of a label's step over which the derivative is taken.
+_NEAR = 0.05
 # Lines named on one picture.
 _NAMED = 24
 
@@ -52,6 +54,15 @@ class Overlay:
     sigma: np.ndarray
     residual: np.ndarray
 
+    @property
+    def misfit(self):
+        """Typical ``|residual / sigma|``, by the median.
+
+        It is 1 if nothing but noise is left over, whatever a few cosmic rays do.
+        """
+        pulls = np.abs(self.residual / self.sigma)
+        return 1.4826 * float(np.median(pulls[np.isfinite(pulls)]))
+
 
 @dataclass(frozen=True)
 class View:
@@ -73,9 +84,6 @@ class View:
         One for each label outside the model grid; empty inside.
     bound : ndarray, (4,) or None
         Without a star: least standard errors that the photon noise of the SNR control allows.
-    misfit : float
-        Typical ``|residual / sigma|`` of the star, by the median: 1 if nothing but noise is left
-        over, whatever a few cosmic rays do.
     """
 
     controls: Controls
@@ -87,7 +95,6 @@ class View:
     lines: list
     warnings: tuple
     bound: np.ndarray | None
-    misfit: float
 
 
 def look(controls, slam, grid, noise, star=None, kept=None):
@@ -109,8 +116,11 @@ def look(controls, slam, grid, noise, star=None, kept=None):
     View
     """
     instrument, labels = get_instrument(controls.instrument), np.array(controls.labels, dtype=float)
-    model = slam.predict(labels, extrapolate=True)[0].astype(float)
-    slope = slam.jacobian(labels, extrapolate=True)[0, NAMES.index(controls.slope)] * STEPS[controls.slope]
+    # One call for the model and its derivative: half the time of the analytic one, as good as drawn.
+    nearby = np.tile(labels, (3, 1))
+    nearby[1:, NAMES.index(controls.slope)] += STEPS[controls.slope] * np.array([_NEAR, -_NEAR])
+    model, above, below = slam.predict(nearby, extrapolate=True).astype(float)
+    slope = (above - below) / (2 * _NEAR)
     model_wave = instrument.wave * (1 + controls.velocity / C_KMS)
     if star is None:
         sigma = np.where(instrument.good, 1 / controls.snr, np.nan)
@@ -119,11 +129,9 @@ def look(controls, slam, grid, noise, star=None, kept=None):
         bound = cramer_rao(slam, labels, controls.snr**2 * instrument.good)[0, : len(NAMES)]
     else:
         shown, bound = _over(model, instrument, controls.velocity, star), None
-    pulls = np.abs(shown.residual / shown.sigma)
-    misfit = 1.4826 * float(np.median(pulls[np.isfinite(pulls)]))
     other = None if kept is None else _over(model, instrument, controls.velocity, kept)
     lines, warnings = strongest(model, instrument, _NAMED), outside(grid, labels)
-    return View(controls, model_wave, model, slope, shown, other, lines, warnings, bound, misfit)
+    return View(controls, model_wave, model, slope, shown, other, lines, warnings, bound)
 
 
 def _over(model, instrument, velocity, star):

@@ -51,7 +51,8 @@ def gather(run, source):
             raise FileError(f"no {figure}; run `make notebooks PROFILE={run.profile}` first")
         shutil.copy(figure, source / "figures")
     for path in sorted((source / "notebooks").rglob("*.ipynb")):
-        executed = run.build / path.relative_to(source)
+        lesson = run.root / "build/lessons" / path.name  # the same for every run
+        executed = lesson if path.parent.name == "teaching" else run.build / path.relative_to(source)
         notebook = nbformat.read(executed if executed.is_file() else path, as_version=4)
         tidy(notebook, run.simulated)
         nbformat.write(notebook, path)

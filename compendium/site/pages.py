@@ -76,7 +76,10 @@ def _image(name, run):
     caption, alt = CAPTIONS[name], CAPTIONS[name].description(run.simulated)
     words = [caption.title + "." * (not caption.title.endswith("?")), caption.ours]
     words += ["Simulated stars."] * (caption.stars and run.simulated)
-    return f":::{{figure}} /figures/{name}.png\n:alt: {alt}\n\n{' '.join(filter(None, words))}\n:::"
+    words.append(f"*Where it comes from:* `make trace FILE={name} {run.variables}`.")
+    # An image that is a link leads to itself at full size.
+    head = f":::{{figure}} /figures/{name}.png\n:alt: {alt}\n:target: ../../_images/{name}.png"
+    return f"{head}\n\n{' '.join(filter(None, words))}\n:::"
 
 
 _CALIBRATION = """# Calibration: how far errors can be trusted

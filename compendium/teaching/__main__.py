@@ -8,7 +8,7 @@ import nbformat
 from nbclient.exceptions import CellExecutionError
 
 from compendium.teaching.checks import LESSONS
-from compendium.teaching.notebooks import run, solved
+from compendium.teaching.notebooks import run, shown, solved
 from slamlib.errors import SlamlibError
 from slamlib.io import atomic
 
@@ -25,6 +25,8 @@ def main(arguments=None):
     one.add_argument("--run", action="store_true", help="execute it, so that it has its pictures")
     every = commands.add_parser("time", help="run the solved notebooks, every check strict; print seconds")
     every.add_argument("lessons", nargs="*", metavar="LESSON", help="T1 to T5; all by default")
+    open_ = commands.add_parser("shown", help="execute the lessons as a class finds them, for the site")
+    open_.add_argument("folder", type=Path, help="of the executed notebooks")
     options = top.parse_args(arguments)
     try:
         if options.command == "solved":
@@ -33,6 +35,9 @@ def main(arguments=None):
                 run(notebook)
             with atomic(options.output) as path:
                 nbformat.write(notebook, path)
+        elif options.command == "shown":
+            for lesson in LESSONS:
+                shown(lesson, options.folder)
         else:
             for lesson in options.lessons or LESSONS:
                 print(f"{lesson}: {run(solved(lesson)):.0f} s", flush=True)

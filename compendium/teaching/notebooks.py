@@ -11,6 +11,7 @@ from compendium.pipeline.execute import OwnKernelManager
 from compendium.run import find_root
 from compendium.teaching.checks import LESSONS, STRICT_VARIABLE
 from slamlib.errors import FileError, InputError
+from slamlib.io import atomic
 
 TAG = "exercise"
 _TIMEOUT = 600
@@ -65,8 +66,24 @@ def solved(lesson):
     return fill(notebook, read_solutions(folder() / "solutions" / f"{lesson}.py"))
 
 
-def run(notebook):
-    """Execute a notebook in place, each check strict; return the seconds it took.
+def shown(lesson, folder):
+    """Execute a lesson as a class finds it, exercises open, into a folder; not again if it is there.
+
+    What is there counts if its cells are those of the lesson.
+    """
+    source, target = path_of(lesson), folder / path_of(lesson).name
+    notebook = nbformat.read(source, as_version=4)
+    if target.is_file():
+        before = nbformat.read(target, as_version=4)
+        if [cell.source for cell in before.cells] == [cell.source for cell in notebook.cells]:
+            return
+    run(notebook, strict=False)
+    with atomic(target) as path:
+        nbformat.write(notebook, path)
+
+
+def run(notebook, strict=True):
+    """Execute a notebook in place, each check strict or not; return the seconds it took.
 
     Raises
     ------
@@ -78,5 +95,5 @@ def run(notebook):
         notebook, timeout=_TIMEOUT, resources=place, kernel_manager_class=OwnKernelManager
     )
     start = time.monotonic()
-    client.execute(env=os.environ | {STRICT_VARIABLE: "1"})
+    client.execute(env=os.environ | {STRICT_VARIABLE: str(int(strict))})
     return time.monotonic() - start

@@ -95,6 +95,11 @@ def run(options, tell):
         if target and target.resolve() in {path.resolve() for path in paths}:
             tell(f"{target} is among the files to label and would be overwritten; name another")
             return USAGE
+        if target and not target.parent.is_dir():
+            tell(f"no folder {target.parent} for {target.name}; make it, or name another")
+            return USAGE
+        if target and target.exists() and not options.quiet:
+            tell(f"{target} is there and will be overwritten")
     progress = not options.quiet and sys.stderr.isatty()
     models = Models(options.grid, options.models, not options.quiet, progress)
     backend = partial(_cluster_backend, options.cluster) if options.cluster else local_backend

@@ -1,5 +1,8 @@
 """Pages of fits: observed, model, residual, a row a spectrum."""
 
+from itertools import pairwise
+
+import numpy as np
 from matplotlib.backends.backend_pdf import PdfPages
 from tqdm import tqdm
 
@@ -61,9 +64,10 @@ def _draw(panel, row, path, models):
     spectrum = {"wave": instrument.wave, "flux": flux, "ivar": ivar}
     spectrum["model"] = labeller.predict([labels], extrapolate=True)[0]
     spectrum["rejected"] = rejected_pixels(labeller.slam, flux, ivar, labels, labeller.systematics)
-    axes = panel.subplots(2, len(instrument.arms), squeeze=False, gridspec_kw=_RATIOS)
-    for main, strip, (first, last, _) in zip(*axes, instrument.arms, strict=True):
-        draw_fit(main, strip, spectrum, instrument, (first, last), len(instrument.arms))
+    windows = _windows(instrument)
+    axes = panel.subplots(2, len(windows), squeeze=False, gridspec_kw=_RATIOS)
+    for main, strip, window in zip(*axes, windows, strict=True):
+        draw_fit(main, strip, spectrum, instrument, window, len(windows))
     for axis, text in zip(axes[:, 0], ("Normalised flux", "Residual"), strict=True):
         axis.set_ylabel(text)
     name = printable(row["file"]).replace("$", r"\$")
@@ -73,6 +77,14 @@ def _draw(panel, row, path, models):
     panel.suptitle(title, x=0.01, ha="left", fontsize=9)
     if row["simulated"]:
         note_simulated(axes[0, -1])
+
+
+def _windows(instrument):
+    """Ranges [A] that have a panel each: the arms, or three parts of a single long one."""
+    if len(instrument.arms) > 1:
+        return [arm[:2] for arm in instrument.arms]
+    edges = np.linspace(*instrument.arms[0][:2], 4)
+    return list(pairwise(edges))
 
 
 def _quantity(label, text):

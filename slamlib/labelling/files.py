@@ -71,7 +71,10 @@ def list_files(files):
     InputError, FileError
         If nothing is given, or a folder has no FITS file.
     """
-    files = [files] if isinstance(files, (str, Path)) else list(files)
+    try:
+        files = [files] if isinstance(files, (str, Path)) else list(files)
+    except TypeError:
+        raise InputError(f"{files!r} names no file; give a path, or a list of paths") from None
     if not files:
         raise InputError("no file given; name LAMOST FITS files, or a folder of them")
     paths = []

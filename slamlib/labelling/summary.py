@@ -20,20 +20,23 @@ def verdict(row):
     --------
     >>> verdict({"status": "poor fit", "flag": "O", "chi2": 7.31, "snr": 90})
     'outside the model grid; the models do not describe the spectrum (chi2 7.3)'
-    >>> verdict({"status": "outliers", "flag": "I", "chi2": 1.0, "snr": 90})
-    'too many outlying pixels'
+    >>> verdict({"status": "not early-type", "flag": "I", "chi2": 1.0, "snr": 90, "subclass": "G7"})
+    'lines of a cool star (header says G7)'
     >>> verdict({"status": "ok", "flag": "I", "chi2": 1.0, "snr": 90, "note": "weak He II"})
     'ok; weak He II'
     """
     words = STATUSES[row["status"]]
     number = _NUMBERS.get(row["status"], "").format(chi2=row["chi2"], snr=row["snr"])
     words += f" ({number})" if number and "nan" not in number else ""
+    has = getattr(row, "colnames", row)
+    header = str(row["subclass"]).strip() if "subclass" in has else ""
+    words += f" (header says {header})" if row["status"] == "not early-type" and header else ""
     if row["flag"] == "O":
         words = "outside the model grid" + f"; {words}" * (row["status"] != "ok")
     if row["flag"] == "X":
         words += ", inside the extension to late B and A stars"
     # Tables of older versions have no notes.
-    note = row["note"] if "note" in getattr(row, "colnames", row) else ""
+    note = row["note"] if "note" in has else ""
     return f"{words}; {note}" if note else words
 
 

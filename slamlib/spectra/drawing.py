@@ -34,8 +34,8 @@ LINES = (
     (r"H$\alpha$", (6562.8,)),
     ("He I", (6678.15,)),
 )
-# Width of the axes over that of the page, for one and two panels side by side.
-_PANEL_WIDTH = {1: 0.92, 2: 0.44}
+# Width of the axes over that of the page, for one to three panels side by side.
+_PANEL_WIDTH = {1: 0.92, 2: 0.44, 3: 0.28}
 # A line is named if the model is deeper in its core, within `_CORE` [A], by this part of the
 # continuum than on both sides, within `_SIDES` [A]. He II 4542 is from 29,000 K on (log g 4).
 _LEAST_DEPTH, _CORE, _SIDES = 0.01, 1.5, 8.0

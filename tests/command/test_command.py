@@ -14,7 +14,6 @@ import slamlib
 from slamlib.cli import options
 from slamlib.cli.main import main
 from slamlib.cli.pages import ROWS, page
-from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
 from slamlib.labelling import catalogue
 from slamlib.labelling.files import label_files
@@ -39,6 +38,7 @@ def test_status_0_with_a_summary_when_every_file_has_labels(survey, here, capsys
 
 
 def test_status_3_with_a_line_for_each_bad_file_when_some_cannot_be_used(mixed, here, capsys):
+    (here / "out").mkdir()
     assert main(["label", "-q", *map(str, mixed), "-o", "out/labels.ecsv"]) == 3
     said = capsys.readouterr()
     assert said.out == ""
@@ -150,8 +150,8 @@ def test_the_pages_show_every_fit_and_which_stars_are_simulated(survey, mixed, h
     table["simulated"][1] = False
     figure = page(list(zip(table, both, strict=True)), models)
     for i, (panel, row) in enumerate(zip(figure.subfigs, table, strict=False)):
-        arms = len(INSTRUMENTS[row["instrument"]].arms)
-        assert len(panel.axes) == 2 * arms
+        parts = {"LRS": 3, "MRS": 2}[row["instrument"]]  # one long arm is drawn in three
+        assert len(panel.axes) == 2 * parts
         title = panel.get_suptitle()
         assert row["file"] in title
         assert verdict(row) in title
