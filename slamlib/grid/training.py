@@ -108,9 +108,30 @@ def observe(spectra, grid, instrument, vsini, sigma=None, velocity=0.0, limb_dar
     ndarray of float32, (n, n_pix)
     """
     instrument = get_instrument(instrument)
-    sigma = instrument_sigma(instrument.resolution) if sigma is None else sigma
-    fine = broaden(spectra, grid.dv, vsini, sigma, velocity, limb_darkening)
+    fine = blurred(spectra, grid, instrument, vsini, sigma, velocity, limb_darkening)
     return fine @ rebin_matrix(pixel_edges(grid.wave), instrument.edges)
+
+
+def blurred(spectra, grid, instrument, vsini, sigma=None, velocity=0.0, limb_darkening=LIMB_DARKENING):
+    """Grid spectra as an instrument sees them, before its pixels: parameters as of `observe`.
+
+    Where the resolving power changes along the spectrum, spectra of its profile at each wavelength
+    of the table are mixed linearly, and with them the variance of the profile.
+    """
+    sigma = instrument_sigma(instrument.resolution) if sigma is None else np.asarray(sigma)
+    if not instrument.profile:
+        return broaden(spectra, grid.dv, vsini, sigma, velocity, limb_darkening)
+    waves, powers = np.transpose(instrument.profile)
+    mixed = np.zeros(np.shape(spectra), dtype=np.float32)
+    for power, share in zip(powers, np.eye(len(waves)), strict=True):
+        weight = np.interp(grid.wave, waves, share).astype(np.float32)
+        scaled = sigma * instrument.resolution / power
+        reach = np.max(vsini + 6 * scaled + np.abs(velocity)) / grid.dv
+        first, last = np.flatnonzero(weight)[[0, -1]] + [-int(reach) - 1, int(reach) + 2]
+        part = slice(max(first, 0), last)
+        fine = broaden(spectra[:, part], grid.dv, vsini, scaled, velocity, limb_darkening)
+        mixed[:, part] += weight[part] * fine
+    return mixed
 
 
 def synthesise(grid, labels, instrument, limb_darkening=LIMB_DARKENING):

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
-from astropy.table import Column
+from astropy.table import Column, hstack
 
 import slamlib
 from slamlib.errors import FileError, InputError
@@ -20,7 +20,9 @@ from slamlib.labelling.templates import velocity_templates
 from slamlib.labelling.worth import NOISE_ALONE, judged
 from slamlib.npz import check_shapes, reading_npz, write_npz
 from slamlib.regression.slam import Slam
+from slamlib.spectra.prepare import read_many
 from slamlib.spectra.velocity import VelocityTemplates
+from slamlib.threads import n_cores
 
 FORMAT = 2
 # Enough training spectra for errors near the Cramer-Rao bound.
@@ -147,7 +149,7 @@ class Labeller:
             Factor of the amplitudes of `slamlib.inference.model_error`; with 0 the models
             count as exact, as in the paper.
         """
-        observatory = Observatory.of(grid, self.instrument.name, self.templates)
+        observatory = Observatory.of(grid, self.instrument, self.templates)
         further = model_error(self.slam, self.instrument, model_errors) if model_errors else None
         systematics = measure_systematics(
             self.slam, observatory, n_calibration, seed, snrs, progress=progress, further=further
@@ -179,12 +181,16 @@ class Labeller:
         options = known | {"inside": self.edge.contains} | options
         return infer(self.slam, flux, ivar, self.systematics, wave, **options)
 
-    def label(self, flux, ivar, simulated, snr=None):
-        """Labels of prepared spectra as a catalogue gives them, with the errors to quote.
+    def label(self, spectra, ivar=None, simulated=False, snr=None):
+        """Labels as a catalogue gives them, with the errors to quote.
 
         Parameters
         ----------
-        flux, ivar : ndarray, (m, n_pix) or (n_pix,)
+        spectra : list or ndarray
+            Files, `Spectrum`, (wave, flux, error) or objects of specutils, as
+            `slamlib.spectra.reading.as_spectrum` takes them; or the flux (m, n_pix) of prepared
+            spectra, whose `ivar` is given.
+        ivar : ndarray, (m, n_pix), optional
         simulated : array_like of bool, (m,)
             The others are real stars: where the models are wrong from line to line, more than
             the noise is uncertain, so that their errors are at least those by blocks. So are
@@ -195,11 +201,14 @@ class Labeller:
         Returns
         -------
         Table
-            That of `judged`, and, unless this is the paper's way, the errors by blocks
+            What files say (`read_many`), then that of `judged`, and, unless this is the paper's way, the errors by blocks
             ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.inference.blocks`); that of a
             v sin i too slow to be measured is NaN.
         """
-        found = self.fit(flux, ivar)
+        if ivar is None:
+            flux, ivar, table = read_many(spectra, self.instrument, self.templates, n_cores(), False)
+            return hstack([table, self.label(flux, ivar, table["simulated"], table["snr"])])
+        flux, found = spectra, self.fit(spectra, ivar)
         table = judged(found, self.slam, self.instrument, flux, ivar, snr)
         if self.extension is not None:
             beyond = inside_grid(self.slam, found.labels, self.extension.contains)
@@ -269,10 +278,8 @@ class Labeller:
             systematics = None
             if parts["systematics"]:
                 systematics = Systematics.from_arrays(parts["systematics"], params["systematics_of"])
-            told = params["instrument"]
-            ranges = {key: tuple(map(tuple, told[key])) for key in ("arms", "excluded")}
             read = cls(
-                Instrument(**told | ranges),
+                Instrument.of(params["instrument"]),
                 Slam.from_arrays(params["slam"], parts["slam"]),
                 VelocityTemplates(**parts["templates"], **params["templates"]),
                 GridEdge.from_arrays(parts["edge"]),

@@ -32,9 +32,9 @@ def verdict(row):
         words = "outside the model grid" + f"; {words}" * (row["status"] != "ok")
     if row["flag"] == "X":
         words += ", inside the extension to late B and A stars"
-    # Tables of older versions have no notes.
-    note = row["note"] if "note" in getattr(row, "colnames", row) else ""
-    return f"{words}; {note}" if note else words
+    # Tables of older versions have neither.
+    has = getattr(row, "colnames", row)
+    return "; ".join([words, *(str(row[name]) for name in ("note", "assumed") if name in has and row[name])])
 
 
 def quantities(row):

@@ -137,13 +137,16 @@ def to_instrument(wave, flux, ivar, instrument):
     for arm in instrument.arm_slices:
         low, high = instrument.edges[:, arm]
         near = (wave > low[0] - _MARGIN) & (wave < high[-1] + _MARGIN)
-        out_flux[arm], out_ivar[arm] = _rebin(wave[near], flux[near], ivar[near], np.append(low, high[-1]))
+        out_flux[arm], out_ivar[arm] = rebin(wave[near], flux[near], ivar[near], np.append(low, high[-1]))
     bad = ~instrument.good | (out_ivar <= 0)
     return np.where(bad, 1.0, out_flux), np.where(bad, 0.0, out_ivar)
 
 
-def _rebin(wave, flux, ivar, edges):
-    """Mean flux and summed ivar between successive `edges`; ivar = 0 where not fully covered."""
+def rebin(wave, flux, ivar, edges):
+    """Mean flux and summed ivar (n_edges - 1,) between successive `edges` [A], as `to_instrument` gives them.
+
+    Where a pixel is not fully covered, ivar = 0.
+    """
     nothing = np.ones(edges.size - 1), np.zeros(edges.size - 1)
     if wave.size < 4:
         return nothing
