@@ -64,7 +64,7 @@ def add_parser(commands):
         "files",
         nargs="+",
         metavar="FILE",
-        help="spectra in FITS or text, gzipped or not, or folders of FITS files",
+        help="FITS or text, gzipped or not, or folders of FITS files",
     )
     parser.add_argument(
         "-o",

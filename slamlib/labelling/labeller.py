@@ -201,9 +201,9 @@ class Labeller:
         Returns
         -------
         Table
-            What files say (`read_many`), then that of `judged`, and, unless this is the paper's way, the errors by blocks
-            ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.inference.blocks`); that of a
-            v sin i too slow to be measured is NaN.
+            What files say (`read_many`), then that of `judged`, and, unless this is the paper's way,
+            the errors by blocks ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini``
+            (`slamlib.inference.blocks`); that of a v sin i too slow to be measured is NaN.
         """
         if ivar is None:
             flux, ivar, table = read_many(spectra, self.instrument, self.templates, n_cores(), False)

@@ -129,7 +129,8 @@ def _from_desi(hdus):
     star = hdus["FIBERMAP"].data[0]
     told = {"OBSID": "TARGETID", "RA": "TARGET_RA", "DEC": "TARGET_DEC", "MJD": "MEAN_MJD"}
     known = fits.Header({key: star[name].item() for key, name in told.items() if name in star.array.names})
-    return Columns(*np.concatenate(parts, axis=1), False, [hdus[0].header, known], "DESI")
+    wave, flux, ivar = np.concatenate(parts, axis=1)
+    return Columns(wave, flux, ivar, False, [hdus[0].header, known], "DESI")
 
 
 def _from_image(hdu, hdus, unit):

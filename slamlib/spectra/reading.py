@@ -24,6 +24,7 @@ _LEAST_RESOLUTION, _MOST_RESOLUTION = 400.0, 1e6
 # From this resolving power on all are labelled as `HIGH` is; two pixels are never wider than it.
 _HIGH, HIGH = 30_000.0, "HERMES"
 ASSUMED_AIR = "wavelengths taken to be in air: the file does not tell"
+_FINE = "resolving power above 30,000, by its pixels"
 _NO_ERRORS = "errors from the scatter of the flux: the file has none"
 # A gap wider than this ends a range [A]; the range of a spectrum beyond an arm that is kept [A].
 _GAP, _BEYOND = 30.0, 60.0
@@ -136,7 +137,7 @@ def as_spectrum(given, hints=None):
     parts = [np.asarray(part, dtype=float) for part in (wave, flux, ivar) if part is not None]
     if {part.shape for part in parts} != {(parts[0].size,)}:
         raise InputError(f"shapes {[part.shape for part in parts]} are not vectors of one length")
-    return _spectrum(Columns(*parts[:2], ivar, None, []), hints.vacuum, "spectrum")
+    return _spectrum(Columns(parts[0], parts[1], ivar, None, []), hints.vacuum, "spectrum")
 
 
 def recognise(given, hints=None):
@@ -168,25 +169,25 @@ def recognise(given, hints=None):
     if name in INSTRUMENTS:
         return get_instrument(name), spectrum
     try:
-        instrument = _instrument(spectrum, name, hints)
-        return instrument, _coarsened(spectrum, instrument)
+        instrument, assumed = _instrument(spectrum, name, hints)
+        return instrument, _coarsened(spectrum, instrument, assumed)
     except InputError as error:
         raise InputError(f"{spectrum.header.get('file', 'spectrum')}: {error}") from None
 
 
 def _instrument(spectrum, name, hints):
+    """Return the instrument, and what was assumed to find it."""
     if hints.instrument is not None:
-        return get_instrument(hints.instrument)
+        return get_instrument(hints.instrument), ""
     resolution = hints.resolution
     if resolution is None and name:
-        return get_instrument(name)
+        return get_instrument(name), ""
     if resolution is None:
         resolution = spectrum.header.get("resolution", math.nan)
-        least = 1 / (2 * np.median(np.diff(np.log(spectrum.wave))))
-        if math.isnan(resolution) and least > _HIGH:
-            resolution = least
-        if resolution >= _HIGH:
-            return get_instrument(HIGH)
+    if resolution >= _HIGH:
+        return get_instrument(HIGH), ""
+    if math.isnan(resolution) and _pixel(spectrum.wave) < 0.5 / _HIGH:
+        return get_instrument(HIGH), _FINE
     if not _LEAST_RESOLUTION <= resolution <= _MOST_RESOLUTION:
         told = "the file does not tell its resolving power" if math.isnan(resolution) else f"R = {resolution}"
         raise InputError(
@@ -196,10 +197,14 @@ def _instrument(spectrum, name, hints):
     wave = spectrum.wave[~spectrum.mask]
     ends = np.flatnonzero(np.diff(wave) > _GAP)
     ranges = zip(wave[[0, *(ends + 1)]], wave[[*ends, -1]], strict=True)
-    return instrument_of_range(resolution, list(ranges))
+    return instrument_of_range(resolution, list(ranges)), ""
 
 
-def _coarsened(spectrum, instrument):
+def _pixel(wave):
+    return np.median(np.diff(np.log(wave)))
+
+
+def _coarsened(spectrum, instrument, assumed):
     """Put pixels together that are finer than the instrument's, and find errors if there are none."""
     wave, flux, ivar = spectrum.wave, spectrum.flux, spectrum.ivar
     near = (wave > instrument.wave[0] - _BEYOND) & (wave < instrument.wave[-1] + _BEYOND)
@@ -209,21 +214,27 @@ def _coarsened(spectrum, instrument):
             "name another instrument"
         )
     wave, flux, ivar = wave[near], flux[near], ivar[near]
-    if np.median(np.diff(np.log(wave))) < 0.8 * instrument.native_step:
+    if (pixel := _pixel(wave)) > 1 / instrument.effective_resolution:
+        raise InputError(
+            f"pixels of {pixel * wave.mean():.2g} A are wider than what {instrument.name} resolves; give the "
+            "resolving power that the file has"
+        )
+    if pixel < 0.8 * instrument.native_step:
         log_edges = np.arange(np.log(wave[0]), np.log(wave[-1]), instrument.native_step)
         edges = np.exp(log_edges)
         flux, ivar = rebin(wave, flux, ivar, edges)
         wave = (edges[1:] + edges[:-1]) / 2
-    header = spectrum.header
+    header, notes = spectrum.header, [spectrum.header.get("assumed"), assumed]
     if not header.get("errors", True):
         noise = _noise(flux, ivar > 0)
         ivar = np.where(ivar > 0, noise**-2, 0)
-        header = header | {"assumed": "; ".join(filter(None, (header.get("assumed"), _NO_ERRORS)))}
+        notes.append(_NO_ERRORS)
     good = ivar > 0
     if not good.any():
         raise InputError(f"no good pixel where {instrument.name} observes; leave this spectrum out")
     snr = float(np.median(flux[good] * np.sqrt(ivar[good])))
-    return Spectrum(wave, flux, ivar, ~good, header | {"instrument": instrument.name, "snr": snr})
+    told = {"instrument": instrument.name, "snr": snr, "assumed": "; ".join(filter(None, notes))}
+    return Spectrum(wave, flux, ivar, ~good, header | told)
 
 
 def _noise(flux, good):
