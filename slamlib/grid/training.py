@@ -1,11 +1,14 @@
 """Training sets: random labels inside the grid, and their spectra as an instrument sees them."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from slamlib.errors import InputError
 from slamlib.grid.broaden import LIMB_DARKENING, broaden, instrument_sigma, pixel_edges, rebin_matrix
+from slamlib.grid.model_grid import ModelGrid
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labels import LABELS, Label
 from slamlib.npz import check_shapes, reading_npz, write_npz
@@ -38,18 +41,18 @@ class TrainingSet:
     seed: int
     label_set: tuple = LABELS
 
-    def first(self, n):
+    def first(self, n: int) -> Self:
         """Return the first `n` of the spectra, which are as random as all of them."""
         return replace(self, labels=self.labels[:n], flux=self.flux[:n])
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write to an npz file, whole or not at all."""
         told = [label.plain() for label in self.label_set]
         params = {"instrument": self.instrument.name, "seed": self.seed, "labels": told}
         write_npz(path, FORMAT, params, {"labels": self.labels, "flux": self.flux})
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | Path) -> Self:
         """Read what `save` wrote; FileError if it is missing, of another version or something else."""
         remedy = "run notebook 01_training_set"
         with reading_npz(path, FORMAT, "training set", remedy) as (params, arrays):
@@ -165,7 +168,7 @@ def synthesise(grid, labels, instrument, limb_darkening=LIMB_DARKENING):
     return flux
 
 
-def training_set(grid, instrument, n, seed):
+def training_set(grid: ModelGrid, instrument: Instrument | str, n: int, seed: int) -> TrainingSet:
     """Draw `n` labels inside the grid and synthesise their spectra.
 
     Parameters

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -100,7 +101,7 @@ class Instrument:
         first, _, step = self.arms[0]
         return min(self.resolution, first / step)
 
-    def widened(self, margin=45.0):
+    def widened(self, margin: float = 45.0) -> Self:
         """Return the same instrument, each arm longer by about `margin` [A] at both ends, nothing excluded.
 
         For spectra whose continuum is still to be fitted: the ends of the fit then lie
@@ -112,7 +113,7 @@ class Instrument:
         return replace(self, arms=arms, excluded=())
 
     @classmethod
-    def of(cls, told):
+    def of(cls, told: dict) -> Self:
         """Return the instrument that a dict describes, as a TOML file or a labeller has it."""
         ranges = {key: tuple(map(tuple, told.get(key, ()))) for key in ("arms", "excluded", "profile")}
         return cls(**told | ranges)
@@ -184,7 +185,7 @@ INSTRUMENTS = {"LRS": LRS, "MRS": MRS}
 LRS_GAP = LRS.excluded[-1]
 
 
-def get_instrument(name):
+def get_instrument(name: Instrument | str) -> Instrument:
     """Return the instrument of that name, or that a file NAME.toml describes.
 
     Examples

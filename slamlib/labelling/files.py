@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Column, vstack
+from astropy.table import Column, Table, vstack
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
 import slamlib
 from slamlib.errors import FileError, InputError, SlamlibError, printable
-from slamlib.instruments import get_instrument
+from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.catalogue import MEASURED, label_part, label_survey
 from slamlib.labelling.models import Models
 from slamlib.labels import NAMES
@@ -23,16 +23,16 @@ _CHUNK = 64
 
 
 def label(
-    files,
-    grid="embedded",
-    models=None,
-    progress=True,
+    files: object,
+    grid: str | Path = "embedded",
+    models: str | Path | None = None,
+    progress: bool = True,
     *,
-    instrument=None,
-    resolution=None,
-    unit=None,
-    vacuum=None,
-):
+    instrument: Instrument | str | None = None,
+    resolution: float | None = None,
+    unit: str | None = None,
+    vacuum: bool | None = None,
+) -> Table:
     """Find the labels of spectra: Teff, log g, [M/H], v sin i, with errors and flags.
 
     The spectra are normalised, put at rest by their own radial velocity, and compared with
@@ -83,8 +83,7 @@ def label(
     >>> print(slamlib.summary(table))  # doctest: +SKIP
     """
     hints = Hints(None if instrument is None else get_instrument(instrument), resolution, unit, vacuum)
-    models = Models(grid, models, progress, progress)
-    return label_files(list_files(files), models, progress, hints=hints)
+    return label_files(list_files(files), Models(grid, models, progress, progress), progress, hints=hints)
 
 
 def list_files(files):

@@ -56,7 +56,7 @@ def quantities(row):
     return texts
 
 
-def summary(table, most=None):
+def summary(table: Table, most: int | None = None) -> str:
     """Describe a table of labels as text.
 
     Parameters

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class HighResolution:
     assumed: str = ""
 
 
-def read_hires(path):
+def read_hires(path: str | Path) -> HighResolution:
     """Read a one-dimensional spectrum as `slamlib.read` does, for what needs no errors.
 
     Parameters

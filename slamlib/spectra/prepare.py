@@ -9,10 +9,11 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from slamlib.errors import InputError, SlamlibError, printable
-from slamlib.instruments import get_instrument
+from slamlib.instruments import Instrument, get_instrument
 from slamlib.spectra.continuum import pseudo_continuum
 from slamlib.spectra.reading import Hints, recognise
 from slamlib.spectra.spectrum import to_instrument
@@ -45,7 +46,9 @@ _COLUMNS = {
 }
 
 
-def normalise(wave, flux, ivar, instrument):
+def normalise(
+    wave: ArrayLike, flux: ArrayLike, ivar: ArrayLike, instrument: Instrument | str
+) -> tuple[np.ndarray, np.ndarray]:
     """Divide each arm by its pseudo-continuum.
 
     Model spectra put through the same division carry the same bias as the observed ones.

@@ -54,7 +54,7 @@ class Hints:
     vacuum: bool | None = None
 
 
-def read(path, unit=None, vacuum=None):
+def read(path: str | Path, unit: str | None = None, vacuum: bool | None = None) -> Spectrum:
     """Read a one-dimensional spectrum: LAMOST's of every release, and most others.
 
     FITS: tables of wavelength and flux (ESO's archive, SDSS, CALSPEC), DESI's of one star, images
