@@ -54,7 +54,8 @@ class Instrument:
         Of the continuum's spline for pixels of that width [A^3]:
         `slamlib.spectra.continuum.pseudo_continuum`.
     profile : tuple of (wave, R)
-        Resolving power along the spectrum, linear between; empty if it is constant.
+        Resolving power along the spectrum; between, the variance of the profile is linear. Empty if
+        it is constant.
     """
 
     name: str
