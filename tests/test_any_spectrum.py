@@ -117,7 +117,7 @@ def test_noise_is_found_where_a_file_has_none(star, tmp_path):
     found = 1 / np.sqrt(spectrum.ivar[~spectrum.mask])
     known = np.interp(spectrum.wave[~spectrum.mask], LINEAR, error)
     assert np.median(found / known) == pytest.approx(1, abs=0.15)
-    assert "errors from the scatter" in spectrum.header["assumed"]
+    assert "those of the scatter" in spectrum.header["assumed"]
 
 
 def save(path, *columns):

@@ -23,8 +23,8 @@ _BANDS = tuple((centre - half, centre + half) for centre, half in INTERSTELLAR_B
 # the Earth's motion: oxygen's gamma band, water, oxygen's B band. Water goes on to 6600 A, and
 # stays there: He II 6527 and H alpha would be lost with it.
 TELLURIC = ((6275.3, 6318.7), (6464.0, 6520.0), (6866.0, 6945.0))
-# Interstellar sodium.
-_SODIUM = (5887.0, 5899.0)
+# Interstellar sodium, and water beside it.
+_SODIUM = (5887.0, 5990.0)
 # Where the embedded models give labels [A].
 _REACH = (3900.0, 7000.0)
 # An instrument made for a file: no pixel is finer than this part of the wavelength, no arm shorter [A].

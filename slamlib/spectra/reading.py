@@ -24,8 +24,8 @@ _LEAST_RESOLUTION, _MOST_RESOLUTION = 400.0, 1e6
 # From this resolving power on all are labelled as `HIGH` is; two pixels are never wider than it.
 _HIGH, HIGH = 30_000.0, "HERMES"
 ASSUMED_AIR = "wavelengths taken to be in air: the file does not tell"
-_FINE = "resolving power above 30,000, by its pixels"
-_NO_ERRORS = "errors from the scatter of the flux: the file has none"
+_FINE = "R above 30,000 by its pixels"
+_NO_ERRORS = "no errors in the file: those of the scatter"
 # A gap wider than this ends a range [A]; the range of a spectrum beyond an arm that is kept [A].
 _GAP, _BEYOND = 30.0, 60.0
 # Pixels whose scatter tells the noise of those in the midst of them, and the least noise.
@@ -85,7 +85,8 @@ def read(path: str | Path, unit: str | None = None, vacuum: bool | None = None) 
     """
     path = Path(path)
     content = lamost.read_bytes(path)
-    if content[:9] != b"SIMPLE  =":
+    # What is named FITS and is not was badly downloaded: no text to be read.
+    if content[:9] != b"SIMPLE  =" and ".fit" not in path.name.lower():
         try:
             return _spectrum(from_text(content, unit), vacuum, path.name)
         except SlamlibError as error:

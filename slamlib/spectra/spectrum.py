@@ -77,12 +77,10 @@ class Spectrum:
         """
         from matplotlib import pyplot
 
-        from slamlib.style import BLACK
-
         axes = pyplot.gca() if axes is None else axes
         simulated = " (simulated)" * bool(self.header.get("simulated"))
         options = {
-            "color": BLACK,
+            "color": "black",
             "linewidth": 0.6,
             "label": self.header.get("file", "") + simulated,
         } | options
