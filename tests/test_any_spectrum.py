@@ -13,7 +13,8 @@ from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
 from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
-from slamlib.spectra.reading import Hints, as_spectrum, recognise
+from slamlib.spectra.reading import Hints, as_spectrum
+from slamlib.spectra.recognise import recognise
 
 RESOLUTION, SNR = 3000, 120
 BLUE = """

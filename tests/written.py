@@ -15,7 +15,7 @@ LOG = 10 ** np.arange(np.log10(3880), np.log10(5120), 3e-5)
 
 
 class Star:
-    """The star at a resolving power and a SNR per 0.3 A; a call gives flux and error at wavelengths in air."""
+    """The star at a resolving power and a SNR per 0.3 A; a call gives flux and error at air wavelengths."""
 
     def __init__(self, grid, resolution, snr, seed):
         sigma = instrument_sigma(resolution)

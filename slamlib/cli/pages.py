@@ -11,7 +11,7 @@ from slamlib.labelling.summary import quantities, verdict
 from slamlib.labels import LABELS
 from slamlib.spectra.drawing import draw_fit
 from slamlib.spectra.prepare import prepare_with_velocity
-from slamlib.spectra.reading import recognise
+from slamlib.spectra.recognise import recognise
 from slamlib.style import PAGE, apj_style, new_figure, note_simulated
 
 ROWS = 4

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from slamlib.errors import InputError, SlamlibError, printable
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.spectra.continuum import pseudo_continuum
-from slamlib.spectra.reading import Hints, recognise
+from slamlib.spectra.reading import Hints
+from slamlib.spectra.recognise import recognise
 from slamlib.spectra.spectrum import to_instrument
 from slamlib.spectra.velocity import KnownVelocities, VelocityTemplates, shift_to_rest
 
