@@ -74,7 +74,7 @@ def ladder(observatory, exact, labeller, n, snr, seed):
         scatter, median = mad_std(error, axis=0), np.median(error, axis=0)
         columns = (NAMES, rms, bias, scatter, median)
         for label, *values in zip(*columns, strict=True):
-            parts.append((observatory.instrument, step, label, int(found.sum()), *values))
+            parts.append((observatory.instrument.name, step, label, int(found.sum()), *values))
     names = ("instrument", "step", "label", "n", "rms", "bias", "scatter", "median")
     return Table(rows=parts, names=names, meta={"simulated": True})
 

@@ -34,7 +34,7 @@ _LEAST_DRAWS = 50
 def observed_samples(observatory, snrs, n, seed, progress=True):
     """`n` simulated stars at each SNR, prepared: {snr: Observed}, and how many had no velocity."""
     samples, lost = {}, {}
-    for snr in tqdm(snrs, desc=f"stars {observatory.instrument}", unit="SNR", disable=not progress):
+    for snr in tqdm(snrs, desc=f"stars {observatory.instrument.name}", unit="SNR", disable=not progress):
         rows = observatory.draw(n, snr, seed)
         samples[snr] = observatory.observe(rows, seed)
         lost[snr] = len(rows) - len(samples[snr].labels)

@@ -35,7 +35,7 @@ PUBLIC = {
     "label": "slamlib.labelling.files",
     "normalise": "slamlib.spectra.prepare",
     "radial_velocity": "slamlib.spectra.velocity",
-    "read": "slamlib.spectra.lamost",
+    "read": "slamlib.spectra.reading",
     "read_hires": "slamlib.spectra.hires",
     "sample_posterior": "slamlib.inference.posterior",
     "summary": "slamlib.labelling.summary",

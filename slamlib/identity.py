@@ -40,7 +40,8 @@ def reached(trees, *packages, without=()):
         for path, package in ((path, p) for p in packages for path in _files(name, p) - seen):
             seen.add(path)
             parents = path.relative_to(package.parent).parent.parts
-            todo |= _names(path.read_text(encoding="utf-8"), parents) - done
+            if path.suffix == ".py":
+                todo |= _names(path.read_text(encoding="utf-8"), parents) - done
     return seen - without
 
 
@@ -87,7 +88,7 @@ def _imported(tree, parents):
 
 
 def _files(name, package):
-    """Return the package's files behind a dotted name: its module and every __init__ above."""
+    """Return the package's files behind a dotted name: its module, every __init__ above and their data."""
     first, *rest = name.split(".")
     if first != package.name:
         return set()
@@ -95,4 +96,5 @@ def _files(name, package):
     for part in rest:
         found |= {folder / f"{part}.py", folder / part / "__init__.py"}
         folder = folder / part
+        found |= set(folder.glob("*.toml"))
     return {path for path in found if path.is_file()}

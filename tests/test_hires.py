@@ -7,7 +7,8 @@ import pytest
 from astropy.io import fits
 
 from slamlib.errors import FileError
-from slamlib.spectra.hires import ASSUMED_AIR, read_hires
+from slamlib.spectra.hires import read_hires
+from slamlib.spectra.reading import ASSUMED_AIR
 from slamlib.spectra.spectrum import air_from_vacuum
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "hires"

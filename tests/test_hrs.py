@@ -17,7 +17,7 @@ from slamlib.instruments import C_KMS, INSTRUMENTS
 from slamlib.io import read_ecsv, write_ecsv
 from slamlib.labelling.templates import velocity_templates
 from slamlib.labels import NAMES
-from slamlib.spectra.hires import ASSUMED_AIR
+from slamlib.spectra.reading import ASSUMED_AIR
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT.parent / "shared" / "samples" / "hires"

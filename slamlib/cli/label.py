@@ -8,13 +8,20 @@ from slamlib.cli.options import FORMATS, LAYOUT, USAGE, USED_ALL, USED_SOME, add
 
 _DESCRIPTION = """\
 Find the effective temperature, surface gravity, metallicity and rotation of
-OB stars in LAMOST spectra, with errors and flags. LRS and MRS files of every
-release may be mixed; rows come in the order of the files.
+OB stars in spectra, with errors and flags. LAMOST's files of every release, LRS and
+MRS, SDSS's, DESI's and others may be mixed; rows come in the order of the files.
 """
 _EPILOG = """\
 A file that cannot be used costs one row with its reason, and a line on standard
 error. The summary on standard output says in words what each row is worth;
 docs/flags.md explains the flags, docs/howto_label.md the columns.
+
+other spectrographs:
+  Files of LAMOST, SDSS (BOSS) and DESI tell their instrument. For others name it with
+  --instrument, or give its resolving power with --resolution; where the header gives that,
+  or pixels show that it is above 30,000, neither is needed. FITS tables of wavelength and flux
+  (ESO's archive, CALSPEC), images with a linear or logarithmic axis, IRAF's four bands, rows of
+  wavelength and flux, and text of two or three columns are read. docs/howto_label.md has more.
 
 models:
   They are trained once, in a few minutes for each instrument, and kept in ~/.slamlib
@@ -36,6 +43,7 @@ exit status:
 examples:
   slamlib label spec-55859-F5902_sp01-001.fits.gz
   slamlib label lrs/ mrs/ -o labels.ecsv --plot fits.pdf
+  slamlib label star.txt --resolution 5000 --unit nm
   slamlib label --models data/products/paper-mock-embedded -q *.fits.gz -o labels.fits
 """
 # Rows of a summary beside a written table.
@@ -47,13 +55,16 @@ def add_parser(commands):
     """Add the subcommand."""
     parser = commands.add_parser(
         "label",
-        help="labels of LAMOST spectra",
+        help="labels of spectra",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=LAYOUT,
     )
     parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="LAMOST FITS files, gzipped or not, or folders of them"
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="FITS or text, gzipped or not, or folders of FITS files",
     )
     parser.add_argument(
         "-o",
@@ -68,6 +79,17 @@ def add_parser(commands):
         metavar="PDF",
         help="draw spectrum, model and residual of each star",
     )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--instrument", metavar="NAME", help="of files that do not tell it: a name, or a .toml file"
+    )
+    which.add_argument(
+        "--resolution", type=float, metavar="R", help="instead: resolving power; the range is the file's"
+    )
+    parser.add_argument("--unit", metavar="UNIT", help="of the wavelengths: Angstrom, nm or um")
+    medium = parser.add_mutually_exclusive_group()
+    medium.add_argument("--vacuum", action="store_true", default=None, help="wavelengths are in vacuum")
+    medium.add_argument("--air", action="store_false", dest="vacuum", help="wavelengths are in air")
     add_models(parser)
     parser.add_argument(
         "--cluster",
@@ -86,9 +108,11 @@ def run(options, tell):
     # Imported here, since help and wrong usage shall be told at once.
     from slamlib.cli.output import write
     from slamlib.cli.pages import write_pages
+    from slamlib.instruments import get_instrument
     from slamlib.labelling.files import label_files, list_files, local_backend, reasons
     from slamlib.labelling.models import Models
     from slamlib.labelling.summary import summary
+    from slamlib.spectra.reading import Hints
 
     paths = list_files(options.files)
     for target in (options.output, options.plot):
@@ -103,26 +127,30 @@ def run(options, tell):
     progress = not options.quiet and sys.stderr.isatty()
     models = Models(options.grid, options.models, not options.quiet, progress)
     backend = partial(_cluster_backend, options.cluster) if options.cluster else local_backend
-    table = label_files(paths, models, progress, backend)
+    hints = Hints(
+        options.instrument and get_instrument(options.instrument),
+        *(options.resolution, options.unit, options.vacuum),
+    )
+    table = label_files(paths, models, progress, backend, hints)
     unusable = reasons(table)
     tell(*unusable)
     if options.output:
         write(table, options.output)
     if options.plot:
-        write_pages(table, paths, models, options.plot, progress)
+        write_pages(table, paths, models, options.plot, progress, hints)
     if not options.quiet:
         _show(summary(table, _MOST if options.output else None))
     return USED_SOME if unusable else USED_ALL
 
 
-def _cluster_backend(address, paths, instrument, models, progress):
+def _cluster_backend(address, paths, instrument, models, progress, hints):
     # Dask is optional: only who asks for a cluster needs it.
     from slamlib.labelling.cluster.merge import read_catalogue
     from slamlib.labelling.cluster.run import label_cluster
 
-    labellers, output = {"krr": models.path(instrument)}, models.parts / f"{instrument}.parquet"
+    labellers, output = {"krr": models.path(instrument)}, models.parts / f"{instrument.name}.parquet"
     address = None if address == LOCAL else address
-    label_cluster(paths, labellers, output, address=address, progress=progress)
+    label_cluster(paths, labellers, output, address=address, progress=progress, hints=hints)
     return read_catalogue(output)
 
 

@@ -8,14 +8,13 @@ from tqdm import tqdm
 
 from slamlib.errors import printable
 from slamlib.inference.likelihood import rejected_pixels
-from slamlib.instruments import get_instrument
 from slamlib.io import atomic
 from slamlib.labelling.files import usable
 from slamlib.labelling.summary import quantities, verdict
 from slamlib.labels import LABELS
 from slamlib.spectra.drawing import draw_fit
-from slamlib.spectra.lamost import read
 from slamlib.spectra.prepare import prepare_with_velocity
+from slamlib.spectra.recognise import recognise
 from slamlib.style import PAGE, apj_style, new_figure, note_simulated
 
 ROWS = 4
@@ -26,7 +25,7 @@ _KEY = (
 _RATIOS = {"height_ratios": (3, 1), "hspace": 0}
 
 
-def write_pages(table, paths, models, target, progress=True):
+def write_pages(table, paths, models, target, progress=True, hints=None):
     """Draw the fit of every spectrum that has labels into a PDF of several pages.
 
     Parameters
@@ -38,28 +37,30 @@ def write_pages(table, paths, models, target, progress=True):
     models : Models
     target : str or Path
     progress : bool
+    hints : Hints, optional
+        With which the files were labelled.
     """
     rows = [(table[i], paths[i]) for i in usable(table).nonzero()[0]]
     with atomic(target) as temporary, PdfPages(temporary, metadata={"CreationDate": None}) as pdf:
         for first in tqdm(range(0, len(rows), ROWS), desc="pages", unit="page", disable=not progress):
-            pdf.savefig(page(rows[first : first + ROWS], models))
+            pdf.savefig(page(rows[first : first + ROWS], models, hints))
 
 
 @apj_style()
-def page(rows, models):
+def page(rows, models, hints=None):
     """Return one page, a matplotlib Figure, of up to `ROWS` pairs of a row of labels and its file."""
     figure = new_figure(PAGE, _HEIGHT)
     panels = figure.subfigures(ROWS, 1, hspace=0.02)
     for panel, (row, path) in zip(panels, rows, strict=False):
-        _draw(panel, row, path, models)
+        _draw(panel, row, path, models, hints)
     figure.supxlabel(_KEY, fontsize=9)
     return figure
 
 
-def _draw(panel, row, path, models):
-    instrument = get_instrument(row["instrument"])
-    flux, ivar, _ = prepare_with_velocity(read(path), instrument, row["rv"])
-    labeller = models.labeller(instrument.name)
+def _draw(panel, row, path, models, hints):
+    instrument, spectrum = recognise(path, hints)
+    flux, ivar, _ = prepare_with_velocity(spectrum, instrument, row["rv"])
+    labeller = models.labeller(instrument)
     labels = [row[name] for name in labeller.slam.names]
     spectrum = {"wave": instrument.wave, "flux": flux, "ivar": ivar}
     spectrum["model"] = labeller.predict([labels], extrapolate=True)[0]

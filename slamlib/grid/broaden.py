@@ -7,6 +7,7 @@ result is exact down to v sin i = 0.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import fft
 from scipy.sparse import csc_array
 from scipy.special import j1
@@ -55,7 +56,14 @@ def instrument_sigma(resolution):
     return C_KMS / np.asarray(resolution, dtype=float) / np.sqrt(8 * np.log(2))
 
 
-def broaden(flux, dv, vsini=0.0, sigma=0.0, velocity=0.0, limb_darkening=LIMB_DARKENING):
+def broaden(
+    flux: ArrayLike,
+    dv: float,
+    vsini: ArrayLike = 0.0,
+    sigma: ArrayLike = 0.0,
+    velocity: ArrayLike = 0.0,
+    limb_darkening: float = LIMB_DARKENING,
+) -> np.ndarray:
     """Rotate, smooth and shift normalised spectra on a log-wavelength grid.
 
     Parameters

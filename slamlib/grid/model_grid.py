@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
+from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
 from slamlib.errors import FileError, InputError
@@ -80,7 +82,7 @@ class ModelGrid:
     core: GridEdge | None = None
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | Path) -> Self:
         """Read a grid file (layout: see data/DATASETS.md).
 
         Raises
@@ -135,19 +137,19 @@ class ModelGrid:
         """Every label of its spectra, those of `axes` and v sin i, in the order of arrays (n, d)."""
         return in_order([*self.axes, VSINI])
 
-    def split(self, labels):
+    def split(self, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Return labels (n, d) as those of `axes`, (n, d - 1), and v sin i, (n,)."""
         labels = as_labels(labels, [label.name for label in self.labels])
         column = rotation_of(self.labels)
         order = [self.labels.index(label) for label in self.axes]
         return labels[:, order], labels[:, column]
 
-    def join(self, coordinates, vsini):
+    def join(self, coordinates: ArrayLike, vsini: ArrayLike) -> np.ndarray:
         """Return labels (n, d) from those of `axes`, (n, d - 1), and v sin i, (n,): what `split` undoes."""
         every = dict(zip(self.axes, np.transpose(coordinates), strict=True)) | {VSINI: vsini}
         return np.column_stack([every[label] for label in self.labels])
 
-    def at(self, **known):
+    def at(self, **known: ArrayLike) -> np.ndarray:
         """Return labels (n, d) of stars of which some are known; others are solar or of middling value.
 
         Parameters
@@ -190,18 +192,18 @@ class ModelGrid:
         """As of `GridEdge`."""
         return self.edge.ranges
 
-    def contains(self, coordinates):
+    def contains(self, coordinates: ArrayLike) -> np.ndarray:
         """As of `GridEdge`."""
         return self.edge.contains(coordinates)
 
-    def plain(self):
+    def plain(self) -> Self:
         """Return the grid of Teff, log g and [M/H] alone, at the lowest value of every further label."""
         if len(self.axes) == 3:
             return self
         rows = self._node.reshape(*self._node.shape[:2], -1)[:, :, 0].ravel()
         return replace(self, nodes=self.nodes[rows], flux=self.flux[rows], axes=self.axes[:3])
 
-    def weights(self, coordinates):
+    def weights(self, coordinates: ArrayLike) -> np.ndarray:
         """Weights of the nodes whose sum is the interpolated spectrum.
 
         Barycentric in (Teff, log g) on the triangle around the label, linear in the others.
@@ -242,7 +244,7 @@ class ModelGrid:
         shape = (len(coordinates), len(self.nodes))
         return csr_array((weight.ravel(), (rows.ravel(), node.ravel())), shape=shape)
 
-    def spectra(self, coordinates):
+    def spectra(self, coordinates: ArrayLike) -> np.ndarray:
         """Interpolate normalised spectra at the grid's own resolution.
 
         Parameters

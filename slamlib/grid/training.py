@@ -1,11 +1,14 @@
 """Training sets: random labels inside the grid, and their spectra as an instrument sees them."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from slamlib.errors import InputError
 from slamlib.grid.broaden import LIMB_DARKENING, broaden, instrument_sigma, pixel_edges, rebin_matrix
+from slamlib.grid.model_grid import ModelGrid
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labels import LABELS, Label
 from slamlib.npz import check_shapes, reading_npz, write_npz
@@ -38,18 +41,18 @@ class TrainingSet:
     seed: int
     label_set: tuple = LABELS
 
-    def first(self, n):
+    def first(self, n: int) -> Self:
         """Return the first `n` of the spectra, which are as random as all of them."""
         return replace(self, labels=self.labels[:n], flux=self.flux[:n])
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write to an npz file, whole or not at all."""
         told = [label.plain() for label in self.label_set]
         params = {"instrument": self.instrument.name, "seed": self.seed, "labels": told}
         write_npz(path, FORMAT, params, {"labels": self.labels, "flux": self.flux})
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | Path) -> Self:
         """Read what `save` wrote; FileError if it is missing, of another version or something else."""
         remedy = "run notebook 01_training_set"
         with reading_npz(path, FORMAT, "training set", remedy) as (params, arrays):
@@ -108,9 +111,30 @@ def observe(spectra, grid, instrument, vsini, sigma=None, velocity=0.0, limb_dar
     ndarray of float32, (n, n_pix)
     """
     instrument = get_instrument(instrument)
-    sigma = instrument_sigma(instrument.resolution) if sigma is None else sigma
-    fine = broaden(spectra, grid.dv, vsini, sigma, velocity, limb_darkening)
+    fine = blurred(spectra, grid, instrument, vsini, sigma, velocity, limb_darkening)
     return fine @ rebin_matrix(pixel_edges(grid.wave), instrument.edges)
+
+
+def blurred(spectra, grid, instrument, vsini, sigma=None, velocity=0.0, limb_darkening=LIMB_DARKENING):
+    """Grid spectra as an instrument sees them, before its pixels: parameters as of `observe`.
+
+    Where the resolving power changes along the spectrum, spectra of its profile at each wavelength
+    of the table are mixed linearly, and with them the variance of the profile.
+    """
+    sigma = instrument_sigma(instrument.resolution) if sigma is None else np.asarray(sigma)
+    if not instrument.profile:
+        return broaden(spectra, grid.dv, vsini, sigma, velocity, limb_darkening)
+    waves, powers = np.transpose(instrument.profile)
+    mixed = np.zeros(np.shape(spectra), dtype=np.float32)
+    for power, share in zip(powers, np.eye(len(waves)), strict=True):
+        weight = np.interp(grid.wave, waves, share).astype(np.float32)
+        scaled = sigma * instrument.resolution / power
+        reach = np.max(vsini + 6 * scaled + np.abs(velocity)) / grid.dv
+        first, last = np.flatnonzero(weight)[[0, -1]] + [-int(reach) - 1, int(reach) + 2]
+        part = slice(max(first, 0), last)
+        fine = broaden(spectra[:, part], grid.dv, vsini, scaled, velocity, limb_darkening)
+        mixed[:, part] += weight[part] * fine
+    return mixed
 
 
 def synthesise(grid, labels, instrument, limb_darkening=LIMB_DARKENING):
@@ -144,7 +168,7 @@ def synthesise(grid, labels, instrument, limb_darkening=LIMB_DARKENING):
     return flux
 
 
-def training_set(grid, instrument, n, seed):
+def training_set(grid: ModelGrid, instrument: Instrument | str, n: int, seed: int) -> TrainingSet:
     """Draw `n` labels inside the grid and synthesise their spectra.
 
     Parameters

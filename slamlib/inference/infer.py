@@ -2,13 +2,16 @@
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from slamlib.errors import InputError
 from slamlib.inference.likelihood import Joint, Likelihood
 from slamlib.inference.result import Inference
 from slamlib.inference.solve import at_edge, inverse, solve, status
+from slamlib.inference.systematics import Systematics
 from slamlib.inference.vsini import remove_extra_broadening, vsini_limit
+from slamlib.regression.slam import Slam
 from slamlib.threads import blas_threads, n_cores
 
 # How far beyond the range of the training labels a solution may lie, as a fraction of that
@@ -32,7 +35,14 @@ def default_bounds(slam):
     return bounds
 
 
-def infer(slam, flux, ivar, systematics=None, wave=None, **options):
+def infer(
+    slam: Slam,
+    flux: ArrayLike,
+    ivar: ArrayLike,
+    systematics: Systematics | None = None,
+    wave: ArrayLike | None = None,
+    **options: object,
+) -> Inference:
     """Find the labels that minimise chi-square, by Levenberg-Marquardt over a batch of stars.
 
     The covariance of the pixels is that of the observation and, if `systematics` is given,

@@ -87,7 +87,7 @@ def model_error(slam, instrument, scale=1.0):
     """
     wave = instrument.wave
     flux = slam.predict(slam.training_labels_[:_SPECTRA], extrapolate=True).astype(float)
-    depth, reach = flux - 1, 3 * wave.mean() / instrument.resolution
+    depth, reach = flux - 1, 3 * wave.mean() / instrument.effective_resolution
     parts, lines = [], np.zeros(wave.size)
     for term in TERMS:
         shapes = [_window(wave, centre, max(term.reach, reach)) for centre in term.wave]
@@ -99,7 +99,7 @@ def model_error(slam, instrument, scale=1.0):
         parts.append(_leading(_METALS * depth * (1 - lines) * within, 1))
     parts += _of_profile(flux, instrument)
     for centre in _CALCIUM:
-        width = 1.3 * centre / instrument.resolution / _FWHM
+        width = 1.3 * centre / instrument.effective_resolution / _FWHM
         parts.append(_DEPTH * np.exp(-0.5 * ((wave - centre) / width) ** 2)[None])
     parts = scale * np.concatenate(parts)
     vectors = eigh(parts @ parts.T)[1]
@@ -114,7 +114,7 @@ def _of_profile(flux, instrument):
     for arm in instrument.arm_slices:
         slope = np.gradient(flux[:, arm], wave[arm], axis=1)
         curvature[:, arm] = np.gradient(slope, wave[arm], axis=1)
-    change = 2 * _PROFILE * curvature * (wave / instrument.resolution / _FWHM) ** 2
+    change = 2 * _PROFILE * curvature * (wave / instrument.effective_resolution / _FWHM) ** 2
     tilt = 2 * (wave - wave.mean()) / np.ptp(wave)
     return [_leading(change), _leading(change * tilt)]
 

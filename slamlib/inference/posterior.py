@@ -1,10 +1,13 @@
 """The posterior of one star's labels, sampled with emcee."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from slamlib.errors import InputError
 from slamlib.inference.infer import checked, default_bounds, infer
 from slamlib.inference.likelihood import Likelihood
+from slamlib.inference.systematics import Systematics
+from slamlib.regression.slam import Slam
 
 try:
     import emcee
@@ -50,17 +53,17 @@ class LogPosterior:
 
 
 def sample_posterior(
-    slam,
-    flux,
-    ivar,
-    seed,
-    bounds=None,
-    systematics=None,
-    n_walkers=32,
-    n_steps=2000,
-    n_burn=500,
-    progress=False,
-):
+    slam: Slam,
+    flux: ArrayLike,
+    ivar: ArrayLike,
+    seed: int,
+    bounds: ArrayLike | None = None,
+    systematics: Systematics | None = None,
+    n_walkers: int = 32,
+    n_steps: int = 2000,
+    n_burn: int = 500,
+    progress: bool = False,
+) -> np.ndarray:
     """Draw labels from the posterior of one star.
 
     The walkers start around the solution of `infer`, spread by its covariance.

@@ -48,7 +48,7 @@ class Inference:
         """Standard errors of the labels, (m, d)."""
         return np.sqrt(np.diagonal(self.covariance, axis1=1, axis2=2))
 
-    def table(self):
+    def table(self) -> Table:
         """Return a Table: labels, e_labels, vsini_limit, chi2, n_pix, flag ("I", "O" or "N") and status."""
         table = Table()
         for label, values in zip(self.label_set, self.labels.T, strict=True):

@@ -1,13 +1,16 @@
 """How good SLAM is on model spectra it was not trained on, against noise and sample size."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from astropy.table import Table, vstack
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from slamlib.errors import InputError
+from slamlib.grid.training import TrainingSet
 from slamlib.inference.infer import infer
 from slamlib.regression.search import folds
 from slamlib.regression.slam import Slam
@@ -138,7 +141,15 @@ def held_out(
     return HeldOut(training, regressor, hyper, models, tests, draws)
 
 
-def cross_validate(training, snrs, rng, regressor="svr", n_folds=5, max_stars=1000, seed=0):
+def cross_validate(
+    training: TrainingSet,
+    snrs: Iterable[float],
+    rng: np.random.Generator,
+    regressor: str = "svr",
+    n_folds: int = 5,
+    max_stars: int = 1000,
+    seed: int = 0,
+) -> Table:
     """Predict the labels of each spectrum with a SLAM that has not seen it.
 
     Hyper-parameters are chosen once on the whole set, as in the paper; the folds refit. The
@@ -183,7 +194,7 @@ def _rows(training, regressor, snr, predicted, bound):
     return rows
 
 
-def cramer_rao(slam, labels, ivar):
+def cramer_rao(slam: Slam, labels: ArrayLike, ivar: ArrayLike) -> np.ndarray:
     """Cramer-Rao bound: the least standard error any unbiased method can reach.
 
     The inverse Fisher matrix of the model spectra for the given noise, without model

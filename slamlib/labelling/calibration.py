@@ -18,10 +18,10 @@ from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import cramer_rao
 from slamlib.inference.vsini import measured_blur, remove_extra_broadening
-from slamlib.instruments import C_KMS, get_instrument
+from slamlib.instruments import C_KMS, INSTRUMENTS, Instrument, get_instrument
 from slamlib.io import embedded, read_ecsv
 from slamlib.labels import rotation_of
-from slamlib.mock.survey import SpectrumLibrary, draw_survey, simulate
+from slamlib.mock.survey import SpectrumLibrary, broadening, draw_survey, simulate
 from slamlib.spectra.matching import match_continuum
 from slamlib.spectra.prepare import prepare_pair
 from slamlib.spectra.velocity import VelocityTemplates
@@ -103,15 +103,19 @@ class Observatory:
     grid : ModelGrid
     library : SpectrumLibrary
     isochrones : Table
-    instrument : str
+    instrument : Instrument or str
     templates : VelocityTemplates
     """
 
     grid: ModelGrid
     library: SpectrumLibrary
     isochrones: Table
-    instrument: str
+    instrument: Instrument
     templates: VelocityTemplates
+
+    def __post_init__(self):
+        """Take an instrument by its name, too."""
+        object.__setattr__(self, "instrument", get_instrument(self.instrument))
 
     @classmethod
     def of(cls, grid, instrument, templates):
@@ -119,7 +123,8 @@ class Observatory:
         cool = grid.ranges[0, 0] < COOLEST_B
         around = () if cool else (ModelGrid.read(embedded("tlusty_extension_grid.fits")),)
         library = SpectrumLibrary((grid, *around))
-        return cls(grid, library, read_ecsv(embedded("parsec_isochrones.ecsv")), instrument, templates)
+        isochrones = read_ecsv(embedded("parsec_isochrones.ecsv"))
+        return cls(grid, library, isochrones, instrument, templates)
 
     def draw(self, n, snr, seed):
         """Rows of the truth table of `n` OB stars inside the grid, all of that SNR.
@@ -129,7 +134,10 @@ class Observatory:
         rng = np.random.default_rng([seed, int(snr)])
         many = 3 * n + 60
         truth = draw_survey({"LRS": many, "MRS": many}, 0, self.isochrones, self._of_b_stars, rng)
-        rows = truth[(truth["instrument"] == self.instrument) & (truth["group"] == "OB")][:n]
+        name = self.instrument.name if self.instrument.name in INSTRUMENTS else "LRS"
+        rows = truth[(truth["instrument"] == name) & (truth["group"] == "OB")][:n]
+        if self.instrument.name != name:
+            rows["sigma"] = broadening(self.instrument, n, rng)
         rows["snr"] = float(snr)
         if self.grid.ranges[0, 0] < COOLEST_B:
             drawn = self.grid.split(draw_labels(self.grid, 20 * n, rng))[0]
@@ -205,7 +213,8 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
     Systematics
     """
     samples = []
-    for node in tqdm(nodes, desc=f"systematics {observatory.instrument}", unit="SNR", disable=not progress):
+    name = observatory.instrument.name
+    for node in tqdm(nodes, desc=f"systematics {name}", unit="SNR", disable=not progress):
         samples.append(observatory.observe(observatory.draw(n, node, seed), seed))
     snr = [float(np.sqrt(np.median(stars.ivar[stars.ivar > 0]))) for stars in samples]
     residuals = [_residuals(slam, stars) for stars in samples]
@@ -231,7 +240,7 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
 
 def _blur(slam, instrument, fits):
     v = slam.rotation
-    resolved = C_KMS / get_instrument(instrument).resolution
+    resolved = C_KMS / instrument.effective_resolution
     speeds = []
     for found, stars in (part for fit in fits for part in fit):
         true = stars.labels[:, v]

@@ -1,4 +1,4 @@
-"""From a list of LAMOST files to a catalogue of labels, in parts that survive an interruption."""
+"""From a list of files to a catalogue of labels, in parts that survive an interruption."""
 
 import hashlib
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ PART = 500
 MEASURED = "measured"
 
 
-def label_survey(paths, labellers, folder, rv=MEASURED, progress=True):
+def label_survey(paths, labellers, folder, rv=MEASURED, progress=True, hints=None):
     """Label every spectrum; a file that cannot be used keeps its row, with the reason.
 
     Parameters
@@ -40,6 +40,8 @@ def label_survey(paths, labellers, folder, rv=MEASURED, progress=True):
         Velocities by cross-correlation with the templates of the first labeller; from the headers;
         one for all; or by obsid, and by cross-correlation where that has none [km/s].
     progress : bool
+    hints : Hints, optional
+        What files other than LAMOST's do not tell; by default, that they are of this instrument.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def label_survey(paths, labellers, folder, rv=MEASURED, progress=True):
         What the files say (file, simulated, obsid, ra, dec, mjd, snr, rv, ...), the labels,
         their errors, flag, status and reason; rows in the order of `paths`.
     """
-    recipe = recipe_digest(labellers, rv)
+    recipe = recipe_digest(labellers, rv, hints)
     read = {name: Labeller.read(path) for name, path in labellers.items()}
     instrument = next(iter(read.values())).instrument.name
     parts = []
@@ -56,7 +58,7 @@ def label_survey(paths, labellers, folder, rv=MEASURED, progress=True):
             some = paths[start : start + PART]
             kept = folder / f"{instrument}-{part_digest(some, recipe)}.ecsv"
             if not kept.exists():
-                table = label_part(some, read, rv)
+                table = label_part(some, read, rv, hints)
                 write_ecsv(table, kept)
             # Read back even when just made, so that a resumed run gives the same bytes.
             parts.append(read_ecsv(kept))
@@ -66,7 +68,7 @@ def label_survey(paths, labellers, folder, rv=MEASURED, progress=True):
     return vstack(parts, metadata_conflicts="silent")
 
 
-def recipe_digest(labellers, rv):
+def recipe_digest(labellers, rv, hints=None):
     """Return a hash of what labels depend on beside the spectra; parameters as of `label_survey`.
 
     Raises
@@ -74,7 +76,7 @@ def recipe_digest(labellers, rv):
     FileError
         If a labeller cannot be read.
     """
-    total = hashlib.sha256((code_digest(__name__) + joblib.hash((rv, list(labellers)))).encode())
+    total = hashlib.sha256((code_digest(__name__) + joblib.hash((rv, list(labellers), hints))).encode())
     for path in labellers.values():
         try:
             total.update(Path(path).read_bytes())
@@ -95,10 +97,10 @@ def part_digest(paths, recipe):
     return total.hexdigest()[:16]
 
 
-def label_part(paths, labellers, rv=MEASURED):
+def label_part(given, labellers, rv=MEASURED, hints=None):
     """Label some files, all at once; as `label_survey`, which does it part by part.
 
-    Here `labellers` is a dict of `Labeller`.
+    Here `labellers` is a dict of `Labeller`; `given` may hold what else `as_spectrum` takes.
 
     Independent of every other part: what labels a survey elsewhere calls this too.
     """
@@ -108,7 +110,7 @@ def label_part(paths, labellers, rv=MEASURED):
     elif isinstance(rv, Mapping):
         rv = KnownVelocities(rv, first.templates)
     with blas_threads(1):
-        flux, ivar, table = read_many(paths, first.instrument, rv=rv, n_jobs=n_cores(), progress=False)
+        flux, ivar, table = read_many(given, first.instrument, rv, n_cores(), False, hints)
     for i, (name, labeller) in enumerate(labellers.items()):
         labels = labeller.label(flux, ivar, table["simulated"], table["snr"])
         if i:

@@ -1,19 +1,21 @@
-"""Labels of any LAMOST files: each is told its instrument, then labelled as the catalogue's are."""
+"""Labels of any spectra: each is told its instrument, then labelled as the catalogue's are."""
 
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Column, vstack
+from astropy.table import Column, Table, vstack
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
 import slamlib
 from slamlib.errors import FileError, InputError, SlamlibError, printable
-from slamlib.instruments import INSTRUMENTS
-from slamlib.labelling.catalogue import label_survey
+from slamlib.instruments import Instrument, get_instrument
+from slamlib.labelling.catalogue import MEASURED, label_part, label_survey
 from slamlib.labelling.models import Models
 from slamlib.labels import NAMES
-from slamlib.spectra.lamost import read
+from slamlib.spectra.reading import Hints
+from slamlib.spectra.recognise import recognise
+from slamlib.spectra.spectrum import Spectrum
 from slamlib.threads import n_cores
 
 _SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
@@ -21,8 +23,18 @@ _SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
 _CHUNK = 64
 
 
-def label(files, grid="embedded", models=None, progress=True):
-    """Find the labels of LAMOST spectra: Teff, log g, [M/H], v sin i, with errors and flags.
+def label(
+    files: object,
+    grid: str | Path = "embedded",
+    models: str | Path | None = None,
+    progress: bool = True,
+    *,
+    instrument: Instrument | str | None = None,
+    resolution: float | None = None,
+    unit: str | None = None,
+    vacuum: bool | None = None,
+) -> Table:
+    """Find the labels of spectra: Teff, log g, [M/H], v sin i, with errors and flags.
 
     The spectra are normalised, put at rest by their own radial velocity, and compared with
     models as the catalogue's are (`slamlib.labelling.catalogue.label_survey`). Without trained
@@ -30,15 +42,26 @@ def label(files, grid="embedded", models=None, progress=True):
 
     Parameters
     ----------
-    files : str, Path, or sequence of them
-        LAMOST FITS files of any release, LRS and MRS, gzipped or not; a folder stands for
-        the FITS files in it.
+    files : str, Path, spectrum, or sequence of them
+        Files as `slamlib.read` takes them: LAMOST's of any release, LRS and MRS, and most other
+        one-dimensional spectra, gzipped or not; a folder stands for the FITS files in it. A
+        spectrum is a `Spectrum`, a tuple (wave, flux) or (wave, flux, error), with units of
+        astropy or in Angstrom, or a Spectrum of specutils.
     grid : str
         "embedded" or the path of a model grid.
     models : str or Path, optional
         The folder of trained models, as `Models` takes it.
     progress : bool
         Show bars, and which models are used, on standard error.
+    instrument : str or Instrument, optional
+        Of files that do not tell it (LAMOST, SDSS and DESI do): a name, such as "XSHOOTER_UVB", or
+        a TOML file (docs/howto_instrument.md).
+    resolution : float, optional
+        Instead, the resolving power: a model is then trained for the range that the file has.
+    unit : str, optional
+        Of wavelengths, whatever the file says: "nm", "um" or "Angstrom".
+    vacuum : bool, optional
+        Wavelengths are in vacuum (True) or air (False), whatever the file says.
 
     Returns
     -------
@@ -60,11 +83,12 @@ def label(files, grid="embedded", models=None, progress=True):
     >>> table = slamlib.label("spec-55859-F5902_sp01-001.fits.gz")  # doctest: +SKIP
     >>> print(slamlib.summary(table))  # doctest: +SKIP
     """
-    return label_files(list_files(files), Models(grid, models, progress, progress), progress)
+    hints = Hints(None if instrument is None else get_instrument(instrument), resolution, unit, vacuum)
+    return label_files(list_files(files), Models(grid, models, progress, progress), progress, hints=hints)
 
 
 def list_files(files):
-    """Return the paths meant by a path, or a sequence of them, with folders replaced by their FITS files.
+    """Return what is meant by one or several files or spectra, with folders replaced by their FITS files.
 
     Raises
     ------
@@ -72,57 +96,70 @@ def list_files(files):
         If nothing is given, or a folder has no FITS file.
     """
     try:
-        files = [files] if isinstance(files, (str, Path)) else list(files)
+        files = [files] if is_one(files) else list(files)
     except TypeError:
         raise InputError(f"{files!r} names no file; give a path, or a list of paths") from None
     if not files:
-        raise InputError("no file given; name LAMOST FITS files, or a folder of them")
-    paths = []
-    for path in (Path(file).expanduser() for file in files):
+        raise InputError("no file given; name files of spectra, or a folder of them")
+    found = []
+    for file in files:
+        if not isinstance(file, (str, Path)):
+            found.append(file)
+            continue
+        path = Path(file).expanduser()
         inner = _inside(path) if path.is_dir() else [path]
         if not inner:
             raise FileError(f"no FITS file in the folder {path}; name files, or another folder")
-        paths += inner
-    return paths
+        found += inner
+    return found
 
 
-def local_backend(paths, instrument, models, progress):
+def local_backend(paths, instrument, models, progress, hints):
     """Label files of one instrument on this machine: a Table as `label_survey` gives it."""
-    return label_survey(paths, {"krr": models.path(instrument)}, models.parts, progress=progress)
+    return label_survey(paths, {"krr": models.path(instrument)}, models.parts, MEASURED, progress, hints)
 
 
-def label_files(paths, models, progress=True, backend=local_backend):
+def label_files(given, models, progress=True, backend=local_backend, hints=None):
     """Label files as `label` does.
 
     Parameters
     ----------
-    paths : list of Path
+    given : list
+        As `list_files` returns it.
     models : Models
     progress : bool
     backend : callable
         Labels the files of one instrument; takes and gives what `local_backend` does.
+    hints : Hints, optional
 
     Returns
     -------
     Table
     """
-    told = _tell(paths, progress)
-    names = [name for name in INSTRUMENTS if any(row["instrument"] == name for row in told)]
-    if not names:
-        raise InputError("; ".join(row["reason"] for row in told))
-    # A file of no instrument fails with any: its row is made with those of the first.
-    of = np.array([row["instrument"] or names[0] for row in told])
+    hints = hints or Hints()
+    told = _tell(given, hints, progress)
+    seen = {found.name: found for found, _ in told if found}
+    if not seen:
+        raise InputError("; ".join(reason for _, reason in told))
+    names = sorted(seen)
+    # A file of no instrument fails again: its row is made with those of the first.
+    of = np.array([found.name if found else names[0] for found, _ in told])
     order = [np.flatnonzero(of == name) for name in names]
-    parts = [
-        backend([paths[i] for i in some], name, models, progress)
-        for name, some in zip(names, order, strict=True)
-    ]
+    parts = []
+    for name, rows in zip(names, order, strict=True):
+        some = [given[i] for i in rows]
+        if all(isinstance(one, Path) for one in some):
+            parts.append(backend(some, seen[name], models, progress, hints))
+        else:
+            # What is in memory has no file whose labels could be kept.
+            parts.append(label_part(some, {"krr": models.labeller(seen[name])}, hints=hints))
     table = vstack(parts, metadata_conflicts="silent")[np.argsort(np.concatenate(order))]
     if not usable(table).any():
         raise InputError("; ".join(reasons(table)))
-    told = Column([row["instrument"] for row in told], description="LRS or MRS; empty if unknown")
-    table.add_column(told, name="instrument", index=1)
-    used = ", ".join(f"{name} {models.labeller(name).slam.digest()[:12]}" for name in names)
+    column = [found.name if found else "" for found, _ in told]
+    column = Column(column, description="LRS, MRS or another; empty if unknown")
+    table.add_column(column, name="instrument", index=1)
+    used = ", ".join(f"{name} {models.labeller(seen[name]).slam.digest()[:12]}" for name in names)
     table.meta.update(slamlib=slamlib.__version__, models=used)
     return table
 
@@ -143,25 +180,32 @@ def _inside(folder):
     return sorted(path for path in found if not path.name.startswith("."))
 
 
-def _tell(paths, progress):
-    """Of each file its instrument, or why that cannot be told."""
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+def is_one(given):
+    """Tell a single file or spectrum from a sequence of them; a tuple of arrays is one."""
+    if isinstance(given, tuple):
+        return bool(given) and not is_one(given[0])
+    return isinstance(given, (str, Path, Spectrum)) or hasattr(given, "spectral_axis")
+
+
+def _tell(given, hints, progress):
+    """Of each file or spectrum its instrument, or None and why that cannot be told."""
+    chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
     jobs = Parallel(n_jobs=min(n_cores(), len(chunks)), return_as="generator")(
-        delayed(_tell_some)(chunk) for chunk in chunks
+        delayed(_tell_some)(chunk, hints) for chunk in chunks
     )
     told = []
-    with tqdm(total=len(paths), desc="reading", unit="file", disable=not progress) as bar:
+    with tqdm(total=len(given), desc="reading", unit="file", disable=not progress) as bar:
         for rows in jobs:
             told += rows
             bar.update(len(rows))
     return told
 
 
-def _tell_some(paths):
+def _tell_some(given, hints):
     rows = []
-    for path in paths:
+    for one in given:
         try:
-            rows.append({"instrument": read(path).header["instrument"], "reason": ""})
+            rows.append((recognise(one, hints)[0], ""))
         except SlamlibError as error:
-            rows.append({"instrument": "", "reason": str(error)})
+            rows.append((None, str(error)))
     return rows

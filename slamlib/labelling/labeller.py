@@ -1,18 +1,24 @@
 """Everything that turns a spectrum into labels, in one object and one file."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
-from astropy.table import Column
+from astropy.table import Column, Table, hstack
+from numpy.typing import ArrayLike
 
 import slamlib
 from slamlib.errors import FileError, InputError
 from slamlib.grid.edge import GridEdge
+from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import draw_labels
 from slamlib.inference.blocks import BLOCK, block_errors
 from slamlib.inference.infer import infer, inside_grid
 from slamlib.inference.model_error import model_error
+from slamlib.inference.result import Inference
 from slamlib.inference.systematics import Systematics
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
@@ -20,7 +26,9 @@ from slamlib.labelling.templates import velocity_templates
 from slamlib.labelling.worth import NOISE_ALONE, judged
 from slamlib.npz import check_shapes, reading_npz, write_npz
 from slamlib.regression.slam import Slam
+from slamlib.spectra.prepare import read_many
 from slamlib.spectra.velocity import VelocityTemplates
+from slamlib.threads import n_cores
 
 FORMAT = 2
 # Enough training spectra for errors near the Cramer-Rao bound.
@@ -60,7 +68,15 @@ class Labeller:
     extension: GridEdge | None = None
 
     @classmethod
-    def train(cls, grid, instrument, n=N_TRAIN, seed=SEED, progress=True, **calibration):
+    def train(
+        cls,
+        grid: ModelGrid,
+        instrument: Instrument | str,
+        n: int = N_TRAIN,
+        seed: int = SEED,
+        progress: bool = True,
+        **calibration: Any,
+    ) -> Self:
         """Train on spectra drawn from a grid and measure the systematics, in a few minutes.
 
         Parameters
@@ -82,8 +98,16 @@ class Labeller:
 
     @classmethod
     def learn(
-        cls, grid, instrument, labels, flux, regressor="krr", continuum="matched", n_folds=5, seed=SEED
-    ):
+        cls,
+        grid: ModelGrid,
+        instrument: Instrument | str,
+        labels: ArrayLike,
+        flux: ArrayLike,
+        regressor: str = "krr",
+        continuum: str = "matched",
+        n_folds: int = 5,
+        seed: int = SEED,
+    ) -> Self:
         """Train on spectra that are there, without systematics: the paper's way of independent pixels.
 
         Parameters
@@ -105,7 +129,14 @@ class Labeller:
         return cls.of(instrument, slam.compress(), grid, continuum)
 
     @classmethod
-    def of(cls, instrument, slam, grid, continuum, systematics=None):
+    def of(
+        cls,
+        instrument: Instrument | str,
+        slam: Slam,
+        grid: ModelGrid,
+        continuum: str,
+        systematics: Systematics | None = None,
+    ) -> Self:
         """Put a labeller together of a trained `Slam`, with what it is made of.
 
         Parameters
@@ -128,10 +159,18 @@ class Labeller:
             "slamlib": slamlib.__version__,
         }
         templates = velocity_templates(grid, instrument)
-        edges = {"edge": grid.core or grid.edge, "extension": grid.edge if grid.core else None}
-        return cls(instrument, slam, templates, systematics=systematics, about=about, **edges)
+        instrument, extension = get_instrument(instrument), grid.edge if grid.core else None
+        return cls(instrument, slam, templates, grid.core or grid.edge, systematics, about, extension)
 
-    def calibrated(self, grid, n_calibration=60, snrs=SNRS, seed=SEED, progress=True, model_errors=1.0):
+    def calibrated(
+        self,
+        grid: ModelGrid,
+        n_calibration: int = 60,
+        snrs: Iterable[float] = SNRS,
+        seed: int = SEED,
+        progress: bool = True,
+        model_errors: float = 1.0,
+    ) -> Self:
         """Return the labeller with its `Systematics`, measured on simulated stars.
 
         Parameters
@@ -147,7 +186,7 @@ class Labeller:
             Factor of the amplitudes of `slamlib.inference.model_error`; with 0 the models
             count as exact, as in the paper.
         """
-        observatory = Observatory.of(grid, self.instrument.name, self.templates)
+        observatory = Observatory.of(grid, self.instrument, self.templates)
         further = model_error(self.slam, self.instrument, model_errors) if model_errors else None
         systematics = measure_systematics(
             self.slam, observatory, n_calibration, seed, snrs, progress=progress, further=further
@@ -155,11 +194,13 @@ class Labeller:
         about = self.about | {"model_errors": model_errors}
         return replace(self, systematics=systematics, about=about)
 
-    def predict(self, labels, extrapolate=False):
+    def predict(self, labels: ArrayLike, extrapolate: bool = False) -> np.ndarray:
         """Normalised flux at labels (m, d), as `Slam.predict`: float32, (m, n_pix)."""
         return self.slam.predict(labels, extrapolate)
 
-    def fit(self, flux, ivar, wave=None, **options):
+    def fit(
+        self, flux: ArrayLike, ivar: ArrayLike, wave: ArrayLike | None = None, **options: object
+    ) -> Inference:
         """Find the labels of prepared spectra: `infer` with all that this model knows.
 
         Parameters
@@ -179,12 +220,22 @@ class Labeller:
         options = known | {"inside": self.edge.contains} | options
         return infer(self.slam, flux, ivar, self.systematics, wave, **options)
 
-    def label(self, flux, ivar, simulated, snr=None):
-        """Labels of prepared spectra as a catalogue gives them, with the errors to quote.
+    def label(
+        self,
+        spectra: object,
+        ivar: ArrayLike | None = None,
+        simulated: ArrayLike = False,
+        snr: ArrayLike | None = None,
+    ) -> Table:
+        """Labels as a catalogue gives them, with the errors to quote.
 
         Parameters
         ----------
-        flux, ivar : ndarray, (m, n_pix) or (n_pix,)
+        spectra : list or ndarray
+            Files, `Spectrum`, (wave, flux, error) or objects of specutils, as
+            `slamlib.spectra.reading.as_spectrum` takes them; or the flux (m, n_pix) of prepared
+            spectra, whose `ivar` is given.
+        ivar : ndarray, (m, n_pix), optional
         simulated : array_like of bool, (m,)
             The others are real stars: where the models are wrong from line to line, more than
             the noise is uncertain, so that their errors are at least those by blocks. So are
@@ -195,11 +246,14 @@ class Labeller:
         Returns
         -------
         Table
-            That of `judged`, and, unless this is the paper's way, the errors by blocks
-            ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini`` (`slamlib.inference.blocks`); that of a
-            v sin i too slow to be measured is NaN.
+            What files say (`read_many`), then that of `judged`, and, unless this is the paper's way,
+            the errors by blocks ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini``
+            (`slamlib.inference.blocks`); that of a v sin i too slow to be measured is NaN.
         """
-        found = self.fit(flux, ivar)
+        if ivar is None:
+            flux, ivar, table = read_many(spectra, self.instrument, self.templates, n_cores(), False)
+            return hstack([table, self.label(flux, ivar, table["simulated"], table["snr"])])
+        flux, found = spectra, self.fit(spectra, ivar)
         table = judged(found, self.slam, self.instrument, flux, ivar, snr)
         if self.extension is not None:
             beyond = inside_grid(self.slam, found.labels, self.extension.contains)
@@ -225,7 +279,7 @@ class Labeller:
             quoted[:] = np.where(noise_alone, quoted, np.fmax(quoted, error))
         return table
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write to one npz file, whole or not at all."""
         params = {
             "instrument": asdict(self.instrument),
@@ -245,7 +299,7 @@ class Labeller:
         write_npz(path, FORMAT, params, arrays)
 
     @classmethod
-    def read(cls, path, instrument=None, **about):
+    def read(cls, path: str | Path, instrument: str | None = None, **about: object) -> Self:
         """Read what `save` wrote.
 
         Parameters
@@ -269,10 +323,8 @@ class Labeller:
             systematics = None
             if parts["systematics"]:
                 systematics = Systematics.from_arrays(parts["systematics"], params["systematics_of"])
-            told = params["instrument"]
-            ranges = {key: tuple(map(tuple, told[key])) for key in ("arms", "excluded")}
             read = cls(
-                Instrument(**told | ranges),
+                Instrument.of(params["instrument"]),
                 Slam.from_arrays(params["slam"], parts["slam"]),
                 VelocityTemplates(**parts["templates"], **params["templates"]),
                 GridEdge.from_arrays(parts["edge"]),

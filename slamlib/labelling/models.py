@@ -6,6 +6,7 @@ from pathlib import Path
 
 from slamlib.errors import FileError, printable
 from slamlib.grid.joined import EMBEDDED, digests, named_grid
+from slamlib.instruments import get_instrument
 from slamlib.labelling.labeller import Labeller
 
 # What a labeller that gives the labels of a catalogue says of itself.
@@ -62,41 +63,44 @@ class Models:
         return home() / "parts"
 
     def path(self, instrument):
-        """Return the file of the labeller of an instrument, by name."""
+        """Return the file of the labeller of an instrument."""
         self.labeller(instrument)
-        return labeller_path(self.folder, instrument)
+        return labeller_path(self.folder, get_instrument(instrument).name)
 
     def labeller(self, instrument):
-        """Return the `Labeller` of an instrument, by name.
+        """Return the `Labeller` of an instrument, which may be given by name.
 
         Raises
         ------
         FileError
             If the folder was named and has no labeller of this instrument and grid.
         """
+        instrument = get_instrument(instrument)
         if instrument not in self._found:
             self._found[instrument] = self._read(instrument) or self._train(instrument)
         return self._found[instrument]
 
     def _read(self, instrument):
-        path = labeller_path(self.folder, instrument)
+        path, name = labeller_path(self.folder, instrument.name), instrument.name
         if not self._named and not path.is_file():
             return None
         try:
-            labeller = Labeller.read(path, instrument, **KIND)
+            labeller = Labeller.read(path, name, **KIND)
+            if labeller.instrument != instrument:
+                raise FileError(f"{path} was trained for another {name} than that of now; train it again")
             if labeller.about["grid"] not in self._digests:
                 raise FileError(f"{path} was trained on another grid than {self.grid}; train it again")
         except FileError as error:
             if self._named:
                 raise
-            _print_error(f"{instrument}: a model is not used: {error}")
+            _print_error(f"{name}: a model is not used: {error}")
             return None
-        self._say(f"{instrument}: model {path}")
+        self._say(f"{name}: model {path}")
         return labeller
 
     def _train(self, instrument):
-        self._say(f"{instrument}: no trained model yet; training one, once, which takes a few minutes")
-        path = labeller_path(self.folder, instrument)
+        self._say(f"{instrument.name}: no trained model yet; training one, once, which takes a few minutes")
+        path = labeller_path(self.folder, instrument.name)
         Labeller.train(named_grid(self.grid), instrument, progress=self.progress).save(path)
         # As from the file, so that the first call gives what all later ones do.
         return Labeller.read(path)

@@ -35,9 +35,8 @@ def verdict(row):
         words = "outside the model grid" + f"; {words}" * (row["status"] != "ok")
     if row["flag"] == "X":
         words += ", inside the extension to late B and A stars"
-    # Tables of older versions have no notes.
-    note = row["note"] if "note" in has else ""
-    return f"{words}; {note}" if note else words
+    # Tables of older versions have neither.
+    return "; ".join([words, *(str(row[name]) for name in ("note", "assumed") if name in has and row[name])])
 
 
 def quantities(row):
@@ -59,7 +58,7 @@ def quantities(row):
     return texts
 
 
-def summary(table, most=None):
+def summary(table: Table, most: int | None = None) -> str:
     """Describe a table of labels as text.
 
     Parameters

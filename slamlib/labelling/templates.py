@@ -6,14 +6,14 @@ from itertools import product
 import numpy as np
 
 from slamlib.grid.training import synthesise
-from slamlib.instruments import get_instrument
+from slamlib.instruments import C_KMS, get_instrument
 from slamlib.spectra.velocity import VelocityTemplates
 
 # Teff [K] and v sin i [km/s] of the templates, where the grid has them; all of log g 4 and solar metallicity.
 _TEFF = (9_500, 12_000, 15_500, 18_000, 22_000, 27_000, 33_000, 42_000)
 _VSINI = (20, 100, 200)
-# Step of the correlation [km/s]: about a quarter of the pixel of LRS, half of that of MRS.
-_STEP = {"LRS": 20.0, "MRS": 5.0}
+# Step of the correlation: an eighth of what the instrument resolves, in multiples of this [km/s].
+_STEP = 5.0
 _MARGIN = 40.0
 
 
@@ -35,6 +35,5 @@ def velocity_templates(grid, instrument):
     teff, vsini = np.transpose(list(product(_TEFF, _VSINI)))
     labels = grid.at(teff=teff, logg=4.0, vsini=vsini)
     labels = labels[grid.contains(grid.split(labels)[0])]
-    return VelocityTemplates(
-        continuous.wave, synthesise(grid, labels, continuous), step=_STEP[instrument.name]
-    )
+    step = _STEP * max(round(C_KMS / instrument.effective_resolution / 8 / _STEP), 1)
+    return VelocityTemplates(continuous.wave, synthesise(grid, labels, continuous), step=step)

@@ -4,7 +4,6 @@ import numpy as np
 from astropy.table import Column, hstack
 
 from slamlib.instruments import get_instrument
-from slamlib.spectra.prepare import NATIVE_STEP
 from slamlib.spectra.selection import CLEARLY, excess, line_widths
 
 # Every status and what it means in short (docs/flags.md). The first that holds is given.
@@ -27,7 +26,7 @@ STATUSES = {
 GOOD_CHI2 = (0.6, 2.0)
 # Above this, more than noise is in a fit: errors are at least those by blocks, of simulated stars too.
 NOISE_ALONE = 1.2
-# Signal-to-noise ratio per LAMOST pixel below which noise hides what a star is.
+# Signal-to-noise ratio per pixel of the files below which noise hides what a star is.
 NOISY = 20.0
 # The blue, where LAMOST counts SNR [A].
 _BLUE = (4000.0, 5500.0)
@@ -76,13 +75,13 @@ def judged(found, slam, instrument, flux, ivar, snr=None):
 
 
 def snr_of(instrument, ivar):
-    """Signal-to-noise ratio per LAMOST pixel that the ivar (m, n_pix) of normalised spectra tells.
+    """Signal-to-noise ratio per pixel of the files that the ivar (m, n_pix) of normalised spectra tells.
 
-    The median of the good blue pixels; for real LRS files 0 to 13% above the header's, for MRS 14%.
-    0 where there is none.
+    The median of the good blue pixels, or of all if none is blue; for real LRS files 0 to 13% above the
+    header's, for MRS 14%. 0 where there is none.
     """
     instrument = get_instrument(instrument)
     blue = (instrument.wave > _BLUE[0]) & (instrument.wave < _BLUE[1])
-    some = np.ma.masked_less_equal(ivar[:, blue], 0)
-    native = NATIVE_STEP[instrument.name] * np.mean(_BLUE)
+    some = np.ma.masked_less_equal(ivar[:, blue] if blue.any() else ivar, 0)
+    native = instrument.native_step * np.mean(_BLUE)
     return np.sqrt(np.ma.median(some, axis=1).filled(0) * native / instrument.arms[0][2])

@@ -15,7 +15,8 @@ from scipy.interpolate import RBFInterpolator
 from tqdm import tqdm
 
 from slamlib.errors import InputError
-from slamlib.grid.broaden import broaden, instrument_sigma, pixel_edges, rebin_matrix
+from slamlib.grid.broaden import instrument_sigma, pixel_edges, rebin_matrix
+from slamlib.grid.training import blurred
 from slamlib.identity import code_digest
 from slamlib.instruments import get_instrument
 from slamlib.io import atomic, write_ecsv
@@ -123,10 +124,7 @@ def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
             rows[column.name] = column
         common = (stars >= first["MRS"]) & (stars < n_stars["LRS"])
         rows["snr"][common] = np.maximum(rows["snr"][common], rng.uniform(*_COMMON_SNR, common.sum()))
-        sigma = instrument_sigma(
-            get_instrument(name).resolution * (1 + _PROFILE_SPREAD * rng.normal(size=count))
-        )
-        rows["sigma"] = np.hypot(sigma, rng.uniform(0, _MACROTURBULENCE, count))
+        rows["sigma"] = broadening(get_instrument(name), count, rng)
         prefix = {"LRS": "spec", "MRS": "med"}[name]
         rows["file"] = [
             f"{prefix}-{int(c['mjd'])}-SIM_sp01-{obsid}.fits.gz"
@@ -144,6 +142,12 @@ def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
     truth["he"].description = "true helium to hydrogen by number"
     truth.meta["simulated"] = True
     return truth
+
+
+def broadening(instrument, n, rng):
+    """Draw the Gaussian sigma [km/s] of `n` stars: a profile that varies, and macroturbulence."""
+    sigma = instrument_sigma(instrument.resolution * (1 + _PROFILE_SPREAD * rng.normal(size=n)))
+    return np.hypot(sigma, rng.uniform(0, _MACROTURBULENCE, n))
 
 
 def write_survey(truth, library, grid, folder, seed, progress=True):
@@ -217,16 +221,16 @@ def simulate(rows, library, grid, instrument, seed, noise=True):
         embedded ones, stars have the microturbulence and helium of the library.
     library, grid, seed
         As `write_survey` takes them.
-    instrument : str
-        "LRS" or "MRS".
+    instrument : Instrument or str
     noise : bool
         False gives the same stars, as free of noise as `observed_counts` can.
 
     Returns
     -------
     list of Spectrum
-        In air, on LAMOST's native pixels, heliocentric, in counts.
+        In air, on the `native_pixels`, heliocentric, in counts.
     """
+    instrument = get_instrument(instrument)
     streams = [np.random.default_rng([seed, int(obsid)]) for obsid in rows["obsid"]]
     labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
     flux = library.spectra(labels)
@@ -234,23 +238,28 @@ def simulate(rows, library, grid, instrument, seed, noise=True):
         flux = flux + responses()(labels, rows["vturb"], rows["he"])
     for i, group in enumerate(rows["group"]):
         flux[i] = emission(grid.wave, flux[i], group, streams[i])
-    fine = broaden(flux, grid.dv, rows["vsini"], rows["sigma"], rows["rv"])
+    fine = blurred(flux, grid, instrument, rows["vsini"], rows["sigma"], rows["rv"])
     arms = []
     for wave in native_pixels(instrument):
         arms.append((wave, fine @ rebin_matrix(pixel_edges(grid.wave), pixel_edges(wave))))
     return [
-        expose([(wave, star[i]) for wave, star in arms], row, instrument, streams[i], noise)
+        expose([(wave, star[i]) for wave, star in arms], row, instrument.name, streams[i], noise)
         for i, row in enumerate(rows)
     ]
 
 
 def native_pixels(instrument):
-    """Pixel centres of LAMOST's files in air [A], one array (n,) for each arm of an instrument, by name."""
-    grids = [
-        first + step * np.arange(round((last - first) / step) + 1)
-        for first, last, step in _NATIVE[instrument]
+    """Pixel centres of an instrument's files in air [A], one array (n,) for each arm.
+
+    Of an instrument other than LAMOST's: as wide as it says, and 45 A beyond its arms.
+    """
+    instrument = get_instrument(instrument)
+    ranges = _NATIVE.get(instrument.name) or [
+        (*np.log10(arm[:2]), instrument.sampling) for arm in instrument.widened().arms
     ]
-    return [air_from_vacuum(10**grid) for grid in grids]
+    grids = [first + step * np.arange(round((last - first) / step) + 1) for first, last, step in ranges]
+    pixels = [10**grid for grid in grids]
+    return [air_from_vacuum(wave) if instrument.name in _NATIVE else wave for wave in pixels]
 
 
 def expose(arms, row, instrument, rng, noise=True):

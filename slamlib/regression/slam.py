@@ -1,8 +1,11 @@
 """Slam: from labels to the flux of every pixel, learned from a training set."""
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, Label, as_labels, rotation_of
@@ -75,16 +78,16 @@ class Slam:
 
     def __init__(
         self,
-        regressor="svr",
-        C=(0.1, 1.0, 10.0),
-        gamma=(0.1, 1.0),
-        epsilon=0.05,
-        ridge=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
-        search="screened",
-        n_folds=5,
-        n_search=None,
-        seed=0,
-        labels=LABELS,
+        regressor: str = "svr",
+        C: Sequence[float] = (0.1, 1.0, 10.0),
+        gamma: Sequence[float] = (0.1, 1.0),
+        epsilon: float = 0.05,
+        ridge: Sequence[float] = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
+        search: str = "screened",
+        n_folds: int = 5,
+        n_search: int | None = None,
+        seed: int = 0,
+        labels: tuple[Label, ...] = LABELS,
     ):
         self.regressor = regressor
         self.C = C
@@ -139,7 +142,9 @@ class Slam:
         precision[self.nuisances] = 12 / np.ptp(ends, axis=0)[self.nuisances] ** 2
         return mean, precision
 
-    def fit(self, labels, flux, hyper=None, wave=()):
+    def fit(
+        self, labels: ArrayLike, flux: ArrayLike, hyper: dict | None = None, wave: ArrayLike = ()
+    ) -> Self:
         """Learn the flux of every pixel.
 
         Parameters
@@ -205,7 +210,7 @@ class Slam:
         self.flux_scale_ = np.where(spread > _FLAT, spread, np.float32(1))
         return labels, flux
 
-    def predict(self, labels, extrapolate=False):
+    def predict(self, labels: ArrayLike, extrapolate: bool = False) -> np.ndarray:
         """Normalised flux at the labels (m, d): float32, (m, n_pix).
 
         Far from the training labels it is the mean of the training spectra. Nuisance labels, which come
@@ -220,7 +225,7 @@ class Slam:
         standardised = self.predict_standardised(self.to_standard(self._known(labels, extrapolate)))[0]
         return (self.flux_mean_ + self.flux_scale_ * standardised).astype(np.float32)
 
-    def jacobian(self, labels, extrapolate=False):
+    def jacobian(self, labels: ArrayLike, extrapolate: bool = False) -> np.ndarray:
         """Analytic derivative of `predict` with respect to each label: float32, (m, d, n_pix)."""
         slope = self.predict_standardised(self.to_standard(self._known(labels, extrapolate)), gradient=True)[
             1
@@ -241,7 +246,7 @@ class Slam:
         value += self.intercept_
         return value, slope
 
-    def compress(self, rank=RANK, components=COMPONENTS):
+    def compress(self, rank: int | None = RANK, components: int = COMPONENTS) -> Self:
         """Return a copy in low-rank form: fast to evaluate, and small.
 
         The spectra become sums of principal components. Unless `rank` is None, their
@@ -254,7 +259,7 @@ class Slam:
             With `compression_error_`, the rms difference from the exact form at the
             training labels in units of the continuum.
         """
-        compressed = Slam(**self.get_params())
+        compressed = type(self)(**self.get_params())
         compressed.__dict__.update(self.__dict__)
         compressed.expansions_, squares = [], 0.0
         for part in self.expansions_:
@@ -274,12 +279,12 @@ class Slam:
         """Return the model that `get_params` and `to_arrays` described; InputError if they do not fit."""
         return learn_arrays(cls(**params), arrays)
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the fitted model to a versioned npz file, whole or not at all."""
         write_npz(path, FORMAT, self.get_params(), self.to_arrays())
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | Path) -> Self:
         """Read what `save` wrote; FileError if it is missing, of another version or something else."""
         with reading_npz(path, FORMAT, "SLAM model", "train it again") as (params, arrays):
             return cls.from_arrays(params, arrays)
@@ -304,7 +309,7 @@ class Slam:
                 f"({self.wave_[0]:.6g} to {self.wave_[-1]:.6g} A); rebin them onto slam.wave_"
             )
 
-    def digest(self):
+    def digest(self) -> str:
         """Return a hash of all that was learned, by which systematics know their model."""
         return digest_of(self.get_params(), self.to_arrays())
 

@@ -7,14 +7,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from slamlib.errors import InputError
-from slamlib.instruments import get_instrument
+from slamlib.instruments import TELLURIC, get_instrument
 from slamlib.spectra.prepare import prepare_with_velocity
 from slamlib.spectra.spectrum import Spectrum, to_instrument
-
-# Bands of the Earth's atmosphere within the instruments' ranges [A, air], widened by the 0.7 A of
-# the Earth's motion: oxygen's gamma band, water, oxygen's B band. Water goes on to 6600 A, and
-# stays there: He II 6527 and H alpha would be lost with it.
-TELLURIC = ((6275.3, 6318.7), (6464.0, 6520.0), (6866.0, 6945.0))
 
 _FWHM = 2 * math.sqrt(2 * math.log(2))
 # Steps of the output in a sigma of the Gaussian, and the least Gaussian in units of the final one.

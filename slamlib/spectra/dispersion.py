@@ -52,7 +52,7 @@ def check_optical(wave):
         raise FileError(f"wavelengths from {low:.6g} to {high:.6g} A are no optical spectrum's; {why}")
 
 
-def wavelengths(header, n):
+def wavelengths(header, n, unit=None):
     """Wavelengths of the pixels of a one-dimensional image.
 
     Parameters
@@ -60,6 +60,8 @@ def wavelengths(header, n):
     header : astropy.io.fits.Header
     n : int
         Number of pixels.
+    unit : str, optional
+        Of the wavelengths, whatever the header says.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def wavelengths(header, n):
         raise FileError(f"CTYPE1 = {ctype!r} is not read; write the spectrum on equal steps of wavelength")
     elif not is_log:
         readings.insert(0, axis)
-    unit = header.get("CUNIT1", "") or _attribute(header, "units")
+    unit = unit or header.get("CUNIT1", "") or _attribute(header, "units")
     # Without CUNIT1 the unit of WAVE and AWAV is the metre, but few who leave it out mean it.
     metres = not unit and ctype[:4] in ("WAVE", "AWAV") and np.max(axis) < 1e-4
     factor = in_angstrom("m" if metres else unit)

@@ -60,9 +60,25 @@ def read(path):
     """
     path = Path(path)
     with open_fits(path, read_bytes(path)) as hdus:
-        spectrum = _read_hdus(hdus, path)
-        if spectrum.mask.all():
-            raise FileError("every pixel is masked or has no inverse variance; leave this file out")
+        return read_hdus(hdus, path.name)
+
+
+def is_lamost(hdus):
+    """Tell whether FITS HDUs are laid out as one of LAMOST's files."""
+    primary, names = hdus[0].header, [hdu.name for hdu in hdus[1:]]
+    if primary.get("NAXIS") == 2 and hdus[0].shape[0] >= 5:
+        return not str(primary.get("CTYPE1", "")).startswith("MULTI")
+    if "COADD" in names:
+        # SDSS calls its table so, too.
+        return "AND_MASK" not in {name.upper() for name in hdus["COADD"].columns.names}
+    return any(name.startswith(("COADD_B", "COADD_R", "B-", "R-")) for name in names)
+
+
+def read_hdus(hdus, name):
+    """Read the HDUs of a LAMOST file of that name, as `read` does."""
+    spectrum = _read_hdus(hdus, name)
+    if spectrum.mask.all():
+        raise FileError("every pixel is masked or has no inverse variance; leave this file out")
     return spectrum
 
 
@@ -120,9 +136,9 @@ def open_fits(path, content):
         raise FileError(f"{path} is damaged or not laid out as expected ({error}); fetch it again") from error
 
 
-def _read_hdus(hdus, path):
+def _read_hdus(hdus, name):
     primary = hdus[0].header
-    header = _common_header(primary, path)
+    header = common_header(primary, name)
     if primary.get("NAXIS") == 2 and hdus[0].shape[0] >= 5:
         flux, ivar, wave, andmask = np.asarray(hdus[0].data[:4], dtype=float)
         if "subcontinuum" in str(primary.get("EXTEN0")).lower():
@@ -218,10 +234,11 @@ def _pixels(vectors, primary):
     return wave, np.where(np.isfinite(flux), flux, 0.0), np.where(bad, 0.0, ivar), bad
 
 
-def _common_header(primary, path):
+def common_header(primary, name):
+    """Return what a Spectrum's header has of any file: a header, or a mapping like one, and the name."""
     obsid = _number(primary, "OBSID", 0, 2**53)
     return {
-        "file": printable(path.name),
+        "file": printable(name),
         "obsid": 0 if math.isnan(obsid) else int(obsid),
         "ra": _number(primary, "RA", 0, 360),
         "dec": _number(primary, "DEC", -90, 90),
@@ -236,7 +253,7 @@ def _mjd(primary):
     try:
         moment = datetime.fromisoformat(str(primary["DATE-OBS"])).replace(tzinfo=UTC)
     except (KeyError, ValueError, fits.VerifyError):
-        return _number(primary, "MJD", 0, _LAST_MJD)
+        return _number(primary, "MJD" if "MJD" in primary else "MJD-OBS", 0, _LAST_MJD)
     return (moment - _MJD_EPOCH).total_seconds() / 86400
 
 

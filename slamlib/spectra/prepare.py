@@ -1,4 +1,4 @@
-"""From a LAMOST file to what SLAM takes: normalised flux at rest on the instrument's pixels."""
+"""From a file to what SLAM takes: normalised flux at rest on the instrument's pixels."""
 
 import math
 from collections.abc import Mapping
@@ -9,22 +9,20 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Table
 from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from slamlib.errors import InputError, SlamlibError, printable
-from slamlib.instruments import get_instrument
+from slamlib.instruments import Instrument, get_instrument
 from slamlib.spectra.continuum import pseudo_continuum
-from slamlib.spectra.lamost import read
+from slamlib.spectra.reading import Hints
+from slamlib.spectra.recognise import recognise
 from slamlib.spectra.spectrum import to_instrument
 from slamlib.spectra.velocity import KnownVelocities, VelocityTemplates, shift_to_rest
 
 # The continuum is fitted this far beyond an arm [A], so that 600 km/s shift no pixel out
 # of it and the ends of the spline lie outside.
 MARGIN = 50.0
-# Stiffness of the continuum spline [A^3] for pixels of LAMOST's own width: log10 steps of
-# the coadded spectra.
-SMOOTHING = 1e6
-NATIVE_STEP = {"LRS": 1e-4 * math.log(10), "MRS": 1e-5 * math.log(10)}
 # Beyond these, flux in units of the continuum and SNR of a pixel are accidents: emission lines of
 # hot stars reach ten, no spectrograph's pixel 10,000.
 _MAX_FLUX, _MAX_SNR = 100.0, 1e5
@@ -44,15 +42,18 @@ _COLUMNS = {
     "rv": (float, u.km / u.s, "heliocentric radial velocity used"),
     "e_rv": (float, u.km / u.s, "standard error of rv, nan if it was given"),
     "subclass": (str, None, "spectral class by the LAMOST pipeline"),
+    "assumed": (str, None, "what the file does not tell and was assumed"),
     "reason": (str, None, "why there is no spectrum; empty when there is one"),
 }
 
 
-def normalise(wave, flux, ivar, instrument):
+def normalise(
+    wave: ArrayLike, flux: ArrayLike, ivar: ArrayLike, instrument: Instrument | str
+) -> tuple[np.ndarray, np.ndarray]:
     """Divide each arm by its pseudo-continuum.
 
     Model spectra put through the same division carry the same bias as the observed ones.
-    The stiffness of the spline is that of the paper for LAMOST's own pixels; for others it
+    The stiffness of the spline is that of the instrument for its files' own pixels; for others it
     is scaled so that structure of the same width [A] counts as continuum.
 
     Parameters
@@ -84,8 +85,8 @@ def normalise(wave, flux, ivar, instrument):
         good = ivar[arm] > 0
         if not (within & good).any():
             raise InputError(f"no good pixel from {first:.0f} to {last:.0f} A; leave this spectrum out")
-        coarseness = np.median(np.diff(np.log(wave[arm]))) / NATIVE_STEP[instrument.name]
-        continuum = pseudo_continuum(wave[arm], flux[arm], ivar[arm], SMOOTHING / coarseness)
+        coarseness = np.median(np.diff(np.log(wave[arm]))) / instrument.native_step
+        continuum = pseudo_continuum(wave[arm], flux[arm], ivar[arm], instrument.stiffness / coarseness)
         positive = good & (continuum > 0)
         if positive.sum() < good.sum() / 2:
             raise InputError(
@@ -171,12 +172,13 @@ def _at_rest(spectrum, instrument, rv):
     return (shift_to_rest(spectrum.wave, velocity["rv"]), flux, ivar), velocity
 
 
-def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):
-    """Read and prepare many LAMOST files; a bad one costs its row, never the run.
+def read_many(given, instrument, rv=None, n_jobs=1, progress=True, hints=None):
+    """Read and prepare many spectra; a bad one costs its row, never the run.
 
     Parameters
     ----------
-    paths : sequence of str or Path
+    given : sequence
+        Files, or what else `slamlib.spectra.reading.as_spectrum` takes.
     instrument : Instrument or str
     rv : float, mapping, VelocityTemplates, KnownVelocities or None
         Where the velocities come from: None, the header; a number [km/s], for all; a
@@ -187,26 +189,29 @@ def read_many(paths, instrument, rv=None, n_jobs=1, progress=True):
         Number of processes.
     progress : bool
         Show a progress bar.
+    hints : Hints, optional
+        What files do not tell; by default, that they are of this instrument.
 
     Returns
     -------
     flux, ivar : ndarray of float32, (m, n_pix)
-        In the order of `paths`; a row without a spectrum has flux 1 and ivar 0.
+        In the order of `given`; a row without a spectrum has flux 1 and ivar 0.
     table : Table
-        One row a path: file, simulated, obsid, ra, dec, mjd, snr, snr_b, snr_r, rv, e_rv,
-        subclass and reason, which is empty where all went well.
+        One row each: file, simulated, obsid, ra, dec, mjd, snr, snr_b, snr_r, rv, e_rv,
+        subclass, assumed and reason, which is empty where all went well.
     """
     instrument = get_instrument(instrument)
-    paths = [Path(path) for path in paths]
+    given = [Path(one) if isinstance(one, str) else one for one in given]
+    hints = hints or Hints(instrument=instrument)
     _check_rv(rv)
-    flux = np.ones((len(paths), instrument.wave.size), dtype=np.float32)
+    flux = np.ones((len(given), instrument.wave.size), dtype=np.float32)
     ivar = np.zeros_like(flux)
     rows = []
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
+    chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
     jobs = Parallel(n_jobs=min(n_jobs, max(len(chunks), 1)), return_as="generator")(
-        delayed(_read_chunk)(chunk, instrument, rv) for chunk in chunks
+        delayed(_read_chunk)(chunk, instrument, rv, hints) for chunk in chunks
     )
-    with tqdm(total=len(paths), unit="spectrum", disable=not progress) as done:
+    with tqdm(total=len(given), unit="spectrum", disable=not progress) as done:
         for chunk_flux, chunk_ivar, chunk_rows in jobs:
             here = slice(len(rows), len(rows) + len(chunk_rows))
             flux[here], ivar[here] = chunk_flux, chunk_ivar
@@ -248,27 +253,25 @@ def _check_rv(rv):
         raise InputError(f"rv = {rv!r}; give None, km/s, a mapping of obsid to km/s, or velocity templates")
 
 
-def _read_chunk(paths, instrument, rv):
-    flux = np.ones((len(paths), instrument.wave.size), dtype=np.float32)
+def _read_chunk(given, instrument, rv, hints):
+    flux = np.ones((len(given), instrument.wave.size), dtype=np.float32)
     ivar = np.zeros_like(flux)
     rows = []
-    for i, path in enumerate(paths):
-        row = {"file": printable(path.name), "reason": ""}
+    for i, one in enumerate(given):
+        row = {"file": printable(one.name) if isinstance(one, Path) else "spectrum", "reason": ""}
         rows.append(row)
         try:
-            spectrum = read(path)
+            found, spectrum = recognise(one, hints)
             row.update(spectrum.header)
             # The pipeline's velocity shall not stand for one that was not used.
             row.update(rv=math.nan, e_rv=math.nan)
-            if row["instrument"] != instrument.name:
-                raise InputError(
-                    f"{path.name} is of {row['instrument']}, not {instrument.name}; read it apart"
-                )
+            if found.name != instrument.name:
+                raise InputError(f"{row['file']} is of {found.name}, not {instrument.name}; read it apart")
             flux[i], ivar[i], velocity = prepare_with_velocity(spectrum, instrument, rv)
             row.update(velocity)
         except SlamlibError as error:
             # Only the name of the file: a catalogue must not depend on where the files lie.
-            row["reason"] = str(error).replace(printable(path), row["file"])
+            row["reason"] = str(error).replace(printable(one), row["file"])
     return flux, ivar, rows
 
 

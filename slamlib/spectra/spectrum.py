@@ -1,12 +1,16 @@
 """One observed spectrum, air and vacuum, and the step onto an instrument's pixels."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from slamlib.errors import InputError
 from slamlib.instruments import get_instrument
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Native pixels this far beyond an arm [A] steady the spline at the arm's ends.
 _MARGIN = 20.0
@@ -51,6 +55,38 @@ class Spectrum:
             raise InputError("wave, flux, ivar and mask must be vectors of one length")
         if not (np.isfinite(self.wave).all() and (np.diff(self.wave) > 0).all()):
             raise InputError("the wavelengths do not increase strictly; sort them and drop repeated pixels")
+
+    def plot(self, axes: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw the flux of the good pixels against the wavelength.
+
+        Parameters
+        ----------
+        axes : matplotlib Axes, optional
+            By default the current ones of pyplot.
+        **options
+            As `matplotlib.axes.Axes.plot` takes them.
+
+        Returns
+        -------
+        Axes
+
+        Examples
+        --------
+        >>> import slamlib
+        >>> slamlib.read("spec-55859-F5902_sp01-001.fits.gz").plot()  # doctest: +SKIP
+        """
+        from matplotlib import pyplot
+
+        axes = pyplot.gca() if axes is None else axes
+        simulated = " (simulated)" * bool(self.header.get("simulated"))
+        options = {
+            "color": "black",
+            "linewidth": 0.6,
+            "label": self.header.get("file", "") + simulated,
+        } | options
+        axes.plot(self.wave, np.where(self.mask, np.nan, self.flux), **options)
+        axes.set(xlabel=r"Wavelength in air [$\rm\AA$]", ylabel="Flux", title=options["label"])
+        return axes
 
 
 def air_from_vacuum(wave):
@@ -137,13 +173,16 @@ def to_instrument(wave, flux, ivar, instrument):
     for arm in instrument.arm_slices:
         low, high = instrument.edges[:, arm]
         near = (wave > low[0] - _MARGIN) & (wave < high[-1] + _MARGIN)
-        out_flux[arm], out_ivar[arm] = _rebin(wave[near], flux[near], ivar[near], np.append(low, high[-1]))
+        out_flux[arm], out_ivar[arm] = rebin(wave[near], flux[near], ivar[near], np.append(low, high[-1]))
     bad = ~instrument.good | (out_ivar <= 0)
     return np.where(bad, 1.0, out_flux), np.where(bad, 0.0, out_ivar)
 
 
-def _rebin(wave, flux, ivar, edges):
-    """Mean flux and summed ivar between successive `edges`; ivar = 0 where not fully covered."""
+def rebin(wave, flux, ivar, edges):
+    """Mean flux and summed ivar (n_edges - 1,) between successive `edges` [A], as `to_instrument` gives them.
+
+    Where a pixel is not fully covered, ivar = 0.
+    """
     nothing = np.ones(edges.size - 1), np.zeros(edges.size - 1)
     if wave.size < 4:
         return nothing

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import fft
 
 from slamlib.errors import InputError
@@ -54,7 +55,15 @@ def shift_to_rest(wave, rv):
     return np.asarray(wave, dtype=float) / (1 + rv / C_KMS)
 
 
-def radial_velocity(wave, flux, ivar, template_wave, template_flux, max_velocity=600.0, step=10.0):
+def radial_velocity(
+    wave: ArrayLike,
+    flux: ArrayLike,
+    ivar: ArrayLike,
+    template_wave: ArrayLike,
+    template_flux: ArrayLike,
+    max_velocity: float = 600.0,
+    step: float = 10.0,
+) -> Velocity:
     """Radial velocity of one normalised spectrum; see `VelocityTemplates` for many.
 
     Parameters

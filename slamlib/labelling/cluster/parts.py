@@ -78,7 +78,7 @@ def work(recipe, digest, paths, folder):
     kept = Path(folder) / f"{part_digest(paths, digest)}.parquet"
     computed = not is_whole(kept, len(paths))
     if computed:
-        write_part(label_part(paths, load(recipe, digest), recipe.rv), kept)
+        write_part(label_part(paths, load(recipe, digest), recipe.rv, recipe.hints), kept)
     process = psutil.Process()
     seconds = time.process_time() - began
     return Done(kept.name, len(paths), computed, seconds, process.pid, process.memory_info().rss)

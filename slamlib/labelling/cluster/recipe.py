@@ -18,16 +18,18 @@ class Recipe:
     labellers : tuple of (str, str)
         Names and files, in the order of `slamlib.labelling.catalogue.label_survey`.
     rv : "measured", None or float
-        As `label_survey` takes it.
+    hints : Hints or None
+        As `label_survey` takes them.
     """
 
     labellers: tuple
     rv: object = MEASURED
+    hints: object = None
 
     @classmethod
-    def of(cls, labellers, rv=MEASURED):
+    def of(cls, labellers, rv=MEASURED, hints=None):
         """Return a recipe with absolute paths, since a worker may live in another folder."""
-        return cls(tuple((name, str(Path(path).resolve())) for name, path in labellers.items()), rv)
+        return cls(tuple((name, str(Path(path).resolve())) for name, path in labellers.items()), rv, hints)
 
     def digest(self):
         """Return a hash of code and labellers: of what they hold, not of where they lie.
@@ -37,7 +39,7 @@ class Recipe:
         FileError
             If a file is missing.
         """
-        return recipe_digest(dict(self.labellers), self.rv)
+        return recipe_digest(dict(self.labellers), self.rv, self.hints)
 
 
 @lru_cache(maxsize=1)

@@ -152,6 +152,7 @@ def label_cluster(
     n_workers=None,
     part=PART,
     progress=True,
+    hints=None,
 ):
     """Label every spectrum on a cluster; the same labels as `slamlib.labelling.catalogue.label_survey`.
 
@@ -170,7 +171,8 @@ def label_cluster(
     folder : str or Path, optional
         Of the parts; beside `output`, with the suffix .parts, by default.
     rv : "measured", None or float
-        As `Recipe` has it.
+    hints : Hints, optional
+        As `Recipe` has them.
     address : str, optional
         Of a Dask scheduler, such as "tcp://10.0.0.1:8786"; without it, a LocalCluster.
     n_workers : int, optional
@@ -195,7 +197,7 @@ def label_cluster(
     if output.suffix != ".parquet":
         raise InputError(f"{output}: a cluster writes Parquet; let the name end in .parquet")
     folder = (output.with_suffix(".parts") if folder is None else Path(folder)).resolve()
-    recipe = Recipe.of(labellers, rv)
+    recipe = Recipe.of(labellers, rv, hints)
     arguments = (recipe, recipe.digest())
     report, names = Report(output), {}
     total = len(paths) if hasattr(paths, "__len__") else None

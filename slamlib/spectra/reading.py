@@ -1,0 +1,183 @@
+"""Any file or object of a spectrum into one `Spectrum`."""
+
+import math
+from collections import ChainMap
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.nddata import InverseVariance
+
+from slamlib.errors import FileError, InputError, SlamlibError
+from slamlib.spectra import lamost
+from slamlib.spectra.columns import Columns, from_fits, from_text, inverse_variance, optical
+from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
+
+# Where headers give the resolving power: ESO (Science Data Products Standard), the Virtual
+# Observatory (Spectrum Data Model), BeSS (Be stars); the last two are used here and there.
+_RESOLVING_POWER = ("SPEC_RES", "SPEC_RP", "SPE_RPOW", "BSS_ITRP", "SPECRES", "RESOLUTN")
+# A smaller number under these names is a width in some unit.
+LEAST_RESOLUTION, MOST_RESOLUTION = 400.0, 1e6
+ASSUMED_AIR = "wavelengths taken to be in air: the file does not tell"
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a file may not tell of itself.
+
+    Attributes
+    ----------
+    instrument : Instrument, str or None
+        A name, or a TOML file; LAMOST's files are known by themselves.
+    resolution : float, optional
+        Resolving power, if the instrument is none of slamlib's.
+    unit : str, optional
+        Of the wavelengths: "nm", "um" or "Angstrom".
+    vacuum : bool, optional
+        Wavelengths are in vacuum (True) or air (False).
+    """
+
+    instrument: object = None
+    resolution: float | None = None
+    unit: str | None = None
+    vacuum: bool | None = None
+
+
+def read(path: str | Path, unit: str | None = None, vacuum: bool | None = None) -> Spectrum:
+    """Read a one-dimensional spectrum: LAMOST's of every release, and most others.
+
+    FITS: tables of wavelength and flux (ESO's archive, SDSS, CALSPEC), DESI's of one star, images
+    of one spectrum with a linear or logarithmic axis, IRAF's four bands, rows of wavelength, flux
+    and error. Text: two or three columns. Gzipped or not.
+
+    Parameters
+    ----------
+    path : str or Path
+    unit : str, optional
+        Of the wavelengths, whatever the file says.
+    vacuum : bool, optional
+        Wavelengths are in vacuum, or in air, whatever the file says. By default CTYPE1, the UCD of
+        a table, VACUUM (T or F) or AIRORVAC tells; without them it is taken for air.
+
+    Returns
+    -------
+    Spectrum
+        In air, not normalised. A flux of exactly 0 counts as missing: pipelines fill gaps with it.
+        The header is that of `slamlib.spectra.lamost.read`; of other files it has the name of the
+        instrument only if the layout tells it, ``resolution`` (nan if unknown), ``errors`` (whether
+        ivar is more than a mask) and what was ``assumed``.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, or holds no optical spectrum.
+    """
+    path = Path(path)
+    content = lamost.read_bytes(path)
+    # What is named FITS and is not was badly downloaded: no text to be read.
+    if content[:9] != b"SIMPLE  =" and ".fit" not in path.name.lower():
+        try:
+            return _spectrum(from_text(content, unit), vacuum, path.name)
+        except SlamlibError as error:
+            raise FileError(f"{path}: {error}") from None
+    with lamost.open_fits(path, content) as hdus:
+        if lamost.is_lamost(hdus):
+            return lamost.read_hdus(hdus, path.name)
+        return _spectrum(from_fits(hdus, unit), vacuum, path.name)
+
+
+def as_spectrum(given, hints=None):
+    """Return the `Spectrum` that an object holds.
+
+    Parameters
+    ----------
+    given : str, Path, Spectrum, tuple, or an object of specutils
+        (wave, flux) or (wave, flux, error), with units of astropy or in Angstrom; or what has a
+        ``spectral_axis``, ``flux``, ``uncertainty`` and ``mask``, as specutils' Spectrum has.
+    hints : Hints, optional
+
+    Raises
+    ------
+    InputError, FileError
+        If it is none of these, or has no optical wavelengths.
+    """
+    hints = hints or Hints()
+    if isinstance(given, Spectrum):
+        return given
+    if isinstance(given, (str, Path)):
+        return read(given, hints.unit, hints.vacuum)
+    ivar = None
+    if hasattr(given, "spectral_axis"):
+        wave, flux = given.spectral_axis, given.flux.value
+        if (known := getattr(given, "uncertainty", None)) is not None:
+            ivar = known.represent_as(InverseVariance).array
+        if getattr(given, "mask", None) is not None:
+            flux = np.where(given.mask, np.nan, flux)
+    elif isinstance(given, tuple) and len(given) in (2, 3):
+        wave, *rest = given
+        scale = getattr(rest[0], "unit", None) or u.dimensionless_unscaled
+        flux, *error = (u.Quantity(part, getattr(part, "unit", scale)).to_value(scale) for part in rest)
+        ivar = inverse_variance(error[0], -2) if error else None
+    else:
+        raise InputError(
+            f"{type(given).__name__} is no spectrum; give files, (wave, flux, error), a slamlib.Spectrum or "
+            "a Spectrum of specutils"
+        )
+    wave = u.Quantity(wave, getattr(wave, "unit", hints.unit or u.AA)).to(u.AA, u.spectral()).value
+    parts = [np.asarray(part, dtype=float) for part in (wave, flux, ivar) if part is not None]
+    if {part.shape for part in parts} != {(parts[0].size,)}:
+        raise InputError(f"shapes {[part.shape for part in parts]} are not vectors of one length")
+    return _spectrum(Columns(parts[0], parts[1], ivar, None, []), hints.vacuum, "spectrum")
+
+
+def _spectrum(columns, vacuum, name):
+    """Make a Spectrum in air of columns; `name` is the file's."""
+    wave, flux, ivar, in_air, headers, instrument = optical(columns)
+    in_air = _medium(headers) if in_air is None else in_air
+    in_air = in_air if vacuum is None else not vacuum
+    if in_air is False:
+        wave = air_from_vacuum(wave)
+    told = ChainMap(*headers)
+    # SDSS calls the place of the star so; RA and DEC are those of the plate.
+    star = {key: told[f"PLUG_{key}"] for key in ("RA", "DEC") if f"PLUG_{key}" in told}
+    header = lamost.common_header(ChainMap(star, *headers), name) | {
+        "instrument": instrument,
+        "resolution": _resolution(headers, np.mean(wave)),
+        "errors": ivar is not None,
+        "assumed": ASSUMED_AIR if in_air is None and headers else "",
+        "rv": math.nan,
+        "e_rv": math.nan,
+    }
+    bad = ~np.isfinite(flux) | (flux == 0)
+    if bad.all():
+        raise FileError("no pixel has a flux that is finite and not 0; leave this file out")
+    ivar = np.ones(flux.size) if ivar is None else ivar
+    bad |= ~np.isfinite(ivar) | (ivar <= 0)
+    return Spectrum(wave, np.where(np.isfinite(flux), flux, 0.0), np.where(bad, 0.0, ivar), bad, header)
+
+
+def _medium(headers):
+    """Tell air (True) from vacuum (False); None where keywords tell neither."""
+    for header in headers:
+        vacuum = {"T": True, "F": False, "True": True, "False": False}.get(str(header.get("VACUUM", "")))
+        medium = str(header.get("AIRORVAC", "")).lower()[:3]
+        if vacuum is not None or medium in ("air", "vac"):
+            return medium == "air" if vacuum is None else not vacuum
+        if str(header.get("TELESCOP", "")).startswith("HST"):
+            return False
+    return None
+
+
+def _resolution(headers, wave):
+    """Find the resolving power, or the FWHM [A] that the archives of ELODIE and SOPHIE give instead."""
+    for header in headers:
+        powers = [header.get(key) for key in _RESOLVING_POWER]
+        with suppress(TypeError, ValueError, ZeroDivisionError):
+            powers.append(wave / float(header.get("H_WRESOL", math.nan)))
+        for power in powers:
+            with suppress(TypeError, ValueError):
+                if LEAST_RESOLUTION <= float(power) <= MOST_RESOLUTION:
+                    return float(power)
+    return math.nan
