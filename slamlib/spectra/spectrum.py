@@ -85,7 +85,9 @@ class Spectrum:
             "label": self.header.get("file", "") + simulated,
         } | options
         axes.plot(self.wave, np.where(self.mask, np.nan, self.flux), **options)
-        axes.set(xlabel=r"Wavelength in air [$\rm\AA$]", ylabel="Flux", title=options["label"])
+        axes.set(
+            xlabel=r"Wavelength in air [$\rm\AA$]", ylabel="Flux", title=options["label"].replace("$", r"\$")
+        )
         return axes
 
 
