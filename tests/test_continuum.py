@@ -84,8 +84,10 @@ def test_the_lift_by_the_lopsided_clip_is_as_small_as_documented():
     assert 0.001 < lift.mean() < 0.004
 
 
-def test_nan_flux_with_weight_is_refused():
-    flux = np.ones(WAVE.size)
-    flux[7] = np.nan
-    with pytest.raises(InputError, match="not finite"):
-        pseudo_continuum(WAVE, flux, np.ones(WAVE.size))
+@pytest.mark.parametrize(
+    ("flux", "used", "message"),
+    [(np.nan, WAVE.size, "not finite"), (1.0, 20, "only 20 good pixels"), (-1.0, WAVE.size, "median flux")],
+)
+def test_what_has_no_continuum_is_refused(flux, used, message):
+    with pytest.raises(InputError, match=message):
+        pseudo_continuum(WAVE, np.full(WAVE.size, flux), 1.0 * (np.arange(WAVE.size) < used))

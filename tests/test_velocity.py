@@ -63,6 +63,15 @@ def test_masked_pixels_have_no_say(templates):
     assert templates.measure(WAVE, flux, ivar).rv == pytest.approx(-40, abs=0.3)
 
 
+@pytest.mark.parametrize(
+    ("offset", "flux", "message"),
+    [(3000, 1.0, "only 0 good pixels"), (0, np.nan, "not finite"), (0, 1.0, "no radial velocity")],
+)
+def test_spectra_that_have_no_velocity_are_refused(templates, offset, flux, message):
+    with pytest.raises(InputError, match=message):
+        templates.measure(WAVE + offset, np.full(WAVE.size, flux), np.ones(WAVE.size))
+
+
 def test_a_spectrum_without_lines_of_hot_stars_says_so():
     """A hump where the template has a broad line: at no velocity do they agree."""
     broad = {"width": 4000.0, "centres": (4600.0,)}
