@@ -32,7 +32,7 @@ STRIP = $(PY) -m nbstripout --extra-keys metadata.language_info
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help install paper quick notebooks data test fuzz test-served lint calibration bench bench-cluster
+.PHONY: help install paper quick notebooks data test fuzz test-served lint models calibration bench bench-cluster
 .PHONY: site picture lab explore clean lock verify stale trace numbers verify-twice torture
 .DELETE_ON_ERROR:
 
@@ -98,6 +98,9 @@ verify-twice: quick ## `make quick` in a second folder: the same bytes?
 
 torture: quick ## the same, disturbed 30 times on the way; long
 	@$(PY) tests/torture.py --kills 30 --seed="$$MAKE_SEED"
+
+models: $(READY) ## the labellers of LRS and MRS that come with slamlib, anew; a few minutes
+	@for name in LRS MRS; do $(PY) -m slamlib train --instrument $$name --output data/embedded/models || exit 1; done
 
 calibration: $(READY) ## do errors mean what they say? build/calibration.json
 	@$(PIPELINE) calibration $(OPTIONS)

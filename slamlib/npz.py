@@ -15,8 +15,27 @@ from slamlib.io import atomic, check_version
 def write_npz(path, version, params, arrays):
     """Write `params`, what json can hold, and `arrays` to `path`, whole or not at all."""
     own = {"format": version, "params": _text(params), "digest": digest_of(params, arrays)}
+    narrow = {name: _narrow(array) for name, array in arrays.items()}
     with atomic(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **own, **arrays)
+        np.savez(stream, **own, **narrow)
+
+
+def half(array):
+    """Return an array of float32 rounded to half precision, which files hold in half the bytes.
+
+    It is returned as it is where a value is beyond the range of half precision.
+    """
+    with np.errstate(over="ignore"):
+        rounded = array.astype(np.float16).astype(np.float32)
+    return rounded if np.isfinite(rounded).all() else array
+
+
+def _narrow(array):
+    """Return an array in half precision if that loses nothing."""
+    array = np.asarray(array)
+    if array.dtype != np.float32 or array.ndim < 2 or not np.array_equal(half(array), array):
+        return array
+    return array.astype(np.float16)
 
 
 def digest_of(params, arrays):
@@ -59,7 +78,7 @@ def reading_npz(path, version, kind, remedy):
                 raise InputError("it claims to hold more than its size")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as file:
-                arrays = dict(file)
+                arrays = {name: _wide(array) for name, array in file.items()}
         check_version(path, int(arrays.pop("format")), version)
         params, digest = json.loads(str(arrays.pop("params"))), str(arrays.pop("digest", ""))
         if digest not in ("", digest_of(params, arrays)):
@@ -71,6 +90,10 @@ def reading_npz(path, version, kind, remedy):
         if isinstance(error, FileError):
             raise
         raise FileError(f"{path} is not a readable {kind} ({error}); delete it and {remedy}") from error
+
+
+def _wide(array):
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def check_shapes(arrays, **shapes):

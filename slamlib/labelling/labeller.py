@@ -24,7 +24,7 @@ from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
 from slamlib.labelling.templates import velocity_templates
 from slamlib.labelling.worth import NOISE_ALONE, judged
-from slamlib.npz import check_shapes, reading_npz, write_npz
+from slamlib.npz import check_shapes, half, reading_npz, write_npz
 from slamlib.regression.slam import Slam
 from slamlib.spectra.prepare import read_many
 from slamlib.spectra.velocity import VelocityTemplates
@@ -33,6 +33,8 @@ from slamlib.threads import n_cores
 FORMAT = 2
 # Enough training spectra for errors near the Cramer-Rao bound.
 N_TRAIN = 1500
+# Principal components of the spectra in a labeller of `train`: few enough for a small file.
+COMPONENTS = 160
 # SNR per pixel of files, where the systematics are measured.
 SNRS = (20, 60, 180)
 SEED = 257
@@ -94,6 +96,7 @@ class Labeller:
         labels = draw_labels(grid, n, rng)
         flux = matched_spectra(grid, instrument, labels, rng, progress)
         labeller = cls.learn(grid, instrument, labels, flux, seed=seed)
+        labeller = replace(labeller, slam=labeller.slam.compress(components=COMPONENTS))
         return labeller.calibrated(grid, seed=seed, progress=progress, **calibration)
 
     @classmethod
@@ -192,6 +195,7 @@ class Labeller:
             self.slam, observatory, n_calibration, seed, snrs, progress=progress, further=further
         )
         about = self.about | {"model_errors": model_errors}
+        systematics = replace(systematics, components=half(systematics.components))
         return replace(self, systematics=systematics, about=about)
 
     def predict(self, labels: ArrayLike, extrapolate: bool = False) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 from slamlib.errors import FileError, printable
 from slamlib.grid.joined import EMBEDDED, digests, named_grid
 from slamlib.instruments import get_instrument
+from slamlib.io import embedded
 from slamlib.labelling.labeller import Labeller
 
 # What a labeller that gives the labels of a catalogue says of itself.
@@ -34,7 +35,8 @@ class Models:
         "embedded" (9,000 to 55,000 K, with microturbulence), or the file of a model grid.
     folder : str or Path, optional
         Of labellers, such as ``data/products/paper-mock-embedded`` of `make paper`. By default
-        they are trained once, in a few minutes each, and kept in `home`.
+        LRS and MRS come with slamlib; others are trained once, in a few minutes each, and kept
+        in `home`, where one that the user has trained is taken first.
     talk : bool
         Say on standard error which models are used. A model that is there and cannot be used
         is named with the reason in any case.
@@ -65,7 +67,7 @@ class Models:
     def path(self, instrument):
         """Return the file of the labeller of an instrument."""
         self.labeller(instrument)
-        return labeller_path(self.folder, get_instrument(instrument).name)
+        return self._found[get_instrument(instrument)][0]
 
     def labeller(self, instrument):
         """Return the `Labeller` of an instrument, which may be given by name.
@@ -77,11 +79,18 @@ class Models:
         """
         instrument = get_instrument(instrument)
         if instrument not in self._found:
-            self._found[instrument] = self._read(instrument) or self._train(instrument)
-        return self._found[instrument]
+            own, shipped = (
+                labeller_path(folder, instrument.name) for folder in (self.folder, embedded("models"))
+            )
+            found = self._read(instrument, own)
+            if found is None and self.grid == EMBEDDED:
+                found = self._read(instrument, shipped)
+            self._found[instrument] = found or self._train(instrument, own)
+        return self._found[instrument][1]
 
-    def _read(self, instrument):
-        path, name = labeller_path(self.folder, instrument.name), instrument.name
+    def _read(self, instrument, path):
+        """Return the path and the labeller that is there, or None if there is none that serves."""
+        name = instrument.name
         if not self._named and not path.is_file():
             return None
         try:
@@ -96,14 +105,13 @@ class Models:
             _print_error(f"{name}: a model is not used: {error}")
             return None
         self._say(f"{name}: model {path}")
-        return labeller
+        return path, labeller
 
-    def _train(self, instrument):
+    def _train(self, instrument, path):
         self._say(f"{instrument.name}: no trained model yet; training one, once, which takes a few minutes")
-        path = labeller_path(self.folder, instrument.name)
         Labeller.train(named_grid(self.grid), instrument, progress=self.progress).save(path)
         # As from the file, so that the first call gives what all later ones do.
-        return Labeller.read(path)
+        return path, Labeller.read(path)
 
     def _say(self, text):
         if self.talk:

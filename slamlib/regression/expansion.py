@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import eigh, solve_triangular
 
+from slamlib.npz import half
 from slamlib.regression.kernel import basis_transform, pivoted_cholesky, rbf, rbf_gradient
 from slamlib.regression.rows import times
 
@@ -75,5 +76,6 @@ class Expansion:
                 basis_transform(factor, pivots) @ solve_triangular(triangular, projected),
             )
         components = (directions / scale).astype(np.float32)
+        components = components if rank is None else half(components)
         low = Expansion(self.gamma, self.pixels, centres, weights.astype(float), components)
         return low, np.mean((low.evaluate(some)[0] * scale - spectra) ** 2)
