@@ -12,7 +12,6 @@ from slamlib.errors import FileError, InputError, SlamlibError, printable
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.models import Models
-from slamlib.labels import NAMES
 from slamlib.spectra.lamost import read
 from slamlib.threads import n_cores
 
@@ -125,8 +124,8 @@ def label_files(paths, models, progress=True, backend=local_backend):
 
 
 def usable(table):
-    """Tell which rows have labels, (n,)."""
-    return np.isfinite([table[name] for name in NAMES if name in table.colnames]).all(axis=0)
+    """Tell which rows have labels, (n,); log g alone may be refused."""
+    return np.isfinite(np.asarray(table["teff"], dtype=float))
 
 
 def reasons(table):
