@@ -105,7 +105,7 @@ class Library:
     def labelled(self, instrument):
         """Return the stars of a catalogue that have labels."""
         catalogue = self.catalogues[instrument]
-        return catalogue[np.isfinite(catalogue["teff"])]
+        return catalogue[np.isfinite(catalogue["teff"]) & np.isfinite(catalogue["logg"])]
 
     def models(self, instrument):
         """Say which models predict the spectra of an instrument: file, grid, regression."""

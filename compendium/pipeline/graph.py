@@ -160,7 +160,7 @@ GRAPH = (
         figures=dict.fromkeys(
             ("calibration", "ranks", "efficiency", "information_LRS", "information_MRS"), "trust"
         ),
-        tables=("calibration.ecsv", "failures.ecsv", "selection.ecsv", "efficiency.ecsv"),
+        tables=("calibration.ecsv", "failures.ecsv", "selection.ecsv", "detection.ecsv", "efficiency.ecsv"),
         reads=("raw/miles",),
         extra=True,
     ),

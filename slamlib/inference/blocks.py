@@ -6,12 +6,9 @@ when the parts of a spectrum disagree on the labels more than their noise lets t
 """
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from slamlib.inference.infer import checked
-from slamlib.inference.likelihood import Likelihood
+from slamlib.inference.fitted import at_fits
 from slamlib.inference.solve import LEAST_INFORMATION
-from slamlib.threads import blas_threads, n_cores
 
 # Wider than a Balmer line's core and its nearest neighbours, so that blocks err apart.
 BLOCK = 60.0
@@ -19,8 +16,6 @@ BLOCK = 60.0
 _LEAST_BLOCKS = 3
 # Least share of what is known that is left without a block; none would be infinite leverage.
 _LEAST_LEFT = 1e-4
-# Stars in flight at once.
-_CHUNK = 64
 
 
 def block_errors(slam, wave, flux, ivar, labels, systematics=None, reject=None, width=BLOCK):
@@ -59,25 +54,20 @@ def block_errors(slam, wave, flux, ivar, labels, systematics=None, reject=None, 
     the errors of the fit even where one block knows nearly all, as H-alpha does of log g in
     MRS. To leave out that block, the jackknife, would overrate it there.
     """
-    flux, ivar = checked(slam, flux, ivar)
-    number = np.floor(np.asarray(wave) / width)
-    firsts = np.flatnonzero(np.diff(number, prepend=-np.inf))
-    known = np.isfinite(labels).all(axis=1) & (ivar > 0).any(axis=1)
-    nodes = np.zeros(len(flux), int) if systematics is None else systematics.nearest(ivar)
-    errors = np.full((len(flux), len(slam.names)), np.nan)
+    return at_fits([BlockErrors(slam, wave, width)], slam, flux, ivar, labels, systematics, reject)[0]
 
-    def measure(stars):
-        likelihood = Likelihood(slam, flux[stars], ivar[stars], systematics, nodes[stars[0]])
-        z = slam.to_standard(labels[stars])
-        if reject is not None:
-            likelihood = likelihood.rejecting(z, reject)
-        errors[stars] = _sandwich(*likelihood.without_each(z, firsts)) * slam.label_scale_
 
-    groups = [np.flatnonzero(known & (nodes == node)) for node in np.unique(nodes[known])]
-    chunks = [group[first : first + _CHUNK] for group in groups for first in range(0, len(group), _CHUNK)]
-    with blas_threads(1):
-        Parallel(n_jobs=n_cores(), backend="threading")(delayed(measure)(stars) for stars in chunks)
-    return errors
+class BlockErrors:
+    """The measure behind `block_errors`, for `slamlib.inference.fitted.at_fits`."""
+
+    def __init__(self, slam, wave, width=BLOCK):
+        number = np.floor(np.asarray(wave) / width)
+        self.firsts = np.flatnonzero(np.diff(number, prepend=-np.inf))
+        self.width, self.scale = len(slam.names), slam.label_scale_
+
+    def __call__(self, likelihood, z):
+        """Return the errors (m, d) at standardised labels."""
+        return _sandwich(*likelihood.without_each(z, self.firsts)) * self.scale
 
 
 def _sandwich(gradient, hessian, used):

@@ -72,6 +72,12 @@ class Likelihood:
         compressed = len(self.slam.expansions_) == 1 and self.slam.expansions_[0].components is not None
         return Reduced(self, z) if compressed else self
 
+    def of(self, slam):
+        """Return the same pixels as a function of the labels of another model in the same flux units."""
+        part = self[:]
+        part.slam, (part.expected, part.precision) = slam, slam.prior()
+        return part
+
     @property
     def n_pix(self):
         """Number of pixels that count, (m,)."""

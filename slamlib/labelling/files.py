@@ -165,8 +165,8 @@ def label_files(given, models, progress=True, backend=local_backend, hints=None)
 
 
 def usable(table):
-    """Tell which rows have labels, (n,)."""
-    return np.isfinite([table[name] for name in NAMES if name in table.colnames]).all(axis=0)
+    """Tell which rows have labels, (n,); log g alone may be refused."""
+    return np.isfinite(np.asarray(table["teff"], dtype=float))
 
 
 def reasons(table):

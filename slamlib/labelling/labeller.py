@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Column, Table, hstack
 from numpy.typing import ArrayLike
@@ -15,15 +16,18 @@ from slamlib.errors import FileError, InputError
 from slamlib.grid.edge import GridEdge
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import draw_labels
-from slamlib.inference.blocks import BLOCK, block_errors
-from slamlib.inference.infer import infer, inside_grid
+from slamlib.inference.blocks import BLOCK, BlockErrors
+from slamlib.inference.double import SecondStar
+from slamlib.inference.fitted import at_fits
+from slamlib.inference.infer import checked, infer, inside_grid
 from slamlib.inference.model_error import model_error
 from slamlib.inference.result import Inference
 from slamlib.inference.systematics import Systematics
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
+from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
 from slamlib.labelling.templates import velocity_templates
-from slamlib.labelling.worth import NOISE_ALONE, judged
+from slamlib.labelling.worth import NOISE_ALONE, judged, of_more_than_a_star
 from slamlib.npz import check_shapes, half, reading_npz, write_npz
 from slamlib.regression.slam import Slam
 from slamlib.spectra.prepare import read_many
@@ -38,6 +42,13 @@ COMPONENTS = 160
 # SNR per pixel of files, where the systematics are measured.
 SNRS = (20, 60, 180)
 SEED = 257
+# Columns of what a second star is like: name, unit, description.
+SECOND_COLUMNS = (
+    ("gain_2", None, "by how much a second star lowers chi-square"),
+    ("ratio_2", None, "flux of the fainter star over the brighter one's, where two stars were fitted"),
+    ("v_1", u.km / u.s, "velocity of the brighter star, less rv"),
+    ("v_2", u.km / u.s, "velocity of the fainter star, less rv"),
+)
 
 
 @dataclass(frozen=True)
@@ -252,13 +263,21 @@ class Labeller:
         Table
             What files say (`read_many`), then that of `judged`, and, unless this is the paper's way,
             the errors by blocks ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini``
-            (`slamlib.inference.blocks`); that of a v sin i too slow to be measured is NaN.
+            (`slamlib.inference.blocks`); that of a v sin i too slow to be measured is NaN; and
+            `SECOND_COLUMNS`. Where H alpha or H beta is in emission, the labels are those without
+            these lines. Log g of MRS without H alpha is NaN.
         """
         if ivar is None:
             flux, ivar, table = read_many(spectra, self.instrument, self.templates, n_cores(), False)
             return hstack([table, self.label(flux, ivar, table["simulated"], table["snr"])])
-        flux, found = spectra, self.fit(spectra, ivar)
-        table = judged(found, self.slam, self.instrument, flux, ivar, snr)
+        flux, ivar = (np.atleast_2d(part) for part in checked(self.slam, spectra, ivar))
+        found, doubts = self.fit(flux, ivar), {}
+        if self.systematics is not None:
+            ivar, doubts["emission"] = self._refit_emission(found, flux, ivar)
+            measures = [BlockErrors(self.slam, self.instrument.wave), SecondStar(self.slam, self.instrument)]
+            errors, second = at_fits(measures, self.slam, flux, ivar, found.labels, self.systematics, REJECT)
+            doubts |= of_more_than_a_star(self.instrument, found.chi2, found.n_pix, second)
+        table = judged(found, self.slam, self.instrument, flux, ivar, snr, doubts)
         if self.extension is not None:
             beyond = inside_grid(self.slam, found.labels, self.extension.contains)
             table["flag"][(table["flag"] == "O") & beyond] = "X"
@@ -269,8 +288,6 @@ class Labeller:
         )
         if self.systematics is None:
             return table
-        wave = self.instrument.wave
-        errors = block_errors(self.slam, wave, flux, ivar, found.labels, self.systematics, REJECT)
         if self.slam.rotation is not None:
             errors[np.isfinite(found.vsini_limit), self.slam.rotation] = np.nan
         for label, error in zip(found.label_set, errors.T, strict=True):
@@ -281,7 +298,26 @@ class Labeller:
             quoted = table[f"e_{label.name}"]
             noise_alone = np.asarray(simulated) & (found.chi2 < NOISE_ALONE)
             quoted[:] = np.where(noise_alone, quoted, np.fmax(quoted, error))
+        for (name, unit, about), values in zip(SECOND_COLUMNS, second.T, strict=False):
+            table[name] = Column(values, unit=unit, description=about)
+        if self.instrument.name == "MRS":
+            # Nothing else there tells gravity: without H alpha log g would be a guess.
+            for name in ("logg", "e_logg", "b_logg"):
+                table[name][lacks_h_alpha(self.instrument, ivar)] = np.nan
         return table
+
+    def _refit_emission(self, found, flux, ivar):
+        """Replace fits of stars in emission by those without the lines: the ivar left, and which they are."""
+        known = np.isfinite(found.labels).all(axis=1)
+        model = np.full_like(flux, np.nan)
+        model[known] = self.predict(found.labels[known], extrapolate=True)
+        emission = excess(self.instrument, flux, ivar, model)[1]
+        if emission.any():
+            ivar = np.where(emission[:, None], without_lines(self.instrument, ivar), ivar)
+            again = self.fit(flux[emission], ivar[emission])
+            for name in ("labels", "covariance", "chi2", "n_pix", "status", "inside", "vsini_limit"):
+                getattr(found, name)[emission] = getattr(again, name)
+        return ivar, emission
 
     def save(self, path: str | Path) -> None:
         """Write to one npz file, whole or not at all."""

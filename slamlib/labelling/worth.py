@@ -3,13 +3,18 @@
 import numpy as np
 from astropy.table import Column, hstack
 
-from slamlib.instruments import get_instrument
+from slamlib.inference.double import FAINTEST
+from slamlib.instruments import C_KMS, get_instrument
+from slamlib.labelling.emission import lacks_h_alpha
 from slamlib.spectra.selection import CLEARLY, excess, line_widths
 
 # Every status and what it means in short (docs/flags.md). The first that holds is given.
 STATUSES = {
     "no data": "not usable",
     "not early-type": "lines of a cool star",
+    "double": "two stars",
+    "emission": "emission in H alpha or H beta",
+    "arms apart": "the arms differ in velocity",
     "unconverged": "not converged",
     "outliers": "too many outlying pixels",
     "poor fit": "the models do not describe the spectrum",
@@ -32,7 +37,34 @@ NOISY = 20.0
 _BLUE = (4000.0, 5500.0)
 
 
-def judged(found, slam, instrument, flux, ivar, snr=None):
+# A second star counts if it lowers chi-square, over its reduced value, by more: 1-2% of simulated single
+# stars have more. Its flux ratio lies clear of its bound, where other causes end; the velocities differ by more
+# than this share of the instrument's FWHM, less than half of it since blended lines draw them together.
+DOUBLE_GAIN, _FREE_OF_BOUND, _SEPARATE = 10.0, 1.1, 1 / 3
+# Arms whose velocities differ by more [km/s], and by so many standard errors, are not at rest together.
+_APART, _APART_ERRORS = 10.0, 5.0
+
+
+def of_more_than_a_star(instrument, chi2, n_pix, second):
+    """Tell what a second star explains, and arms apart: rows of each status, (m,) of bool.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    chi2, n_pix : ndarray, (m,)
+        Of the fit of one star.
+    second : ndarray, (m, 6)
+        As `slamlib.inference.double.SecondStar` gives it.
+    """
+    gain, ratio, v_1, v_2, apart, error = second.T
+    double = (gain > DOUBLE_GAIN * np.fmax(chi2, 1)) & (ratio > _FREE_OF_BOUND * FAINTEST)
+    double &= np.abs(v_2 - v_1) > _SEPARATE * C_KMS / instrument.effective_resolution
+    # What two stars do not describe either is something else.
+    double &= chi2 - gain / np.maximum(n_pix, 1) < GOOD_CHI2[1]
+    return {"double": double, "arms apart": np.abs(apart) > np.maximum(_APART, _APART_ERRORS * error)}
+
+
+def judged(found, slam, instrument, flux, ivar, snr=None, doubts=None):
     """Return the table of a fit, with the widths of lines and a status that says what each row is worth.
 
     Parameters
@@ -44,26 +76,28 @@ def judged(found, slam, instrument, flux, ivar, snr=None):
         What was fitted.
     snr : array_like, (m,), optional
         Signal-to-noise ratio by the files; where it is not finite, that of ivar counts.
+    doubts : dict, optional
+        Which rows, (m,) of bool, have another of `STATUSES`.
 
     Returns
     -------
     Table
         That of `Inference.table` with ``status`` one of `STATUSES`, and `line_widths`.
     """
-    flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
+    flux, ivar, instrument = np.atleast_2d(flux), np.atleast_2d(ivar), get_instrument(instrument)
     widths, table = line_widths(instrument, flux, ivar), found.table()
     told = np.full(len(ivar), np.nan) if snr is None else np.asarray(snr, dtype=float)
     snr = np.where(np.isfinite(told), told, snr_of(instrument, ivar))
     strange, spread = excess(widths), np.ptp(slam.training_labels_, axis=0) / np.sqrt(12)
     # The error of v sin i does not count: where it is large, its limit is given. Nor that of a nuisance.
     counted = [not (label.broadening or label.nuisance) for label in slam.label_set]
-    doubts = {
+    doubts = (doubts or {}) | {
         "not early-type": strange > CLEARLY,
         "poor fit": found.chi2 > GOOD_CHI2[1],
         "wrong ivar": found.chi2 < GOOD_CHI2[0],
         # Somebody who knew only the range of the training labels would err as much.
         "unconstrained": (found.errors > spread)[:, counted].any(axis=1),
-        "incomplete": np.isnan(strange),
+        "incomplete": np.isnan(strange) | ((instrument.name == "MRS") & lacks_h_alpha(instrument, ivar)),
         "noisy": ~(snr >= NOISY),
     }
     words = list(STATUSES)

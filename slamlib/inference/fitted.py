@@ -1,0 +1,57 @@
+"""Look at the fits of many spectra once more, a few spectra at a time."""
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from slamlib.inference.infer import checked
+from slamlib.inference.likelihood import Likelihood
+from slamlib.threads import blas_threads, n_cores
+
+# Stars in flight at once.
+_CHUNK = 64
+
+
+def at_fits(measures, slam, flux, ivar, labels, systematics=None, reject=None):
+    """Measure something of every spectrum at its labels.
+
+    Parameters
+    ----------
+    measures : sequence of callable
+        ``measure(likelihood, z)`` of a `Likelihood` of some spectra without their outlying pixels and
+        their standardised labels; returns a row of ``measure.width`` numbers a spectrum.
+    slam, flux, ivar, systematics, reject
+        As `slamlib.inference.infer.infer` takes them.
+    labels : ndarray, (m, d)
+        What it found.
+
+    Returns
+    -------
+    list of ndarray, (m, width)
+        Of each measure; NaN for a star without labels.
+
+    Raises
+    ------
+    InputError
+        As `infer`.
+    """
+    flux, ivar = checked(slam, flux, ivar)
+    known = np.isfinite(labels).all(axis=1) & (ivar > 0).any(axis=1)
+    nodes = np.zeros(len(flux), int) if systematics is None else systematics.nearest(ivar)
+
+    def look(stars):
+        likelihood = Likelihood(slam, flux[stars], ivar[stars], systematics, nodes[stars[0]])
+        z = slam.to_standard(labels[stars])
+        if reject is not None:
+            likelihood = likelihood.rejecting(z, reject)
+        return stars, [measure(likelihood, z) for measure in measures]
+
+    groups = [np.flatnonzero(known & (nodes == node)) for node in np.unique(nodes[known])]
+    chunks = [group[first : first + _CHUNK] for group in groups for first in range(0, len(group), _CHUNK)]
+    with blas_threads(1):
+        parts = Parallel(n_jobs=n_cores(), backend="threading")(delayed(look)(stars) for stars in chunks)
+    results = []
+    for i, measure in enumerate(measures):
+        results.append(np.full((len(flux), measure.width), np.nan))
+        for stars, found in parts:
+            results[i][stars] = found[i]
+    return results

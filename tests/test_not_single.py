@@ -1,0 +1,141 @@
+"""Doubles, emission and other things are told, and single stars are not taken for them."""
+
+import numpy as np
+import pytest
+
+from compendium.detection import CHANGES, changed
+from compendium.strangers import strangers
+from slamlib.inference.blocks import block_errors
+from slamlib.inference.double import Pair, SecondStar
+from slamlib.inference.fitted import at_fits
+from slamlib.inference.infer import infer
+from slamlib.inference.validate import noisy
+from slamlib.instruments import LRS, MRS
+from slamlib.labelling.calibration import Observatory
+from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
+from slamlib.labelling.labeller import Labeller
+from slamlib.labelling.worth import of_more_than_a_star
+
+STAR = np.array([[20_000.0, 4.0, -0.2, 60.0]])
+
+
+@pytest.fixture(scope="module", params=["LRS", "MRS"])
+def trained(request, grid):
+    """A small labeller with its systematics, and who observes for it."""
+    name = request.param
+    labeller = Labeller.train(grid, name, n=400, n_calibration=30, snrs=(60, 150), progress=False)
+    return labeller, Observatory.of(grid, name, labeller.templates)
+
+
+@pytest.fixture(scope="module")
+def pair(krr_slam):
+    return Pair(krr_slam, LRS)
+
+
+def two(krr_slam, share=0.3, apart=250.0):
+    """Parameters of a `Pair`: the second star is cooler, and recedes."""
+    z = krr_slam.to_standard(np.vstack([STAR, STAR * [0.85, 1, 1, 1]]))
+    return np.r_[z[0], z[1], 0.0, apart / (299_792.458 / LRS.resolution), share][None]
+
+
+def test_derivatives_of_two_stars_are_those_by_differences(krr_slam, pair):
+    z = two(krr_slam)
+    slope = pair.predict_standardised(z, gradient=True)[1][0]
+    for i, analytic in enumerate(slope):
+        step = np.zeros_like(z)
+        step[0, i] = 0.02
+        ends = [pair.predict_standardised(z + sign * step)[0][0].astype(float) for sign in (1, -1)]
+        numeric = (ends[0] - ends[1]) / 0.04
+        assert np.corrcoef(numeric, analytic)[0, 1] > 0.99
+        assert np.linalg.norm(analytic) == pytest.approx(np.linalg.norm(numeric), rel=0.1)
+
+
+def test_a_planted_companion_is_found_with_its_light_and_velocity(krr_slam, pair):
+    z = two(krr_slam)
+    flux = pair.predict_standardised(z)[0] * krr_slam.flux_scale_ + krr_slam.flux_mean_
+    single = krr_slam.predict(STAR)
+    spectra = noisy(np.vstack([flux, single, single]), 150, LRS.good, np.random.default_rng(2))
+    labels = infer(krr_slam, *spectra).labels
+    found = at_fits([SecondStar(krr_slam, LRS)], krr_slam, *spectra, labels)[0]
+    status = of_more_than_a_star(LRS, np.ones(3), np.full(3, 3000), found)["double"]
+    assert status.tolist() == [True, False, False]
+    assert found[0, 1] == pytest.approx(0.3 / 0.7, abs=0.15)
+    assert found[0, 3] - found[0, 2] == pytest.approx(250, abs=40)
+
+
+def test_measures_at_the_same_fits_do_not_know_each_other(krr_slam):
+    flux, ivar = noisy(np.repeat(krr_slam.predict(STAR), 3, axis=0), 60, LRS.good, np.random.default_rng(3))
+    labels = infer(krr_slam, flux, ivar).labels
+    measure = SecondStar(krr_slam, LRS)
+    every = at_fits([measure], krr_slam, flux, ivar, labels)[0]
+    one = at_fits([measure], krr_slam, flux[1:2], ivar[1:2], labels[1:2])[0]
+    np.testing.assert_array_equal(every[1:2], one)
+    assert np.isnan(at_fits([measure], krr_slam, flux, 0 * ivar, labels)[0]).all()
+    assert np.isfinite(block_errors(krr_slam, LRS.wave, flux, ivar, labels)).all()
+
+
+@pytest.mark.parametrize(("height", "told"), [(0.0, False), (0.06, True), (1.0, True), (-0.06, False)])
+def test_filled_cores_are_told_from_deep_ones_and_cosmic_rays(height, told):
+    model = np.ones((1, LRS.wave.size))
+    flux = model + height * np.exp(-0.5 * ((LRS.wave - 6562.8) / 4) ** 2)
+    flux[0, np.abs(LRS.wave - 6563).argmin()] += 5
+    ivar = np.full_like(flux, 1e4)
+    assert excess(LRS, flux, ivar, model)[1].tolist() == [told]
+    unseen = without_lines(LRS, ivar)
+    assert np.isnan(excess(LRS, flux, unseen, model)[0]).all() and lacks_h_alpha(LRS, unseen).all()
+
+
+def test_a_noisy_core_is_no_emission():
+    flux = 1 + np.random.default_rng(4).normal(0, 0.1, (500, LRS.wave.size))
+    assert excess(LRS, flux, np.full_like(flux, 100.0), np.ones_like(flux))[1].mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("change", "least"),
+    [
+        ("companion, flux ratio 0.2-0.5", 0.7),
+        ("H alpha emission of 5-30%", 0.9),
+        ("arms 40 km/s apart", 0.85),
+    ],
+)
+def test_changed_stars_have_the_status_made_for_them(trained, change, least):
+    labeller, observatory = trained
+    if "arms" in change and labeller.instrument.name == "LRS":
+        pytest.skip("one arm")
+    flux, ivar = changed(observatory, change, 30, 100, 9)
+    table = labeller.label(flux, ivar, np.ones(len(flux), bool), np.full(len(flux), 100.0))
+    assert np.mean(table["status"] == CHANGES[change]) >= least
+    if "emission" in change:
+        refused = np.isnan(table["logg"]) & np.isfinite(table["teff"])
+        assert (
+            refused == ((table["status"] == "emission") & (labeller.instrument.name == "MRS"))
+        ).mean() > 0.9
+
+
+def test_single_stars_are_not_taken_for_others(trained):
+    labeller, observatory = trained
+    flux, ivar = changed(observatory, "none: single stars", 50, 100, 9)
+    table = labeller.label(flux, ivar, np.ones(len(flux), bool), np.full(len(flux), 100.0))
+    assert np.isin(table["status"], ("double", "emission", "arms apart")).sum() <= 3
+    assert np.isfinite(table["logg"]).all()
+
+
+def test_gravity_is_refused_where_mrs_lacks_h_alpha(trained):
+    labeller, observatory = trained
+    flux, ivar = changed(observatory, "none: single stars", 3, 100, 9)
+    table = labeller.label(flux, without_lines(labeller.instrument, ivar), [True] * 3, [100.0] * 3)
+    assert (
+        np.isnan(table["logg"]).all()
+        == np.isnan(table["e_logg"]).all()
+        == (labeller.instrument.name == MRS.name)
+    )
+    assert np.isfinite(table["teff"]).all()
+    if labeller.instrument.name == "MRS":
+        assert set(table["status"]) <= {"incomplete", "edge", "unconstrained", "multimodal"}
+
+
+def test_at_most_one_of_many_strange_things_passes_for_an_ob_star(trained):
+    labeller, _ = trained
+    _, flux, ivar, snr = strangers(labeller.instrument.name, labeller.templates, 60, np.random.default_rng(1))
+    table = labeller.label(flux, ivar, np.zeros(60, bool), snr)
+    assert ((table["status"] == "ok") & (table["flag"] == "I")).sum() <= 1
