@@ -12,7 +12,6 @@ from slamlib.errors import FileError, InputError, SlamlibError, printable
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.catalogue import MEASURED, label_part, label_survey
 from slamlib.labelling.models import Models
-from slamlib.labels import NAMES
 from slamlib.spectra.reading import Hints
 from slamlib.spectra.recognise import recognise
 from slamlib.spectra.spectrum import Spectrum
