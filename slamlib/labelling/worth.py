@@ -38,8 +38,8 @@ _BLUE = (4000.0, 5500.0)
 
 
 # A second star counts if it lowers chi-square, over its reduced value, by more: 1-2% of simulated single
-# stars have more. Its flux ratio lies clear of its bound, where other causes end; the velocities differ by more
-# than this share of the instrument's FWHM, less than half of it since blended lines draw them together.
+# stars have more. Its flux ratio lies clear of its bound, where other causes end; the velocities differ by
+# more than this share of the instrument's FWHM, less than half of it since blends draw them together.
 DOUBLE_GAIN, _FREE_OF_BOUND, _SEPARATE = 10.0, 1.1, 1 / 3
 # Arms whose velocities differ by more [km/s], and by so many standard errors, are not at rest together.
 _APART, _APART_ERRORS = 10.0, 5.0
