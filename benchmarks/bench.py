@@ -40,17 +40,17 @@ FULL = {
     "pixels": (500, 1000, 2000, 4000),
 }
 SMALL = FULL | {
-    "sets": (("MRS", 120),),
-    "peer": {120: 3},
-    "exhaustive": {120: 40},
-    "screened": {120: None},
-    "models": {"MRS": 150},
-    "loss": 40,
+    "sets": (("MRS", 90),),
+    "peer": {90: 3},
+    "exhaustive": {90: 40},
+    "screened": {90: 400},
+    "models": {"MRS": 90},
+    "loss": 10,
     "unseen": 20,
     "stars": (20, 40),
     "exact_stars": 10,
     "peer_stars": 1,
-    "scaled": ("MRS", 120),
+    "scaled": ("MRS", 90),
     "pixels": (100, 200),
 }
 
