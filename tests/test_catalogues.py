@@ -183,14 +183,3 @@ def test_stars_are_matched_by_obsid_whatever_their_order():
     meta = table.meta
     assert (meta["matched_by"], meta["n_ours"], meta["n_published"]) == ("obsid", 3, 4)
     assert (meta["median_d_teff"], meta["scatter_d_teff"]) == (150, 0)
-
-
-@pytest.mark.parametrize(
-    ("lacking", "message"),
-    [((), "no star is in both"), (("mh",), "has no mh"), (("obsid", "ra"), "published catalogue has no ra")],
-)
-def test_catalogues_without_common_stars_or_columns_are_told(lacking, message):
-    theirs = labelled([2], [10], [0])
-    theirs.remove_columns(lacking)
-    with pytest.raises(InputError, match=message):
-        compare_published(labelled([1], [10], [0]), theirs)

@@ -191,14 +191,6 @@ def test_a_missing_part_spoils_no_catalogue(copied):
     assert output.read_text() == "the former one"
 
 
-def test_a_file_of_something_else_is_no_catalogue(tmp_path):
-    path = tmp_path / "catalogue.parquet"
-    for content in (b"", b"PAR1 nothing PAR1"):
-        path.write_bytes(content)
-        with pytest.raises(FileError, match="not a readable catalogue"):
-            read_catalogue(path)
-
-
 # --- what goes wrong
 
 
@@ -303,13 +295,6 @@ def test_a_mistake_is_one_line(arguments, words, capsys):
 
 
 # --- Dask is optional
-
-
-def test_labelling_on_one_machine_imports_no_dask():
-    code = "import sys, slamlib.labelling.catalogue, slamlib.labelling.labeller\n"
-    code += "print({'dask', 'distributed', 'slamlib.labelling.cluster'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
 
 
 def test_without_dask_the_command_says_how_to_install_it(monkeypatch, capsys):

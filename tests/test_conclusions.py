@@ -96,18 +96,6 @@ def test_conclusions_about_models_follow_the_numbers(better, bias, gain, c, hold
     assert f"{100 * c:.3g}% of the pixels" in found["the values of C tried suffice for LRS"][1]
 
 
-def test_what_is_said_of_real_stars_is_not_shown_by_simulated_ones():
-    found = stars(True, origin="simulated")
-    about_stars = [
-        "real stars scatter more than models (LRS)",
-        "outside the grid: late B, high gravity, few or filled lines (MRS)",
-        "teff of MRS lies mostly above that of LRS (Fig. 9)",
-        "v sin i of MRS is slightly low against high resolution (Fig. 8)",
-    ]
-    assert {found[conclusion][0] for conclusion in about_stars} == {"not shown"}
-    assert all("simulated" in found[conclusion][1] for conclusion in about_stars)
-
-
 @pytest.mark.parametrize(
     ("given", "holds"),
     [({}, "yes"), ({"error": 310.0, "shift": -1.0, "slow": 3.0, "correlation": 0.8}, "no")],
@@ -121,3 +109,15 @@ def test_conclusions_about_real_stars_follow_the_numbers(given, holds):
         "Teff and log g of one star correlate weakly (Fig. 10)",
     ):
         assert found[conclusion][0] == holds, conclusion
+
+
+def test_what_is_said_of_real_stars_is_not_shown_by_simulated_ones():
+    found = stars(True, origin="simulated")
+    about_stars = [
+        "real stars scatter more than models (LRS)",
+        "outside the grid: late B, high gravity, few or filled lines (MRS)",
+        "teff of MRS lies mostly above that of LRS (Fig. 9)",
+        "v sin i of MRS is slightly low against high resolution (Fig. 8)",
+    ]
+    assert {found[conclusion][0] for conclusion in about_stars} == {"not shown"}
+    assert all("simulated" in found[conclusion][1] for conclusion in about_stars)

@@ -61,14 +61,6 @@ def test_a_line_gets_its_new_width_and_keeps_its_strength_on_any_pixels(sampling
     assert strength == pytest.approx(0.5 * np.sqrt(2 * np.pi) * 4861 / line_width / FWHM, rel=0.01)
 
 
-def test_regular_pixels_are_degraded_to_a_thousandth():
-    wave = regular(0.05)
-    new, flux = degrade(wave, line(wave, 4861, 42_000), 42_000, 7500)
-    seen = np.isfinite(flux)
-    expected = line(new, 4861, 7500, 0.5 * 7500 / 42_000)
-    np.testing.assert_allclose(flux[seen], expected[seen], atol=1e-3 * 0.5 * 7500 / 42_000)
-
-
 @pytest.mark.parametrize("apart", [1e-4, 1e-6, 1e-9])
 def test_the_step_is_that_of_the_resolution_not_of_the_closest_pixels(apart):
     wave = np.union1d(np.arange(3800.0, 7100.0, 0.05), [5000 + apart])
@@ -99,26 +91,6 @@ def test_a_gaussian_line_gets_the_width_lamost_would_give_it(name):
     assert np.sqrt(variance) == pytest.approx(np.sqrt(expected), rel=5e-3)
 
 
-def test_pixels_that_the_spectrum_does_not_cover_are_masked():
-    wave = np.arange(4200.0, 6500.0, 0.05)
-    header = {"file": "star"}
-    seen = to_lamost(wave, np.ones(wave.size), 42000, LRS, 100, header)
-    np.testing.assert_array_equal(seen.wave, LRS.widened().wave)
-    outside = (seen.wave < 4201) | (seen.wave > 6499)
-    inside = (seen.wave > 4202) & (seen.wave < 6498)
-    assert seen.mask[outside].all()
-    assert not seen.mask[inside].any()
-    np.testing.assert_array_equal(seen.ivar == 0, seen.mask)
-    np.testing.assert_allclose(seen.ivar[inside], 100**2, rtol=1e-6)
-    assert seen.header == header
-    assert seen.header is not header
-
-
-def test_sharpening_is_refused():
-    with pytest.raises(InputError, match="cannot degrade"):
-        degrade(np.arange(4000.0, 4100), np.ones(100), 1800, 7500)
-
-
 def test_the_noise_is_what_the_inverse_variance_says():
     wave = np.arange(3800.0, 7100.0, 0.05)
     flux = 1e-12 * (2 + np.sin(wave / 300))
@@ -128,11 +100,6 @@ def test_the_noise_is_what_the_inverse_variance_says():
     pulls = ((noisy.flux - clean.flux) * np.sqrt(clean.ivar))[~clean.mask]
     assert pulls.std() == pytest.approx(1, abs=0.04)
     np.testing.assert_array_equal(noisy.ivar, clean.ivar)
-
-
-def test_a_spectrum_of_another_range_is_refused():
-    with pytest.raises(InputError, match="no flux where LRS observes"):
-        to_lamost(np.arange(8000.0, 8100.0, 0.05), np.ones(2000), 42_000, LRS, 100)
 
 
 @pytest.fixture(scope="module")

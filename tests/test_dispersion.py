@@ -73,13 +73,6 @@ def test_units_are_read_whoever_wrote_them(unit):
     np.testing.assert_allclose(found, LINEAR)
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_without_cunit1_iraf_gives_the_unit(unit):
-    text = f"wtype=linear label=Wavelength units={unit} units_display=nm"
-    found, _ = read(CRVAL1=3900 / UNITS[unit], CD1_1=0.05 / UNITS[unit], WAT1_001=text)
-    np.testing.assert_allclose(found, LINEAR)
-
-
 def multispec(solution, **cards):
     """A header whose WAT2 is cut into cards of 68 characters, as IRAF cuts it."""
     text = f'wtype=multispec spec1 = "{solution}"'

@@ -136,15 +136,6 @@ def test_what_is_no_whole_archive_is_set_aside_and_never_built_of(
     assert server.count("/database/Lvispec") == 1
 
 
-def test_a_grid_is_made_of_archives_got_by_hand_without_a_request(server, archives, tmp_path):
-    (tmp_path / "tlusty").mkdir()
-    for name, content in archives.items():
-        (tmp_path / "tlusty" / name).write_bytes(content)
-    assert run("tlusty", "--build-only", "--to", tmp_path, "--base-tlusty", server.base) == 0
-    assert server.seen == []
-    assert len(ModelGrid.read(tmp_path / "tlusty_grid.fits").nodes) == 12
-
-
 @pytest.mark.parametrize("recorded", ["first use", "table"])
 def test_an_archive_must_have_the_checksum_on_record(server, archives, tmp_path, capsys, recorded):
     options = ["--base-tlusty", f"{server.base}/database", *CHOICE, "--to", tmp_path]

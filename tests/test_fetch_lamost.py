@@ -59,15 +59,6 @@ def test_releases_are_addressed_by_obsid_with_a_token_over_https_alone(release, 
         assert ("--token-over-http" in job.remedy) != allowed
 
 
-def test_unknown_releases_and_missing_columns_are_named():
-    with pytest.raises(InputError, match=r"no release 'dr99'.*dr5"):
-        jobs(targets([7]), RELEASES, "dr99", "LRS", "x")
-    with pytest.raises(InputError, match="no release 'dr5' with MRS"):
-        jobs(targets([7]), RELEASES, "dr5", "MRS", "x")
-    with pytest.raises(InputError, match="fiberid"):
-        jobs(targets([7]), RELEASES[:1], "dr5", "LRS", "x")
-
-
 @pytest.mark.parametrize(
     ("name", "content", "error", "message"),
     [

@@ -26,14 +26,6 @@ def panels(figure):
     return [axes for part in figure.subfigs for axes in part.axes]
 
 
-def test_every_experiment_is_a_line_with_one_point_an_instrument():
-    *_, teff, _, _ = panels(figures.fig_forensics(*tables(), PAPER))
-    assert [label.get_text() for label in teff.get_yticklabels()] == ["bound", "SVR", "SVR, other"]
-    lrs, mrs = (line for line in teff.lines if line.get_marker() in ("s", "*"))
-    assert lrs.get_xydata().tolist() == [[400, 0], [800, 1], [1200, 2]]
-    assert mrs.get_xydata().tolist() == [[400, 0], [800, 1]]
-
-
 def test_the_papers_numbers_are_dashed_where_it_has_some():
     above_lrs, above_mrs, teff, logg, vsini = panels(figures.fig_forensics(*tables(), PAPER))
 

@@ -45,14 +45,3 @@ def test_corner_contours_are_closed_and_enclose_68_95_and_99_per_cent():
                 np.testing.assert_array_equal(polygon[0], polygon[-1])
                 inside = path.contains_points(samples[:, [column, row]]).mean()
                 assert inside == pytest.approx(level, abs=0.005)
-
-
-def test_corner_regions_end_where_rotation_does():
-    samples = posterior()[0]
-    samples[:, 3] = np.abs(samples[:, 3] - 40)
-    figure = figures.fig10_corner(samples, True)
-    for panel in np.reshape(figure.axes, (4, 4))[3, :3]:
-        assert panel.get_ylim()[0] == 0
-        edges = [path.vertices[:, 1].min() for c in panel.collections for path in c.get_paths()]
-        # They reach the bound, on which the density is highest.
-        assert min(edges) == 0

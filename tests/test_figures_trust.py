@@ -6,7 +6,6 @@ from astropy.stats import mad_std
 from astropy.table import Table
 
 from compendium import figures
-from compendium.mismatch import STEPS
 from slamlib.labelling.calibration import spread
 from slamlib.labels import NAMES
 
@@ -40,13 +39,3 @@ def test_error_bars_of_the_calibration_are_the_scatter_of_samples_of_that_size()
     expected += [np.mean(np.abs(draws) < limit, axis=1).std() for limit in (1, 1.96)]
     expected.append(np.std([mad_std(draw) for draw in draws]))
     assert found == pytest.approx(expected, rel=0.05)
-
-
-def test_steps_of_the_ladder_are_named_for_those_who_have_not_read_the_code():
-    rows = [(name, step, label, 1.0, 0.1) for name in ("LRS", "MRS") for step in STEPS for label in NAMES]
-    table = Table(rows=rows, names=("instrument", "step", "label", "scatter", "median"))
-    panel = figures.fig_mismatches(table).axes[2]
-    names = [text.get_text() for text in panel.get_xticklabels()]
-    assert len(names) == len(STEPS) and {"matched continuum", "+ systematics"}.isdisjoint(names)
-    (border,) = [line.get_xdata() for line in panel.lines if len(set(line.get_xdata())) == 1]
-    assert border[0] == STEPS.index("matched continuum") - 0.5

@@ -27,15 +27,6 @@ def test_the_target_does_not_change_before_the_block_ends(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_the_temporary_name_keeps_the_suffix_and_the_folder(tmp_path):
-    target = tmp_path / "new" / "folder" / "spec.fits.gz"
-    with atomic(target) as temporary:
-        assert temporary.name.endswith("spec.fits.gz")
-        assert temporary.parent == target.parent
-        temporary.write_bytes(b"")
-    assert target.exists()
-
-
 def test_tables_survive_the_disk_with_units_and_empty_text(tmp_path):
     table = Table({"teff": [20000.0, float("nan")], "flag": ["I", ""]}, units={"teff": "K"})
     write_ecsv(table, tmp_path / "new" / "labels.ecsv")
@@ -71,9 +62,3 @@ def test_a_table_that_grows_may_have_any_number_of_rows(tmp_path):
     with (tmp_path / "grows.ecsv").open("a") as file:
         file.write("2\n")
     assert read_ecsv(tmp_path / "grows.ecsv")["n"].tolist() == [1, 2]
-
-
-def test_what_a_table_says_of_itself_is_no_part_of_its_meta(tmp_path):
-    table = Table({"n": [1]}, meta={"simulated": True})
-    write_ecsv(table, tmp_path / "t.ecsv")
-    assert table.meta == read_ecsv(tmp_path / "t.ecsv").meta == {"simulated": True}

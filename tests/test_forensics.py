@@ -44,20 +44,6 @@ def test_a_model_labels_its_own_training_spectra_better(rows):
     assert (rms(rows, "SVR, own training spectra") < rms(rows, "SVR")).all()
 
 
-def test_each_choice_is_a_row_that_differs(rows):
-    default = rms(rows, "SVR")
-    for choice in ("epsilon = 0.005", "C = 30", "gamma = 0.1", "gamma = 1", "astroslam's weights"):
-        assert (rms(rows, f"SVR, {choice}") != default).all(), choice
-
-
-def test_stars_of_a_range_are_counted(held, rows):
-    labelled = np.concatenate(held["svr"].tests)
-    teff = held["svr"].training.labels[labelled, 0]
-    assert rows["SVR, below 30,000 K"]["n"] == (teff < 30_000).sum()
-    assert rows["SVR, own training spectra, up to 45,000 K"]["n"] == (teff <= 45_000).sum()
-    assert rows["SVR"]["hot_stars"] == pytest.approx((teff > 45_000).mean())
-
-
 def test_bins_of_temperature_add_up_to_the_row(found, rows):
     by_teff = found[1]
     assert by_teff["n"].sum() == rows["SVR"]["n"]

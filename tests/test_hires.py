@@ -1,7 +1,5 @@
 """High-resolution spectra of every kind of file: wavelengths in air, missing flux, resolving power."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -11,7 +9,6 @@ from slamlib.spectra.hires import read_hires
 from slamlib.spectra.reading import ASSUMED_AIR
 from slamlib.spectra.spectrum import air_from_vacuum
 
-SAMPLES = Path(__file__).parents[2] / "shared" / "samples" / "hires"
 WAVE = 4000 + 0.5 * np.arange(50)
 
 
@@ -147,11 +144,3 @@ def test_bad_files_are_named(tmp_path, content, message):
     with pytest.raises(FileError, match=message) as caught:
         read_hires(path)
     assert "bad.dat" in str(caught.value)
-
-
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra")
-def test_the_elodie_spectrum_gives_its_resolution_and_is_in_air():
-    found = read_hires(SAMPLES / "HD886_elodie.fits")
-    # ELODIE resolves 42,000.
-    assert found.resolution == pytest.approx(42000, rel=0.05)
-    assert found.assumed == ""

@@ -12,7 +12,6 @@ from pictured import EMBEDDED, hrs_table
 
 from compendium.hrs import comparable, hrs_errors, label_stars
 from compendium.hrs_stars import RESOLUTION, SPUN, real_stars, simulated_stars
-from slamlib.errors import FileError
 from slamlib.instruments import C_KMS, INSTRUMENTS
 from slamlib.io import read_ecsv, write_ecsv
 from slamlib.labelling.templates import velocity_templates
@@ -83,20 +82,6 @@ def test_labels_and_resolution_are_those_of_the_tables_or_said_to_be_assumed(fol
     assert peg.spectrum.resolution == pytest.approx(C_KMS / 8, rel=1e-3)
     assert peg.assumed == "R = 37474: neither the file nor stars.ecsv tells"
     assert listed.assumed == ""
-
-
-@pytest.mark.parametrize(
-    ("columns", "message"),
-    [
-        ({"name": ["a"]}, r"stars\.ecsv has the columns name; it needs file"),
-        ({"file": ["a"], "tef": [1.0]}, "columns file, tef"),
-        ({"file": ["a"], "teff": ["hot"]}, r"stars\.ecsv: .*hot.*give numbers"),
-    ],
-)
-def test_a_table_of_stars_that_cannot_be_used_is_refused(tmp_path, known, columns, message):
-    write_ecsv(Table(columns), tmp_path / "stars.ecsv")
-    with pytest.raises(FileError, match=message):
-        real_stars(tmp_path, known)
 
 
 def test_spun_stars_are_the_same_but_for_their_rotation(grid, known):

@@ -47,13 +47,6 @@ def test_the_embedded_isochrones_written_as_cmd_does_are_read_back(tmp_path, iso
     assert "cmd.dat" in back.meta["source"]
 
 
-def test_headers_between_isochrones_and_the_closing_comment_do_no_harm(tmp_path):
-    first = ["# Attention: photometric system Gaia", NAMES, row(0, 6, 2.0)]
-    second = ["# isochrone terminated", NAMES, row(-1, 7, 3.0, phase=4), "#isochrone terminated"]
-    table = read_cmd(write(tmp_path / "cmd.dat", *first, *second))
-    assert [list(table[name]) for name in ("mh", "log_age", "phase")] == [[0, -1], [6, 7], [1, 4]]
-
-
 def test_missing_columns_are_named_with_those_present(tmp_path):
     with pytest.raises(InputError, match=r"MH.*M_ini M_act"):
         read_cmd(write(tmp_path / "old.dat", OLD, "0.01 6 1 1 1 4 4 1"))

@@ -7,7 +7,6 @@ import pytest
 from astropy import units as u
 from astropy.table import vstack
 
-from slamlib.grid.edge import GridEdge
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import TrainingSet, draw_labels, synthesise, training_set
 from slamlib.inference.infer import infer
@@ -81,13 +80,6 @@ def test_sets_and_posteriors_take_the_labels_of_their_grid(helium, labelled, tmp
     assert samples.shape[1] == 4
     off = (np.median(samples, axis=0) - best.labels[0]) / best.errors[0]
     assert (np.abs(off) < 1).all()
-
-
-def test_edges_are_kept_with_their_labels(helium):
-    edge = GridEdge.from_arrays(helium.edge.to_arrays())
-    assert edge.names == ("teff", "logg", "he")
-    assert edge.contains([[20_000, 3.5, 0.1], [20_000, 3.5, 0.21]]).tolist() == [True, False]
-    assert edge.contains([[20_000, 3.5]]).tolist() == [True]
 
 
 @pytest.fixture(scope="module")

@@ -89,35 +89,6 @@ def test_chi_square_and_its_slopes_are_those_of_the_dense_covariance(thin_slam, 
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_one_star_at_many_labels_costs_what_evaluate_says(thin_slam, spectra, known, z, shared):
-    likelihood = Likelihood(thin_slam, *spectra, known if shared else None)
-    for star in range(N):
-        many = likelihood[[star]].chi2(z)
-        single = [likelihood[[star]].evaluate(one[None])[0][0] for one in z]
-        np.testing.assert_allclose(many, single, rtol=1e-5)
-        assert np.ptp(many) > 100
-
-
-@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e30])
-def test_pixels_without_weight_may_hold_anything(thin_slam, spectra, known, z, junk):
-    flux, ivar = spectra
-    spoiled = np.where(ivar > 0, flux, np.float32(junk))
-    expected = Likelihood(thin_slam, flux, ivar, known)
-    found = Likelihood(thin_slam, spoiled, ivar, known)
-    for a, b in zip(found.evaluate(z), expected.evaluate(z), strict=True):
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(found.rejecting(z, 3.0).weight, expected.rejecting(z, 3.0).weight)
-
-
-def test_chi_square_of_templates_is_theirs(thin_slam, spectra, z):
-    """But for what pixels share, which the search of a start leaves out."""
-    likelihood = Likelihood(thin_slam, *spectra)
-    near = likelihood.template_chi2(thin_slam.predict_standardised(z)[0].astype(np.float32))
-    chi2 = np.array([likelihood[[star]].chi2(z) for star in range(N)])
-    np.testing.assert_allclose(near, chi2, rtol=1e-3)
-
-
-@pytest.mark.parametrize("shared", [False, True])
 def test_the_reduced_likelihood_is_the_whole_one_near_where_it_was_made(thin_slam, spectra, known, z, shared):
     compressed = thin_slam.compress(None, 60)
     whole = Likelihood(compressed, *spectra, known if shared else None)

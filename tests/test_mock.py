@@ -2,13 +2,10 @@
 
 import numpy as np
 import pytest
-from astropy import units as u
-from astropy.coordinates import SkyCoord
 from scipy.stats import kstest
 
-from slamlib.errors import InputError
 from slamlib.mock.observation import emission, extinction, observed_counts
-from slamlib.mock.population import GROUPS, rotation, salpeter_masses
+from slamlib.mock.population import GROUPS, salpeter_masses
 from slamlib.mock.survey import draw_survey, simulate, write_survey
 from slamlib.spectra.lamost import read
 
@@ -68,12 +65,6 @@ def test_common_stars_are_the_same_star_at_high_snr(large):
     assert not (lrs["sigma"] == mrs["sigma"]).any()
 
 
-@pytest.mark.parametrize("n_common", [-1, 13])
-def test_impossible_numbers_of_common_stars_are_refused(isochrones, grid, n_common):
-    with pytest.raises(InputError, match=f"{n_common} common stars are wanted"):
-        draw_survey(COUNTS, n_common, isochrones, grid.contains, np.random.default_rng(1))
-
-
 def test_masses_follow_salpeter():
     masses = salpeter_masses(20000, 2.0, 50.0, np.random.default_rng(0))
 
@@ -85,24 +76,6 @@ def test_masses_follow_salpeter():
     # The slope itself, by maximum likelihood of an unbounded power law above 2.
     alpha = 1 + 1 / np.log(salpeter_masses(20000, 2.0, 1e9, np.random.default_rng(1)) / 2).mean()
     assert alpha == pytest.approx(2.35, abs=4 * 1.35 / np.sqrt(20000))
-
-
-def test_rotation_axes_are_isotropic():
-    """One speed only: the distribution of sin i for random directions, F = 1 - sqrt(1 - s^2)."""
-
-    class OneSpeed(np.random.Generator):
-        def normal(self, loc, scale, size):
-            return np.full(size, 250.0)
-
-    drawn = rotation(20000, OneSpeed(np.random.PCG64(3)))
-    assert kstest(drawn / 250.0, lambda s: 1 - np.sqrt(1 - np.clip(s, 0, 1) ** 2)).pvalue > 0.01
-
-
-def test_stars_lie_along_the_northern_milky_way(large):
-    galactic = SkyCoord(large["ra"], large["dec"], unit=u.deg).galactic
-    assert np.median(np.abs(galactic.b.deg)) < 6
-    assert ((galactic.l.deg > 24.9) & (galactic.l.deg < 225.1)).all()
-    assert np.mean(large["dec"] > -10) > 0.97
 
 
 # --- what the star sends
@@ -172,11 +145,6 @@ def test_dust_brings_interstellar_bands():
 
 
 # --- what is written
-
-
-def test_the_pipeline_velocity_of_a_file_does_not_give_the_truth_away(survey, truth):
-    folder, _ = survey
-    assert all(np.isnan(read(folder / row["file"]).header["rv"]) for row in truth)
 
 
 def test_a_file_holds_the_spectrum_that_was_simulated(survey, truth, library, grid):

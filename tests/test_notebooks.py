@@ -190,16 +190,6 @@ def test_kernel_ridge_loses_less_than_support_vectors(cv, instrument, label):
     assert krr < svr
 
 
-def test_the_smallest_mrs_sample_is_visibly_worse_than_the_largest(run):
-    table = read(run.products / "sample_size.ecsv")
-    sizes = run.sizes.sample_sizes["MRS"]
-    small, large = (
-        one(table, instrument="MRS", label="teff", snr=100, n_train=n) for n in (min(sizes), max(sizes))
-    )
-    assert small["scatter"] > 1.2 * large["scatter"]
-    assert small["mad"] > 1.2 * large["mad"]
-
-
 # Largest rms, typical scatter and bias of kernel ridge at SNR > 60.
 RECOVERY = {
     "teff": (1500, 600, 200),

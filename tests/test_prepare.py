@@ -133,13 +133,6 @@ def test_velocities_by_cross_correlation_are_within_their_errors(folder, templat
     assert centre == pytest.approx(min((4102, 4340, 4861), key=lambda line: abs(line - centre)), abs=3)
 
 
-def test_velocities_from_a_catalogue_are_used_and_gaps_in_it_cost_a_row(folder):
-    _, _, table = read_many(folder, LRS, rv={0: 51.0, 4: 11.0}, progress=False)
-    np.testing.assert_array_equal(table["reason"] == "", [True, False, False, False, True])
-    np.testing.assert_allclose(table["rv"][[0, 4]], [51, 11])
-    assert "no radial velocity for obsid 2" in table["reason"][2]
-
-
 @pytest.mark.parametrize("rv", ["fast", np.nan])
 def test_an_unusable_velocity_is_refused_before_the_run(rv):
     with pytest.raises(InputError, match="give None"):

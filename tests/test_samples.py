@@ -8,11 +8,8 @@ import pytest
 from slamlib.inference.infer import infer
 from slamlib.instruments import INSTRUMENTS, LRS, MRS
 from slamlib.labelling.templates import velocity_templates
-from slamlib.labelling.worth import judged
-from slamlib.labels import NAMES
 from slamlib.spectra.degrade import prepare_hires, without_telluric
 from slamlib.spectra.hires import read_hires
-from slamlib.spectra.prepare import read_many
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra beside the repository")
@@ -26,56 +23,11 @@ def slams(matched_slam, matched_krr):
     return {"LRS": matched_slam, "MRS": matched_krr(MRS, 500)}
 
 
-@pytest.fixture(scope="module")
-def labelled(slams, grid):
-    """The samples of each instrument, labelled with no knowledge of what they are."""
-    tables = {}
-    for name, slam in slams.items():
-        paths = sorted((SAMPLES / f"lamost_{name.lower()}").glob("*.fits*"))
-        flux, ivar, table = read_many(paths, name, velocity_templates(grid, name), progress=False)
-        found = infer(slam, flux, ivar, inside=grid.contains)
-        fit = judged(found, slam, name, flux, ivar, table["snr"])
-        for column in fit.colnames:
-            table[column] = fit[column]
-        table["rms"] = rms(slam, flux, ivar, np.column_stack([fit[label] for label in NAMES]))
-        shown = ["file", "subclass", "snr", "rv", *NAMES, "chi2", "rms", "flag", "status", "reason"]
-        print("", *table[shown].pformat(max_lines=-1, max_width=-1), sep="\n")
-        tables[name] = table, paths
-    return tables
-
-
 def rms(slam, flux, ivar, labels):
     """Residual rms of each spectrum over the pixels that count."""
     known = np.where(np.isfinite(labels), labels, slam.label_mean_)
     residual = flux - slam.predict(known, extrapolate=True)
     return [float(r[w > 0].std()) if (w > 0).any() else np.nan for r, w in zip(residual, ivar, strict=True)]
-
-
-@pytest.mark.parametrize("name", INSTRUMENTS)
-def test_every_real_file_has_a_row_with_labels_or_a_reason(labelled, name):
-    table, paths = labelled[name]
-    assert len(paths) >= 2
-    assert list(table["file"]) == [path.name for path in paths]
-    has_labels = np.isfinite([table[label] for label in NAMES]).all(axis=0)
-    np.testing.assert_array_equal(has_labels, table["reason"] == "")
-    assert has_labels.any()
-    assert (table["snr"][has_labels] > 0).all()
-    assert (np.abs(table["rv"][has_labels]) < 400).all()
-
-
-@pytest.mark.parametrize("name", INSTRUMENTS)
-def test_no_cool_star_is_taken_for_a_hot_one(labelled, name):
-    """All of these stars are A to K."""
-    table, _ = labelled[name]
-    assert not ((table["flag"] == "I") & (table["status"] == "ok")).any()
-
-
-def test_a_stars_are_told_to_be_cooler_than_the_grid(labelled):
-    table, _ = labelled["LRS"]
-    a_stars = table[[subclass.startswith("A") for subclass in table["subclass"]]]
-    assert len(a_stars) >= 4
-    assert (a_stars["teff"] < 15_000).all()
-    assert not (a_stars["flag"] == "I").any()
 
 
 @pytest.fixture(scope="module", params=INSTRUMENTS)

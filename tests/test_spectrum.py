@@ -28,11 +28,6 @@ def test_unsorted_wavelengths_are_refused():
         Spectrum(np.array([1.0, 3, 2]), np.ones(3), np.ones(3), np.zeros(3, bool))
 
 
-def test_vectors_of_different_lengths_are_refused():
-    with pytest.raises(InputError, match="one length"):
-        Spectrum(np.arange(4.0), np.ones(3), np.ones(3), np.zeros(3, bool))
-
-
 def test_rebinning_gives_the_mean_of_the_true_spectrum_over_each_pixel():
     fine = np.linspace(-0.5, 0.5, 41)
     native_edges = np.concatenate([[1.5 * NATIVE[0] - 0.5 * NATIVE[1]], (NATIVE[1:] + NATIVE[:-1]) / 2])

@@ -99,15 +99,3 @@ def test_values_that_are_not_finite_are_refused():
         fit_svr(kernel, spoiled, 1.0, EPSILON)
     with pytest.raises(InputError, match="not finite"):
         fit_svr(kernel * np.nan, targets, 1.0, EPSILON)
-
-
-def test_a_pixel_without_samples_is_refused():
-    targets = np.zeros((4, 3))
-    targets[1:, 2] = np.nan
-    with pytest.raises(InputError, match="pixel 2 has fewer than two samples"):
-        fit_svr(np.eye(4), targets, 1.0, EPSILON)
-
-
-def test_shapes_that_disagree_are_refused():
-    with pytest.raises(InputError, match="do not belong together"):
-        fit_svr(np.eye(4), np.zeros((5, 2)), 1.0, EPSILON)

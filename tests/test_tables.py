@@ -119,20 +119,6 @@ def test_long_texts_become_numbered_notes_and_no_column_overflows(tmp_path):
     assert max(map(len, body.splitlines())) < WIDEST and "(3) y y" in tex.read_text()
 
 
-@pytest.mark.parametrize("simulated", [True, False])
-def test_all_three_forms_say_simulated_when_and_only_when_the_stars_are(tmp_path, simulated):
-    published = catalogue_table(catalogue(simulated=simulated), "LRS")
-    for path in write_table(published, tmp_path, "table1", "Labels"):
-        assert ("SIMULATED" in path.read_text()) is simulated
-
-
-def test_text_that_tex_would_misread_is_escaped(tmp_path):
-    table = Table({"a_b": ["50% of log g < 2 & more"]})
-    *_, path = write_table(table, tmp_path, "claims", "H_alpha")
-    assert r"50\% of log g $<$ 2 \& more" in path.read_text()
-    assert r"\colhead{a\_b}" in path.read_text() and r"H\_alpha" in path.read_text()
-
-
 def test_bad_tables_are_refused_by_name(tmp_path):
     with pytest.raises(InputError, match="table1 has no rows"):
         write_table(Table({"a": []}), tmp_path, "table1", "x")
@@ -146,3 +132,10 @@ def test_bad_tables_are_refused_by_name(tmp_path):
         catalogue_table(lacking, "MRS")
     with pytest.raises(InputError, match="unknown instrument"):
         catalogue_table(lacking, "HRS")
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_all_three_forms_say_simulated_when_and_only_when_the_stars_are(tmp_path, simulated):
+    published = catalogue_table(catalogue(simulated=simulated), "LRS")
+    for path in write_table(published, tmp_path, "table1", "Labels"):
+        assert ("SIMULATED" in path.read_text()) is simulated

@@ -38,15 +38,6 @@ def test_density_in_the_hr_diagram_is_uniform(grid, many_labels):
     assert kstest((many_labels[:, 1] - bottom) / (top - bottom), "uniform").pvalue > 0.01
 
 
-def test_same_seed_same_bytes(grid, tmp_path):
-    for name in ("a.npz", "b.npz"):
-        training_set(grid, "LRS", 5, seed=7).save(tmp_path / name)
-    training_set(grid, "LRS", 5, seed=8).save(tmp_path / "c.npz")
-    first, again, other = ((tmp_path / name).read_bytes() for name in ("a.npz", "b.npz", "c.npz"))
-    assert first == again
-    assert first != other
-
-
 def test_save_and_read_round_trip(grid, tmp_path):
     training = training_set(grid, "MRS", 3, seed=7)
     training.save(tmp_path / "set.npz")

@@ -70,12 +70,6 @@ def test_errors_half_as_large_are_found_out(krr_slam, stars):
     assert (table["outliers"] > 0.005).all()
 
 
-def test_a_velocity_that_is_right_moves_nothing_and_one_that_is_wrong_does(krr_slam, grid, stars):
-    labels = stars.labels[:5]
-    np.testing.assert_array_equal(trust.velocity_effect(krr_slam, grid, "LRS", labels, 0.0), np.zeros(4))
-    assert trust.velocity_effect(krr_slam, grid, "LRS", labels, 80.0)[3] > 0.5
-
-
 def test_a_covariance_that_holds_errors_of_the_velocity_frees_labels_of_them(krr_slam, grid, stars):
     labels, some = stars.labels[:5], stars.labels[:300]
     weights = grid.weights(some[:, :3]).astype(np.float32)

@@ -11,7 +11,6 @@ from astropy.table import Table
 from compendia import ROOT, lines
 
 import slamlib
-from slamlib.cli import options
 from slamlib.cli.main import main
 from slamlib.cli.pages import ROWS, page
 from slamlib.io import read_ecsv
@@ -171,15 +170,3 @@ def test_importing_slamlib_and_asking_for_help_load_nothing_heavy():
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0
         assert not {"numpy", "astropy", "numba", "matplotlib", "sklearn"} & set(done.stderr.split())
-
-
-def test_help_tells_every_status_and_every_option(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["label", "--help"])
-    assert stop.value.code == 0
-    said = capsys.readouterr().out
-    codes = (options.USED_ALL, options.USED_NONE, options.USAGE, options.USED_SOME, options.INTERRUPTED)
-    told = [
-        int(line.split()[0]) for line in lines(said) if line.startswith("  ") and line.split()[0].isdigit()
-    ]
-    assert sorted(told) == sorted(codes)

@@ -9,13 +9,11 @@ import threading
 from functools import partial
 
 import pytest
-from downloading import CONTENT, FIRST, ONCE, assert_only_whole_files, fetch, job
+from downloading import CONTENT, ONCE, assert_only_whole_files, fetch, job
 from serving import interrupting
 
-from slamlib.errors import FileError
 from slamlib.fetch import transfer as transfer_module
 
-PATH = "/data/file0.bin"
 CHILD = """
 import sys
 from pathlib import Path
@@ -52,16 +50,6 @@ def test_a_full_disk_leaves_parts_and_a_manifest_to_go_on_from(server, folder, m
     assert assert_only_whole_files(folder) == set(CONTENT)
 
 
-def test_a_full_disk_at_the_manifest_loses_nothing(server, folder, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr("slamlib.fetch.manifest._append", full)
-        [(_, reason)] = fetch(job(server, folder)).failed
-    assert "disk is full" in reason
-    assert not (folder / "file0.bin").exists()
-    assert len(fetch(job(server, folder)).fetched) == 1
-    assert server.sent[PATH] == len(FIRST)
-
-
 def interrupted(server, folder):
     """Ctrl-C, in this process."""
     main_thread = threading.main_thread().ident
@@ -96,16 +84,3 @@ def test_a_restart_finishes_and_downloads_nothing_twice(server, folder, stop):
     assert [server.count(name) for name in CONTENT] == [1, 1, 1, 2, 1, 1]
     resumed = [headers for path, headers in server.seen if "file3" in path][1]
     assert int(resumed["Range"].removeprefix("bytes=").removesuffix("-")) >= 1 << 14
-
-
-@pytest.mark.parametrize("content", ["", "# %ECSV 1.0\n# ---\n", "hello\n1\n"])
-def test_a_manifest_that_is_none_is_named(server, folder, content):
-    folder.mkdir()
-    (folder / "manifest.ecsv").write_text(content)
-    with pytest.raises(FileError, match=r"manifest\.ecsv"):
-        fetch(job(server, folder))
-
-
-def test_another_download_of_the_same_file_is_left_alone(server, folder):
-    with transfer_module._opened(transfer_module.part_of(folder / "file0.bin")):
-        assert fetch(job(server, folder)).failed == [("file0.bin", "another download is fetching it")]

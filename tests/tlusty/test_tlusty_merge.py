@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from astropy.table import Table
 from tlusty_files import files_of, flux_of, reason_of, write_plain
 
 from slamlib.errors import InputError
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.tlusty import read as tlusty
-from slamlib.grid.tlusty.merge import MAX_FLUX, Model, write_grid
+from slamlib.grid.tlusty.merge import Model
 from slamlib.grid.tlusty.read import NODES, normalised_means
 from slamlib.io import read_ecsv, write_ecsv
 
@@ -97,14 +96,6 @@ def test_higher_microturbulence_is_taken_where_asked_for_and_complete(tmp_path, 
 
 
 # --- the file
-
-
-@pytest.mark.parametrize("wrong", [-0.01, MAX_FLUX * 1.01, np.nan])
-def test_flux_that_cannot_be_kept_is_refused(tmp_path, wrong):
-    nodes = Table({"teff": [2e4], "logg": [4.0], "mh": [0.0]})
-    with pytest.raises(InputError, match="cannot be stored"):
-        write_grid(tmp_path / "a.fits", nodes, 4000.0, 4.0, np.array([[1.0, wrong]]))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_interrupted_build_leaves_the_old_grid_and_can_be_repeated(tmp_path, content, build, monkeypatch):
