@@ -12,6 +12,18 @@ def printable(text):
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def enumerated(reasons, most=5):
+    """Join reasons to one line; of many only the first.
+
+    Examples
+    --------
+    >>> enumerated(["a.fits is empty", "b.fits is empty", "c.fits is empty"], most=1)
+    'a.fits is empty; and 2 more'
+    """
+    more = [f"and {len(reasons) - most} more"] if len(reasons) > most else []
+    return "; ".join([*reasons[:most], *more])
+
+
 class SlamlibError(Exception):
     """Base of every error a user can mend; the command line prints it, one line, without a traceback."""
 

@@ -2,7 +2,9 @@
 
 import bz2
 import gzip
+import hashlib
 import io
+import itertools
 import lzma
 import os
 from contextlib import contextmanager
@@ -103,16 +105,26 @@ def check_version(path, found, known):
         raise FileError(f"{path} was written by {age} slamlib (format {found}); {remedy}")
 
 
-def write_ecsv(table, path, grows=False):
+def write_ecsv(table, path, grows=False, sealed=False):
     """Write an astropy Table as ECSV, whole or not at all.
 
     Its head keeps the format's version and, unless the file `grows` by appended lines, the
-    number of rows, for `read_ecsv` to check.
+    number of rows, for `read_ecsv` to check; of a `sealed` table also a checksum of its rows.
     """
-    written = table.copy(copy_data=False)
-    written.meta["slamlib_table"] = {"format": TABLE_FORMAT} | ({} if grows else {"rows": len(table)})
+    written, text = table.copy(copy_data=False), io.StringIO()
+    about = {"format": TABLE_FORMAT} | ({} if grows else {"rows": len(table)})
+    if sealed:
+        written.write(text, format="ascii.ecsv")
+        about["sha256"] = _sha256_of_rows(text.getvalue())
+    written.meta["slamlib_table"] = about
     with atomic(path) as temporary:
         written.write(temporary, format="ascii.ecsv")
+
+
+def _sha256_of_rows(content):
+    """Return the checksum of all lines after the head, whose lines begin with #."""
+    lines = itertools.dropwhile(lambda line: line.startswith("#"), content.splitlines())
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def read_ecsv(path):
@@ -126,13 +138,16 @@ def read_ecsv(path):
     """
     try:
         content = Path(path).read_text(encoding="utf-8")
-        table = Table.read(content, format="ascii.ecsv")
+        # As lines: text without a line feed would be taken for the name of a file.
+        table = Table.read(content.splitlines(), format="ascii.ecsv")
         ours = table.meta.pop("slamlib_table", None)
         if ours is not None:
             check_version(path, int(ours["format"]), TABLE_FORMAT)
             rows = ours.get("rows", len(table))
             if rows != len(table) or not content.endswith("\n"):
                 raise InputError(f"cut short, or its head must say {len(table)} for {rows} rows")
+            if "sha256" in ours and ours["sha256"] != _sha256_of_rows(content):
+                raise InputError("its rows are not those that were written")
     except FileNotFoundError:
         raise FileError(f"no table {path}; run the notebook that makes it first") from None
     except Exception as error:  # a damaged header can raise nearly anything

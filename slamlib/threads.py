@@ -6,6 +6,7 @@ runs inside ``blas_threads(1)``.
 """
 
 import os
+import signal
 from contextlib import contextmanager
 
 import joblib
@@ -61,6 +62,16 @@ def blas_threads(n):
         raise InputError(f"blas_threads takes a positive whole number of threads, not {n!r}")
     with threadpool_limits(limits=n, user_api="blas"):
         yield
+
+
+def processes(n):
+    """Return a joblib.Parallel of `n` processes that yields results in order.
+
+    Ctrl-C reaches every process of a terminal; only the one that started the others acts on it.
+    """
+    deaf = {} if n == 1 else {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+    # Without files of shared arrays there are none to be left behind.
+    return joblib.Parallel(n_jobs=n, return_as="generator", max_nbytes=None, **deaf)
 
 
 def thread_environment(n):

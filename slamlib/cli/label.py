@@ -5,6 +5,7 @@ import sys
 from functools import partial
 
 from slamlib.cli.options import FORMATS, LAYOUT, USAGE, USED_ALL, USED_SOME, add_models, path_ending
+from slamlib.errors import SlamlibError
 
 _DESCRIPTION = """\
 Find the effective temperature, surface gravity, metallicity and rotation of
@@ -31,13 +32,14 @@ models:
   not early-type.
 
 interruption:
-  Finished parts, of 500 files each, are kept; the same command goes on from there.
+  Finished parts, one of 64 files and then 500 each, are kept; the same command goes on
+  from there.
 
 exit status:
   0    every file has labels
   1    no file could be used, or a model, grid or output failed; nothing is written
   2    wrong usage
-  3    some files could not be used; labels of the others are written
+  3    some files could not be used, or pages not be drawn; labels of the others are written
   130  interrupted
 
 examples:
@@ -109,14 +111,15 @@ def run(options, tell):
     from slamlib.cli.output import write
     from slamlib.cli.pages import write_pages
     from slamlib.instruments import get_instrument
-    from slamlib.labelling.files import label_files, list_files, local_backend, reasons
+    from slamlib.labelling.files import label_files, list_files, reasons
     from slamlib.labelling.models import Models
     from slamlib.labelling.summary import summary
     from slamlib.spectra.reading import Hints
 
     paths = list_files(options.files)
     for target in (options.output, options.plot):
-        if target and target.resolve() in {path.resolve() for path in paths}:
+        real = target and target.resolve()
+        if real and real.exists() and any(path.exists() and path.samefile(real) for path in paths):
             tell(f"{target} is among the files to label and would be overwritten; name another")
             return USAGE
         if target and not target.parent.is_dir():
@@ -126,24 +129,28 @@ def run(options, tell):
             tell(f"{target} is there and will be overwritten")
     progress = not options.quiet and sys.stderr.isatty()
     models = Models(options.grid, options.models, not options.quiet, progress)
-    backend = partial(_cluster_backend, options.cluster) if options.cluster else local_backend
+    cluster = options.cluster and partial(_label_on_cluster, options.cluster)
     hints = Hints(
         options.instrument and get_instrument(options.instrument),
         *(options.resolution, options.unit, options.vacuum),
     )
-    table = label_files(paths, models, progress, backend, hints)
+    table = label_files(paths, models, progress, cluster, hints)
     unusable = reasons(table)
     tell(*unusable)
     if options.output:
         write(table, options.output)
-    if options.plot:
-        write_pages(table, paths, models, options.plot, progress, hints)
     if not options.quiet:
         _show(summary(table, _MOST if options.output else None))
+    if options.plot:
+        try:
+            write_pages(table, paths, models, options.plot, progress, hints)
+        except (SlamlibError, OSError) as error:
+            tell(f"{options.plot} is not written ({error})" + f"; {options.output} is" * bool(options.output))
+            return USED_SOME
     return USED_SOME if unusable else USED_ALL
 
 
-def _cluster_backend(address, paths, instrument, models, progress, hints):
+def _label_on_cluster(address, paths, instrument, models, progress, hints):
     # Dask is optional: only who asks for a cluster needs it.
     from slamlib.labelling.cluster.merge import read_catalogue
     from slamlib.labelling.cluster.run import label_cluster

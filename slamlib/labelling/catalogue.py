@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -56,16 +58,21 @@ def label_survey(paths, labellers, folder, rv=MEASURED, progress=True, hints=Non
     with tqdm(total=len(paths), desc=f"{instrument} labels", unit="spectrum", disable=not progress) as bar:
         for start in range(0, len(paths), PART):
             some = paths[start : start + PART]
-            kept = folder / f"{instrument}-{part_digest(some, recipe)}.ecsv"
-            if not kept.exists():
-                table = label_part(some, read, rv, hints)
-                write_ecsv(table, kept)
-            # Read back even when just made, so that a resumed run gives the same bytes.
-            parts.append(read_ecsv(kept))
+            path = folder / f"{instrument}-{part_digest(some, recipe)}.ecsv"
+            parts.append(kept(path, partial(label_part, some, read, rv, hints)))
             bar.update(len(some))
     if not parts:
         raise InputError(f"no {instrument} spectrum to label; put files into data/raw/ or use source='mock'")
     return vstack(parts, metadata_conflicts="silent")
+
+
+def kept(path, make):
+    """Return the table kept at `path`; one that is missing, damaged or edited is made, and kept."""
+    with suppress(FileError):
+        return read_ecsv(path)
+    write_ecsv(make(), path, sealed=True)
+    # Read back even when just made, so that a resumed run gives the same bytes.
+    return read_ecsv(path)
 
 
 def recipe_digest(labellers, rv, hints=None):
@@ -100,7 +107,7 @@ def part_digest(paths, recipe):
 def label_part(given, labellers, rv=MEASURED, hints=None):
     """Label some files, all at once; as `label_survey`, which does it part by part.
 
-    Here `labellers` is a dict of `Labeller`; `given` may hold what else `as_spectrum` takes.
+    Here `labellers` is a dict of `Labeller`; `given` may hold what else `read_many` takes.
 
     Independent of every other part: what labels a survey elsewhere calls this too.
     """

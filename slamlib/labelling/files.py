@@ -1,25 +1,30 @@
 """Labels of any spectra: each is told its instrument, then labelled as the catalogue's are."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Column, Table, vstack
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm import tqdm
 
 import slamlib
-from slamlib.errors import FileError, InputError, SlamlibError, printable
+from slamlib.errors import FileError, InputError, enumerated, printable
 from slamlib.instruments import Instrument, get_instrument
-from slamlib.labelling.catalogue import MEASURED, label_part, label_survey
+from slamlib.labelling import catalogue
+from slamlib.labelling.catalogue import MEASURED, kept, recipe_digest
 from slamlib.labelling.models import Models
+from slamlib.spectra.prepare import recognised
 from slamlib.spectra.reading import Hints
-from slamlib.spectra.recognise import recognise
 from slamlib.spectra.spectrum import Spectrum
-from slamlib.threads import n_cores
+from slamlib.threads import n_cores, processes
 
 _SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
 # Files handed to a process at once.
 _CHUNK = 64
+# Files of the first part: labelled in a second or two, however many follow.
+_FIRST = 64
 
 
 def label(
@@ -92,7 +97,7 @@ def list_files(files):
     Raises
     ------
     InputError, FileError
-        If nothing is given, or a folder has no FITS file.
+        If nothing is given, or all that is given is folders without a FITS file.
     """
     try:
         files = [files] if is_one(files) else list(files)
@@ -102,24 +107,20 @@ def list_files(files):
         raise InputError("no file given; name files of spectra, or a folder of them")
     found = []
     for file in files:
-        if not isinstance(file, (str, Path)):
-            found.append(file)
-            continue
-        path = Path(file).expanduser()
-        inner = _inside(path) if path.is_dir() else [path]
-        if not inner:
-            raise FileError(f"no FITS file in the folder {path}; name files, or another folder")
-        found += inner
+        one = Path(file).expanduser() if isinstance(file, (str, Path)) else file
+        # An empty folder among others costs a row that says so, no more.
+        found += (_inside(one) if _is_folder(one) else []) or [one]
+    if all(map(_is_folder, found)):
+        raise FileError(f"no FITS file in the folder {found[0]}; name files, or another folder")
     return found
 
 
-def local_backend(paths, instrument, models, progress, hints):
-    """Label files of one instrument on this machine: a Table as `label_survey` gives it."""
-    return label_survey(paths, {"krr": models.path(instrument)}, models.parts, MEASURED, progress, hints)
+def _is_folder(one):
+    return isinstance(one, Path) and one.is_dir()
 
 
-def label_files(given, models, progress=True, backend=local_backend, hints=None):
-    """Label files as `label` does.
+def label_files(given, models, progress=True, cluster=None, hints=None):
+    """Label files as `label` does: portion by portion, each file read once and its labels kept at once.
 
     Parameters
     ----------
@@ -127,8 +128,9 @@ def label_files(given, models, progress=True, backend=local_backend, hints=None)
         As `list_files` returns it.
     models : Models
     progress : bool
-    backend : callable
-        Labels the files of one instrument; takes and gives what `local_backend` does.
+    cluster : callable, optional
+        ``cluster(paths, instrument, models, progress, hints)`` labels files of one instrument
+        elsewhere and returns a Table as `label_survey` does.
     hints : Hints, optional
 
     Returns
@@ -136,31 +138,69 @@ def label_files(given, models, progress=True, backend=local_backend, hints=None)
     Table
     """
     hints = hints or Hints()
-    told = _tell(given, hints, progress)
-    seen = {found.name: found for found, _ in told if found}
+    seen, recipes, without, sent = {}, {}, [], {}
+    order, tables, told = [], [], [""] * len(given)
+    with tqdm(total=len(given), desc="labels", unit="spectrum", disable=not progress) as bar:
+        for start, some in _portions(given):
+            for instrument, rows, read in _by_instrument(_recognise_all(some, hints)):
+                rows = [start + row for row in rows]
+                if instrument is None:
+                    without += zip(rows, read, strict=True)
+                    continue
+                seen[instrument.name] = instrument
+                for row in rows:
+                    told[row] = instrument.name
+                if cluster and all(isinstance(given[row], Path) for row in rows):
+                    sent.setdefault(instrument, []).extend(rows)
+                else:
+                    order += rows
+                    tables.append(_label_kept(read, instrument, models, recipes, hints))
+            bar.update(len(some))
     if not seen:
-        raise InputError("; ".join(reason for _, reason in told))
+        raise InputError(enumerated([one.reason for _, one in without]))
+    for instrument, rows in sent.items():
+        order += rows
+        tables.append(cluster([given[row] for row in rows], instrument, models, progress, hints))
     names = sorted(seen)
-    # A file of no instrument fails again: its row is made with those of the first.
-    of = np.array([found.name if found else names[0] for found, _ in told])
-    order = [np.flatnonzero(of == name) for name in names]
-    parts = []
-    for name, rows in zip(names, order, strict=True):
-        some = [given[i] for i in rows]
-        if all(isinstance(one, Path) for one in some):
-            parts.append(backend(some, seen[name], models, progress, hints))
-        else:
-            # What is in memory has no file whose labels could be kept.
-            parts.append(label_part(some, {"krr": models.labeller(seen[name])}, hints=hints))
-    table = vstack(parts, metadata_conflicts="silent")[np.argsort(np.concatenate(order))]
+    # A file of no instrument has a row like those of the first.
+    first = {"krr": models.labeller(seen[names[0]])} if without else {}
+    for _, some in _portions(without):
+        order += [row for row, _ in some]
+        tables.append(catalogue.label_part([one for _, one in some], first, MEASURED, hints))
+    table = vstack(tables, metadata_conflicts="silent")[np.argsort(order)]
     if not usable(table).any():
-        raise InputError("; ".join(reasons(table)))
-    column = [found.name if found else "" for found, _ in told]
-    column = Column(column, description="LRS, MRS or another; empty if unknown")
-    table.add_column(column, name="instrument", index=1)
+        raise InputError(enumerated(reasons(table)))
+    about = "LRS, MRS or another; empty if unknown"
+    table.add_column(Column(told, description=about), name="instrument", index=1)
     used = ", ".join(f"{name} {models.labeller(seen[name]).slam.digest()[:12]}" for name in names)
     table.meta.update(slamlib=slamlib.__version__, models=used)
     return table
+
+
+def _portions(given):
+    """Yield (start, portion): a small one first, so that there is something to show at once."""
+    start, size = 0, min(_FIRST, catalogue.PART)
+    while start < len(given):
+        yield start, given[start : start + size]
+        start, size = start + size, catalogue.PART
+
+
+def _by_instrument(read):
+    """Yield (instrument, rows, what was read): one for each instrument in a list, None for what has none."""
+    for instrument in dict.fromkeys(one.instrument for one in read):
+        rows = [row for row, one in enumerate(read) if one.instrument == instrument]
+        yield instrument, rows, [read[row] for row in rows]
+
+
+def _label_kept(read, instrument, models, recipes, hints):
+    """Label what was read of one instrument, unless its labels are kept."""
+    labeller = models.labeller(instrument)
+    if instrument not in recipes:
+        recipes[instrument] = recipe_digest({"krr": models.path(instrument)}, MEASURED, hints)
+    digest = hashlib.sha256("".join([recipes[instrument], *(one.digest for one in read)]).encode())
+    path = models.parts / f"{instrument.name}-{digest.hexdigest()[:16]}.ecsv"
+
+    return kept(path, lambda: catalogue.label_part(read, {"krr": labeller}, MEASURED, hints))
 
 
 def usable(table):
@@ -175,8 +215,9 @@ def reasons(table):
 
 
 def _inside(folder):
-    found = (path for path in folder.iterdir() if path.name.lower().endswith(_SUFFIXES) and path.is_file())
-    return sorted(path for path in found if not path.name.startswith("."))
+    with os.scandir(folder) as entries:
+        files = (entry for entry in entries if entry.name.lower().endswith(_SUFFIXES) and entry.is_file())
+        return sorted(folder / entry.name for entry in files if not entry.name.startswith("."))
 
 
 def is_one(given):
@@ -186,25 +227,11 @@ def is_one(given):
     return isinstance(given, (str, Path, Spectrum)) or hasattr(given, "spectral_axis")
 
 
-def _tell(given, hints, progress):
-    """Of each file or spectrum its instrument, or None and why that cannot be told."""
+def _recognise_all(given, hints):
     chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
-    jobs = Parallel(n_jobs=min(n_cores(), len(chunks)), return_as="generator")(
-        delayed(_tell_some)(chunk, hints) for chunk in chunks
-    )
-    told = []
-    with tqdm(total=len(given), desc="reading", unit="file", disable=not progress) as bar:
-        for rows in jobs:
-            told += rows
-            bar.update(len(rows))
-    return told
+    jobs = processes(min(n_cores(), len(chunks)))(delayed(_recognise_some)(chunk, hints) for chunk in chunks)
+    return [one for chunk in jobs for one in chunk]
 
 
-def _tell_some(given, hints):
-    rows = []
-    for one in given:
-        try:
-            rows.append((recognise(one, hints)[0], ""))
-        except SlamlibError as error:
-            rows.append((None, str(error)))
-    return rows
+def _recognise_some(given, hints):
+    return [recognised(one, hints) for one in given]

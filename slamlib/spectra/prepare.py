@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
+from typing import NamedTuple
 
+import joblib
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
-from joblib import Parallel, delayed
+from joblib import delayed
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
@@ -17,8 +19,9 @@ from slamlib.instruments import Instrument, get_instrument
 from slamlib.spectra.continuum import pseudo_continuum
 from slamlib.spectra.reading import Hints
 from slamlib.spectra.recognise import recognise
-from slamlib.spectra.spectrum import to_instrument
+from slamlib.spectra.spectrum import Spectrum, to_instrument
 from slamlib.spectra.velocity import KnownVelocities, VelocityTemplates, shift_to_rest
+from slamlib.threads import processes
 
 # The continuum is fitted this far beyond an arm [A], so that 600 km/s shift no pixel out
 # of it and the ends of the spline lie outside.
@@ -172,13 +175,46 @@ def _at_rest(spectrum, instrument, rv):
     return (shift_to_rest(spectrum.wave, velocity["rv"]), flux, ivar), velocity
 
 
+class Recognised(NamedTuple):
+    """What a file or object is, read once.
+
+    Attributes
+    ----------
+    name : str
+        Of the file.
+    digest : str
+        Hash of name and spectrum: of all that labels depend on.
+    instrument : Instrument or None
+    spectrum : Spectrum or None
+    reason : str
+        Why there is no spectrum.
+    """
+
+    name: str
+    digest: str = ""
+    instrument: Instrument | None = None
+    spectrum: Spectrum | None = None
+    reason: str = ""
+
+
+def recognised(one, hints):
+    """Read a file, or what else `recognise` takes, and say what it is: a `Recognised`."""
+    name = printable(one.name) if isinstance(one, Path) else "spectrum"
+    try:
+        instrument, spectrum = recognise(one, hints)
+    except SlamlibError as error:
+        # Only the name of the file: a catalogue must not depend on where the files lie.
+        return Recognised(name, reason=str(error).replace(printable(one), name))
+    return Recognised(name, joblib.hash((name, vars(spectrum))), instrument, spectrum)
+
+
 def read_many(given, instrument, rv=None, n_jobs=1, progress=True, hints=None):
     """Read and prepare many spectra; a bad one costs its row, never the run.
 
     Parameters
     ----------
     given : sequence
-        Files, or what else `slamlib.spectra.reading.as_spectrum` takes.
+        Files, what else `slamlib.spectra.reading.as_spectrum` takes, or `Recognised`.
     instrument : Instrument or str
     rv : float, mapping, VelocityTemplates, KnownVelocities or None
         Where the velocities come from: None, the header; a number [km/s], for all; a
@@ -208,7 +244,7 @@ def read_many(given, instrument, rv=None, n_jobs=1, progress=True, hints=None):
     ivar = np.zeros_like(flux)
     rows = []
     chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
-    jobs = Parallel(n_jobs=min(n_jobs, max(len(chunks), 1)), return_as="generator")(
+    jobs = processes(min(n_jobs, max(len(chunks), 1)))(
         delayed(_read_chunk)(chunk, instrument, rv, hints) for chunk in chunks
     )
     with tqdm(total=len(given), unit="spectrum", disable=not progress) as done:
@@ -258,20 +294,22 @@ def _read_chunk(given, instrument, rv, hints):
     ivar = np.zeros_like(flux)
     rows = []
     for i, one in enumerate(given):
-        row = {"file": printable(one.name) if isinstance(one, Path) else "spectrum", "reason": ""}
+        one = one if isinstance(one, Recognised) else recognised(one, hints)
+        row = {"file": one.name, "reason": one.reason}
         rows.append(row)
+        if one.spectrum is None:
+            continue
+        # The pipeline's velocity shall not stand for one that was not used.
+        row |= one.spectrum.header | {"rv": math.nan, "e_rv": math.nan}
         try:
-            found, spectrum = recognise(one, hints)
-            row.update(spectrum.header)
-            # The pipeline's velocity shall not stand for one that was not used.
-            row.update(rv=math.nan, e_rv=math.nan)
-            if found.name != instrument.name:
-                raise InputError(f"{row['file']} is of {found.name}, not {instrument.name}; read it apart")
-            flux[i], ivar[i], velocity = prepare_with_velocity(spectrum, instrument, rv)
-            row.update(velocity)
+            if one.instrument.name != instrument.name:
+                raise InputError(
+                    f"{one.name} is of {one.instrument.name}, not {instrument.name}; read it apart"
+                )
+            flux[i], ivar[i], velocity = prepare_with_velocity(one.spectrum, instrument, rv)
+            row |= velocity
         except SlamlibError as error:
-            # Only the name of the file: a catalogue must not depend on where the files lie.
-            row["reason"] = str(error).replace(printable(one), row["file"])
+            row["reason"] = str(error)
     return flux, ivar, rows
 
 
