@@ -13,10 +13,12 @@ def add_parser(commands):
 
 def run(options, tell):
     """Print what is known; return the exit status."""
+    from slamlib.io import embedded
     from slamlib.labelling.labeller import Labeller
     from slamlib.labelling.models import home
 
-    for path in options.files or sorted(home().glob("models/*/*.npz")):
+    kept = [*home().glob("models/*/*.npz"), *embedded("models").glob("*.npz")]
+    for path in options.files or sorted(kept):
         labeller = Labeller.read(path)
         print(path)
         for name, value in {"instrument": labeller.instrument.name, **labeller.about}.items():

@@ -14,7 +14,7 @@ import slamlib
 from slamlib.cli.main import main
 from slamlib.errors import FileError, InputError
 from slamlib.instruments import INSTRUMENTS
-from slamlib.io import read_ecsv
+from slamlib.io import embedded, read_ecsv
 from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.files import list_files
 from slamlib.labelling.labeller import Labeller
@@ -106,14 +106,32 @@ def test_models_are_trained_once_where_there_are_none(survey, tmp_path, monkeypa
     train = Labeller.train
     small = {"n": 40, "n_calibration": 16, "snrs": (60,)}
     monkeypatch.setattr(Labeller, "train", lambda *some, progress: train(*some, progress=progress, **small))
-    assert main(["label", str(survey["LRS"][0])]) == 0
+    # With the embedded grid the model that comes with slamlib would serve.
+    command = ["label", str(survey["LRS"][0]), "--grid", str(ROOT / "data/embedded/tlusty_ob_grid.fits")]
+    assert main(command) == 0
     assert "no trained model yet" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("models/*/*.npz")] == ["krr_LRS.npz"]
     monkeypatch.setattr(Labeller, "train", None)
-    assert main(["label", str(survey["LRS"][0])]) == 0
+    assert main(command) == 0
     assert f"LRS: model {tmp_path}/models/" in capsys.readouterr().err
     assert main(["info"]) == 0
     assert "n_train: 40" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_models_come_with_slamlib_and_label_without_training(survey, name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SLAMLIB_HOME", str(tmp_path))
+    monkeypatch.setattr(Labeller, "train", None)
+    table = slamlib.label(survey[name])
+    assert f"{name}: model {embedded('models')}" in capsys.readouterr().err
+    folder = next(parent for parent in survey[name][0].parents if (parent / "truth.ecsv").is_file())
+    star = dict(read_ecsv(folder / "index.ecsv")["obsid", "star"].iterrows())
+    truth = {row["star"]: row for row in read_ecsv(folder / "truth.ecsv")}
+    fine = table[(table["status"] == "ok") & (table["flag"] == "I")]
+    assert len(fine)
+    for row in fine:
+        for label in ("teff", "logg", "mh"):
+            assert abs(row[label] - truth[star[row["obsid"]]][label]) < 4 * row[f"e_{label}"]
 
 
 def test_a_grid_is_named_from_where_the_command_runs(here, monkeypatch):
