@@ -1,17 +1,13 @@
 """Files spoilt at random and what becomes of them: the runner behind test_fuzz.py."""
 
 import contextlib
-import os
 import signal
 from collections import Counter
-from pathlib import Path
 
 import joblib
 import numpy as np
-import pytest
 from corruptions import as_vectors
 
-from compendium.run import Run
 from slamlib.errors import SlamlibError
 from slamlib.io import read_ecsv
 from slamlib.labelling.labeller import Labeller
@@ -19,7 +15,6 @@ from slamlib.labels import NAMES
 from slamlib.spectra.lamost import read_bytes
 from slamlib.spectra.prepare import read_many
 
-ROOT = Path(__file__).parents[1]
 # Seconds after which a file counts as a hang; good ones take a hundredth.
 PATIENCE = 60
 # Labels agree within this many of the larger of their errors: beyond is an outlier, as everywhere.
@@ -48,13 +43,7 @@ def is_clear(message, path):
 class Lab:
     """The quick run's models of an instrument, and a few of its best stars in every layout of a file."""
 
-    def __init__(self, instrument, n_stars=3):
-        with contextlib.chdir(ROOT):
-            run = Run("quick")
-            if not run.build.is_dir():
-                missing = pytest.fail if os.environ.get("CI", "").lower() == "true" else pytest.skip
-                missing("no quick run: `make notebooks PROFILE=quick` first")
-            products = run.products.resolve()
+    def __init__(self, instrument, products, n_stars=3):
         self.instrument = instrument
         self.labeller = Labeller.read(products / f"krr_{instrument}.npz")
         table = read_ecsv(products / f"labels_{instrument}.ecsv")

@@ -3,10 +3,10 @@
 import contextlib
 import io
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from compendia import ROOT
 
 from benchmarks import bench
 from benchmarks.cluster_page import fill
@@ -14,7 +14,6 @@ from benchmarks.drawing import exponent, straight
 from benchmarks.isolated import run
 from slamlib.errors import FileError
 
-ROOT = Path(__file__).parents[1]
 KEYS = {"work", "instrument", "n", "method", "seconds", "speedup", "flux_rms", "peak_gb", "per_second"}
 
 

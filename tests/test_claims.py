@@ -1,17 +1,15 @@
 """Ours beside the paper's: no number is lost, none is compared that cannot be."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.table import Table
+from compendia import EMBEDDED
 
 from compendium.claims import compare, our_numbers, setup_numbers
 from compendium.profiles import PAPER, QUICK
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.io import read_ecsv
 
-EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"
 NAMES = ("teff", "logg", "mh", "vsini")
 
 

@@ -35,8 +35,8 @@ GOOD = {"agrees", "flagged", "reason", "error", "same", "other numbers"}
 
 
 @pytest.fixture(scope="module")
-def labs(grid):
-    return {name: Lab(name) for name in INSTRUMENTS}
+def labs(quick_run):
+    return {name: Lab(name, quick_run.products.resolve()) for name in INSTRUMENTS}
 
 
 def bad(outcomes, allowed=GOOD):

@@ -2,11 +2,9 @@
 
 import contextlib
 import doctest
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from compendia import ROOT
 
 
 @pytest.mark.parametrize("page", ["howto_grid", "howto_instrument", "howto_new_label"])

@@ -2,12 +2,12 @@
 
 import re
 import textwrap
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from astropy.table import Table
+from compendia import ROOT
 from pictured import EMBEDDED, hrs_table
 
 from compendium.hrs import comparable, hrs_errors, label_stars
@@ -18,7 +18,6 @@ from slamlib.labelling.templates import velocity_templates
 from slamlib.labels import NAMES
 from slamlib.spectra.reading import ASSUMED_AIR
 
-ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT.parent / "shared" / "samples" / "hires"
 
 

@@ -7,15 +7,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
+from compendia import ROOT
 
 pytest.importorskip("playwright")
 from benchmarks.chromium import CHROMIUM, browser
 from compendium.pipeline.content import _cells
 
-ROOT = Path(__file__).parents[1]
 NOTEBOOK = "07_hr_diagram.ipynb"
 STRIP = ["-m", "nbstripout", "--extra-keys", "metadata.language_info"]
 

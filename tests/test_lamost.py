@@ -1,18 +1,17 @@
 """Every layout of LAMOST files is read; bad files get one clear error; what we write, we read."""
 
 import gzip
-from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from compendia import SAMPLES
 
 from slamlib.errors import FileError, InputError
 from slamlib.mock.lamost_write import write_lrs, write_mrs
 from slamlib.spectra.lamost import read
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
-SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 LRS_FILES = sorted(SAMPLES.glob("lamost_lrs/*.fits*"))
 PILOT_FILES = sorted(SAMPLES.glob("lamost_lrs/pilot/*"))
 MRS_FILES = sorted(SAMPLES.glob("lamost_mrs/*"))

@@ -1,11 +1,10 @@
 """Imports flow downwards only, as docs/architecture.md promises."""
 
 import ast
-from pathlib import Path
 
 import pytest
+from compendia import ROOT
 
-ROOT = Path(__file__).parents[1]
 # Rooms of one floor do not know each other; what lies directly in slamlib, and instruments, is the ground.
 FLOORS = (("grid", "regression", "spectra"), ("inference", "mock"), ("labelling",), ("fetch",), ("cli",))
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS, 1) for room in rooms}

@@ -3,16 +3,14 @@
 `make test` runs the notebooks before the tests; pytest alone takes what lies in build/.
 """
 
-import contextlib
-import os
 import re
 from itertools import pairwise
-from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 from astropy.table import Table
+from compendia import ROOT
 from matplotlib.image import imread
 
 from compendium.hrs_stars import SIMULATED, SPUN
@@ -22,7 +20,6 @@ from compendium.run import Run
 from slamlib.instruments import INSTRUMENTS
 from slamlib.labels import NAMES
 
-ROOT = Path(__file__).parents[1]
 NOTEBOOKS = {notebook.name: notebook for notebook in GRAPH}
 BY_INSTRUMENT = pytest.mark.parametrize("instrument", INSTRUMENTS)
 BY_LABEL = pytest.mark.parametrize("label", NAMES)
@@ -34,18 +31,8 @@ def source(name):
 
 
 @pytest.fixture(scope="module")
-def run():
-    with contextlib.chdir(ROOT):
-        quick = Run("quick")
-        built = quick.build.is_dir()
-    if not built:
-        message = (
-            f"no {quick.build.relative_to(ROOT)}: run `make test`, or `make notebooks PROFILE=quick` first"
-        )
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return quick
+def run(quick_run):
+    return quick_run
 
 
 def read(path):

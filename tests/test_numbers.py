@@ -3,9 +3,9 @@
 import contextlib
 import json
 import re
-from pathlib import Path
 
 import pytest
+from compendia import ROOT
 
 from compendium import numbers
 from compendium.profiles import PAPER, QUICK
@@ -13,7 +13,6 @@ from compendium.run import Run
 from slamlib.errors import FileError
 from slamlib.io import read_ecsv
 
-ROOT = Path(__file__).parents[1]
 KEPT = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -4,12 +4,11 @@ import hashlib
 import re
 import subprocess
 import tomllib
-from pathlib import Path
 
 import nbformat
 import pytest
+from compendia import ROOT
 
-ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
 

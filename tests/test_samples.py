@@ -1,9 +1,8 @@
 """Real spectra: every sample file gives labels or a reason, and gamma Peg gives those of the literature."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
+from compendia import SAMPLES
 
 from slamlib.inference.infer import infer
 from slamlib.instruments import INSTRUMENTS, LRS, MRS
@@ -11,7 +10,6 @@ from slamlib.labelling.templates import velocity_templates
 from slamlib.spectra.degrade import prepare_hires, without_telluric
 from slamlib.spectra.hires import read_hires
 
-SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra beside the repository")
 
 # gamma Peg: Teff [K], log g (Nieva & Przybilla 2012).

@@ -1,10 +1,9 @@
 """Widths of lines are right, with their errors; the selection loses no hot star and lets no cool one pass."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy import units as u
+from compendia import SAMPLES
 
 from slamlib.inference.validate import noisy
 from slamlib.instruments import INSTRUMENTS, LRS, MRS
@@ -15,7 +14,6 @@ from slamlib.spectra.prepare import prepare_with_velocity
 from slamlib.spectra.selection import CLEARLY, LINES, excess, line_widths
 from slamlib.spectra.spectrum import Spectrum
 
-SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
 COOL = sorted(SAMPLES.glob("lamost_lrs/cool/*"))
 
 

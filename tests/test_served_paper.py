@@ -16,6 +16,7 @@ import nbformat
 import numpy as np
 import pytest
 from astropy.table import Table
+from compendia import ROOT
 from serving import serving
 from tlusty_files import write_archives
 
@@ -29,7 +30,6 @@ from slamlib.io import read_ecsv
 from slamlib.labels import NAMES
 from slamlib.mock.survey import draw_survey, write_survey
 
-ROOT = Path(__file__).parents[1]
 pytestmark = [
     pytest.mark.served,
     pytest.mark.skipif(shutil.which("make") is None, reason="needs make"),

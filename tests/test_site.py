@@ -14,14 +14,12 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from compendia import ROOT, absent
 
 from benchmarks.chromium import CHROMIUM, browser
 from compendium.pipeline.graph import GRAPH
-from compendium.run import Run
 from compendium.site import build as site
 
-ROOT = Path(__file__).parents[1]
-IN_CI = os.environ.get("CI", "").lower() == "true"
 WIDTHS = {"desktop": (1400, 900), "phone": (400, 844)}
 # One page of each kind.
 SHOWN = (
@@ -39,22 +37,14 @@ SHOWN = (
 )
 
 
-def absent(what):
-    """A reason not to test: fatal in CI, where all of it must be there."""
-    pytest.fail(what) if IN_CI else pytest.skip(what)
-
-
 # --- the pages
 
 
 @pytest.fixture(scope="module")
-def html(tmp_path_factory):
+def html(quick_run, tmp_path_factory):
     """Build the site; Sphinx's warnings are errors."""
     with contextlib.chdir(ROOT):
-        run = Run("quick")
-        if not (run.build / "notebooks").is_dir():
-            absent(f"no {run.build}/notebooks: run `make test`, or `make notebooks PROFILE=quick` first")
-        return site.build(run, tmp_path_factory.mktemp("site")).parent
+        return site.build(quick_run, tmp_path_factory.mktemp("site")).parent
 
 
 class Page(HTMLParser):

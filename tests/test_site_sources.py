@@ -7,13 +7,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from compendia import ROOT
 
 from compendium.figures.captions import CAPTIONS
 from compendium.pipeline.graph import GRAPH
 from compendium.site import build as site
 from slamlib.io import read_ecsv
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_every_figure_has_words():

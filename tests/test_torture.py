@@ -4,12 +4,12 @@ It takes the quick run that `make test` has made, and makes one figure of it aga
 """
 
 import contextlib
-import os
 import shutil
 
 import numpy as np
 import pytest
 import torture
+from compendia import absent
 
 from compendium.pipeline.build import Build
 from compendium.run import Run
@@ -18,15 +18,10 @@ NOTEBOOK, TARGET = "09_lrs_vs_mrs", "fig-9"
 
 
 @pytest.fixture(scope="module")
-def reference():
+def reference(quick_run):
     """What the quick run made with one notebook."""
-    with contextlib.chdir(torture.ROOT):
-        built = Run("quick").build.is_dir()
-    if not built or shutil.which("make") is None:
-        message = "needs make and a finished quick run: `make test`"
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    if shutil.which("make") is None:
+        absent("no make")
     return torture.results(torture.ROOT, [NOTEBOOK])
 
 

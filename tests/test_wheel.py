@@ -8,8 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from compendia import ROOT
 
 
 @pytest.fixture(scope="module")

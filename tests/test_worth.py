@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import ascii
 from astropy.table import Table
+from compendia import ROOT
 from test_selection import COOL, SAMPLES, noisier
 
 from slamlib.cli.output import write
@@ -18,7 +18,6 @@ from slamlib.labelling.worth import NOISY, STATUSES, judged, snr_of
 from slamlib.spectra.lamost import read
 from slamlib.spectra.prepare import prepare_with_velocity
 
-ROOT = Path(__file__).parents[1]
 STAR = np.array([[20_000, 4.0, -0.2, 120.0]])
 SNR = 60.0
 

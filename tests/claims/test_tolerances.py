@@ -4,34 +4,24 @@
 value, or the reason why the claim cannot be checked without LAMOST's spectra.
 """
 
-import contextlib
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from compendia import EMBEDDED
 
-from compendium.run import Run
 from slamlib.io import read_ecsv
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 TOLERANCES = read_ecsv(HERE / "tolerances.ecsv")
-PAPER = read_ecsv(ROOT / "data/embedded/paper_claims.ecsv")
+PAPER = read_ecsv(EMBEDDED / "paper_claims.ecsv")
 CHECKED = TOLERANCES[np.isfinite(TOLERANCES["least"])]
 
 
 @pytest.fixture(scope="module")
-def ours():
+def ours(quick_run):
     """Our number for each claim and regressor, from the tables of the quick run."""
-    with contextlib.chdir(ROOT):
-        run = Run("quick")
-        claims, cv = run.tables / "claims.ecsv", run.products / "cv.ecsv"
-    if not (claims.is_file() and cv.is_file()):
-        message = f"no {claims.relative_to(ROOT)}: run `make quick` first"
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    claims, cv = quick_run.tables / "claims.ecsv", quick_run.products / "cv.ecsv"
     claims, cv = read_ecsv(claims), read_ecsv(cv)
     numbers = {(row["key"], ""): row["ours"] for row in claims}
     for row in cv[cv["snr"] == 100]:

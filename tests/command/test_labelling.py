@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from compendia import ROOT
+from compendia import ROOT, SAMPLES
 
 import slamlib
 from slamlib.cli.main import main
@@ -144,9 +144,6 @@ def test_a_grid_is_named_from_where_the_command_runs(here, monkeypatch):
 
 
 # --- real spectra
-
-
-SAMPLES = ROOT.parent / "shared" / "samples"
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra beside the repository")

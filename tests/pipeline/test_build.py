@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from compendia import ROOT
 from two_notebooks import CELLS, TWO, write_notebook
 
 from compendium.pipeline import build as pipeline
@@ -17,7 +18,6 @@ from compendium.pipeline.graph import GRAPH
 from compendium.run import Run
 from slamlib.errors import FileError, InputError
 
-ROOT = Path(__file__).parents[2]
 ALL = ["01_train", "02_draw", "fig03"]
 
 

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from compendia import ROOT
 from two_notebooks import write_notebook
 
 from compendium.pipeline.execute import NotebookError, execute
@@ -16,7 +16,6 @@ from compendium.run import Run
 from slamlib.errors import InputError
 from slamlib.threads import n_cores, thread_environment
 
-ROOT = Path(__file__).parents[2]
 ODD = "a'b\"c:#;=|\n$d"
 PARAMETERS = Run().parameters | {"grid": ODD, "seed": 5}
 

@@ -1,16 +1,14 @@
 """The graph of notebooks and figures, the run, its threads."""
 
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
+from compendia import ROOT
 
 from compendium.pipeline.graph import GRAPH, targets
 from compendium.run import Run
 from slamlib.errors import FileError, InputError
-
-ROOT = Path(__file__).parents[2]
 
 # --- the graph
 
