@@ -297,7 +297,7 @@ def _read_chunk(given, instrument, rv, hints):
         one = one if isinstance(one, Recognised) else recognised(one, hints)
         row = {"file": one.name, "reason": one.reason}
         rows.append(row)
-        if one.spectrum is None:
+        if one.spectrum is None or one.instrument is None:
             continue
         # The pipeline's velocity shall not stand for one that was not used.
         row |= one.spectrum.header | {"rv": math.nan, "e_rv": math.nan}
