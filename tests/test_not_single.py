@@ -5,6 +5,7 @@ import pytest
 
 from compendium.detection import CHANGES, changed
 from compendium.strangers import strangers
+from compendium.train import labelling_grid, read_labeller
 from slamlib.inference.blocks import block_errors
 from slamlib.inference.double import Pair, SecondStar
 from slamlib.inference.fitted import at_fits
@@ -13,18 +14,16 @@ from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS, MRS
 from slamlib.labelling.calibration import Observatory
 from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
-from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.worth import of_more_than_a_star
 
 STAR = np.array([[20_000.0, 4.0, -0.2, 60.0]])
 
 
 @pytest.fixture(scope="module", params=["LRS", "MRS"])
-def trained(request, grid):
-    """A small labeller with its systematics, and who observes for it."""
-    name = request.param
-    labeller = Labeller.train(grid, name, n=400, n_calibration=30, snrs=(60, 150), progress=False)
-    return labeller, Observatory.of(grid, name, labeller.templates)
+def trained(request, quick_run):
+    """The labeller of the quick run, and who observes for it."""
+    labeller = read_labeller(quick_run, request.param)
+    return labeller, Observatory.of(labelling_grid(quick_run), request.param, labeller.templates)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +102,7 @@ def test_changed_stars_have_the_status_made_for_them(trained, change, least):
     labeller, observatory = trained
     if "arms" in change and labeller.instrument.name == "LRS":
         pytest.skip("one arm")
-    flux, ivar = changed(observatory, change, 30, 100, 9)
+    flux, ivar = changed(observatory, change, 24, 100, 9)
     table = labeller.label(flux, ivar, np.ones(len(flux), bool), np.full(len(flux), 100.0))
     assert np.mean(table["status"] == CHANGES[change]) >= least
     if "emission" in change:
@@ -137,6 +136,6 @@ def test_gravity_is_refused_where_mrs_lacks_h_alpha(trained):
 
 def test_at_most_one_of_many_strange_things_passes_for_an_ob_star(trained):
     labeller, _ = trained
-    _, flux, ivar, snr = strangers(labeller.instrument.name, labeller.templates, 60, np.random.default_rng(1))
-    table = labeller.label(flux, ivar, np.zeros(60, bool), snr)
+    _, flux, ivar, snr = strangers(labeller.instrument.name, labeller.templates, 36, np.random.default_rng(1))
+    table = labeller.label(flux, ivar, np.zeros(36, bool), snr)
     assert ((table["status"] == "ok") & (table["flag"] == "I")).sum() <= 1

@@ -68,11 +68,12 @@ class Systematics:
             With an inflation of 1, no offset and no blur.
         """
         mean, components, variance = [], [], []
+        rank = min(rank, *(len(residual) - 1 for residual in residuals))
         for residual in residuals:
             centred = residual - residual.mean(axis=0)
             n = len(centred)
             vectors = eigh(centred @ centred.T / n)[1]
-            kept = vectors[:, ::-1][:, : min(rank, n - 1)].T @ centred / np.sqrt(n)
+            kept = vectors[:, ::-1][:, :rank].T @ centred / np.sqrt(n)
             mean.append(residual.mean(axis=0))
             components.append(kept)
             variance.append(np.maximum((centred**2).mean(axis=0) - (kept**2).sum(axis=0), 0))
