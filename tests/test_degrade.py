@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slamlib.errors import InputError
 from slamlib.grid.broaden import broaden, instrument_sigma
 from slamlib.instruments import INSTRUMENTS, LRS, MRS
 from slamlib.labelling.templates import velocity_templates
@@ -69,11 +68,6 @@ def test_the_step_is_that_of_the_resolution_not_of_the_closest_pixels(apart):
     np.testing.assert_allclose(flux[np.isfinite(flux)], 1, rtol=1e-12)
 
 
-def test_pixels_too_coarse_for_the_kernel_are_refused():
-    with pytest.raises(InputError, match=r"pixels of 0\.3 A are too coarse to degrade R = 8000 to R = 7500"):
-        degrade(regular(0.3), np.ones(regular(0.3).size), 8000, 7500)
-
-
 @pytest.mark.parametrize("name", INSTRUMENTS)
 def test_a_gaussian_line_gets_the_width_lamost_would_give_it(name):
     """The widths of line, spectrographs and pixel add in squares; the strength stays."""
@@ -132,13 +126,6 @@ def test_a_spectrum_without_one_arm_keeps_the_other(star, grid, first, last, kep
     assert abs(velocity["rv"]) < 1
     seen = ivar > 0
     np.testing.assert_allclose(found[seen], whole[seen], atol=0.01)
-
-
-def test_a_spectrum_of_less_than_half_an_arm_is_refused(star, grid):
-    wave, flux = star
-    part = (wave > 4900) & (wave < 5400)
-    with pytest.raises(InputError, match="less than half of each arm of LRS has flux"):
-        prepare_hires(wave[part], flux[part], 45_000, LRS, 150, velocity_templates(grid, LRS))
 
 
 def test_the_bands_of_the_atmosphere_are_masked_and_no_line_of_hot_stars_with_them():

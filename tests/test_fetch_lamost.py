@@ -5,7 +5,7 @@ import gzip
 import pytest
 import serving
 
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.fetch.download import RequestPolicy
 from slamlib.fetch.lamost import fetch, find_token, jobs, targets
 from slamlib.io import embedded, read_ecsv
@@ -57,24 +57,6 @@ def test_releases_are_addressed_by_obsid_with_a_token_over_https_alone(release, 
         assert job.url.startswith("http://mirror.org/dr7/") and job.url.endswith(url.split("/")[-1])
         assert job.token == ("T" if allowed else "")
         assert ("--token-over-http" in job.remedy) != allowed
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "error", "message"),
-    [
-        ("absent.csv", None, FileError, "neither an OBSID nor a file"),
-        ("bad.fits", "no table", FileError, "not a table"),
-        ("names.csv", "name\na\n", InputError, "no column obsid; it has name"),
-        ("words.csv", "obsid\n12\nx3\n", InputError, "column obsid is not made of whole numbers"),
-        ("holes.csv", "obsid,lmjd\n5,\n6,7\n", InputError, "column lmjd is not made of whole numbers"),
-    ],
-)
-def test_tables_that_cannot_be_used_are_named(tmp_path, name, content, error, message):
-    if content is not None:
-        (tmp_path / name).write_text(content)
-    with pytest.raises(error, match=message) as caught:
-        targets([tmp_path / name])
-    assert name in str(caught.value)
 
 
 def test_the_token_comes_from_the_environment_before_the_file(tmp_path, monkeypatch):

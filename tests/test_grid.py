@@ -75,15 +75,6 @@ def test_weights_are_a_partition_that_reproduces_the_labels(grid, a, b, c):
     np.testing.assert_allclose(weights @ node_labels(grid), labels, rtol=2e-6, atol=2e-6)
 
 
-def test_contains_follows_the_edge_between_columns(grid):
-    drawn = np.random.default_rng(1).uniform([14000, 1.5, -1.1], [57000, 5.0, 0.4], size=(20000, 3))
-    low, high = lowest_and_highest(grid, drawn[:, 0])
-    expected = (drawn[:, 0] >= 15000) & (drawn[:, 0] <= 55000) & (drawn[:, 1] >= low) & (drawn[:, 1] <= high)
-    expected &= (drawn[:, 2] >= -1) & (drawn[:, 2] <= 0.3)
-    assert 0.1 < expected.mean() < 0.9
-    np.testing.assert_array_equal(grid.contains(drawn), expected)
-
-
 def test_the_grid_is_neither_its_box_nor_its_convex_hull(grid):
     # Lowest log g: 1.75 at 15,000 K, 2.00 at 16,000 and at 18,000 K. The hull of the outer
     # two passes below 2.00 at 16,000 K.

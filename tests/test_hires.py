@@ -41,16 +41,6 @@ def test_an_image_is_in_air_or_vacuum_as_its_header_says(tmp_path, cards, wave, 
     assert found.assumed == assumed
 
 
-def test_an_image_of_one_row_is_a_spectrum_and_one_of_orders_is_not(tmp_path):
-    flux = np.arange(50.0)[None] + 1
-    assert read_hires(write(tmp_path / "row.fits", flux)).flux.shape == (50,)
-    with pytest.raises(FileError, match=r"orders\.fits: not a one-dimensional spectrum.*merge the orders"):
-        read_hires(write(tmp_path / "orders.fits", np.concatenate([flux, flux])))
-    with pytest.raises(FileError, match=r"empty\.fits: not a one-dimensional spectrum"):
-        fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
-        read_hires(tmp_path / "empty.fits")
-
-
 @pytest.mark.parametrize(
     ("cards", "resolution"),
     [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from slamlib.mock.observation import emission, extinction, observed_counts
+from slamlib.mock.observation import extinction, observed_counts
 from slamlib.mock.population import GROUPS, salpeter_masses
 from slamlib.mock.survey import draw_survey, simulate, write_survey
 from slamlib.spectra.lamost import read
@@ -85,18 +85,6 @@ def test_library_is_exact_at_the_nodes_of_both_grids(library, grid, extension):
     for part, rows in ((grid, slice(0, 516, 37)), (extension, slice(0, 28, 5))):
         labels = np.column_stack([part.nodes[name] for name in ("teff", "logg", "mh")])[rows]
         np.testing.assert_allclose(library.spectra(labels), part.flux[rows], atol=2e-5)
-
-
-def test_featureless_and_emission_stars_are_what_they_are_called(grid):
-    flux = grid.flux[200]
-    rng = np.random.default_rng(0)
-    before = flux.copy()
-    dull = emission(grid.wave, flux, "featureless", rng)
-    np.testing.assert_allclose((dull - 1).std() / (flux - 1).std(), 0.085, atol=0.066)
-    bright = emission(grid.wave, flux, "emission", rng)
-    assert bright[np.argmin(np.abs(grid.wave - 6562.8))] > 1.2
-    assert emission(grid.wave, flux, "OB", rng) is flux
-    np.testing.assert_array_equal(flux, before)
 
 
 # --- what comes between

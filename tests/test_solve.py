@@ -4,17 +4,9 @@ import numpy as np
 import pytest
 
 from slamlib.inference.infer import infer
-from slamlib.inference.solve import _windows
 from slamlib.inference.validate import noisy
 
 GOOD = np.ones(1, dtype=bool)
-
-
-def test_windows_overlap_by_half_and_leave_no_gap():
-    ends = _windows(12_000.0, 60_000.0)
-    np.testing.assert_allclose(ends[1:, 0], np.sqrt(ends[:-1, 0] * ends[:-1, 1]))
-    assert ends[0, 0] == pytest.approx(12_000) and ends[-1, 1] == pytest.approx(60_000)
-    assert (ends[:, 1] / ends[:, 0] <= 1.5 + 1e-9).all()
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,10 @@ def test_copied_models_are_used_whatever_their_dates(trained, here, tmp_path, ca
         ({"grid": "another"}, "was trained on another grid than"),
     ],
 )
-def test_a_model_that_cannot_be_used_is_named_with_the_reason(change, reason, here, monkeypatch, capsys):
+def test_a_model_that_cannot_be_used_is_named_with_the_reason(
+    change, reason, home, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("SLAMLIB_HOME", str(shutil.copytree(home, tmp_path / "own")))
     kept = Models().path("LRS")
     labeller = Labeller.read(kept)
     replace(labeller, about=labeller.about | change).save(kept)
