@@ -9,7 +9,6 @@ from slamlib.errors import FileError
 from slamlib.fetch.download import RequestPolicy
 from slamlib.fetch.lamost import fetch, find_token, jobs, targets
 from slamlib.io import embedded, read_ecsv
-from slamlib.spectra.lamost import read
 
 RELEASES_PATH = embedded("lamost_releases.ecsv")
 RELEASES = read_ecsv(RELEASES_PATH)
@@ -69,19 +68,6 @@ def test_the_token_comes_from_the_environment_before_the_file(tmp_path, monkeypa
         find_token(path)
     monkeypatch.setenv("LAMOST_TOKEN", " FROMENV ")
     assert find_token(path) == "FROMENV"
-
-
-def test_spectra_arrive_and_what_is_none_does_not(server, tmp_path):
-    for instrument, arm in (("LRS", ""), ("MRS", "med")):
-        server.put(f"{arm}spectrum/fits/7", content(tmp_path, 7, instrument))
-        server.tricks[f"/{arm}spectrum/fits/8"] = [serving.page] * 2
-        server.put(f"{arm}spectrum/fits/9", content(tmp_path, 9, instrument))
-        server.tricks[f"/{arm}spectrum/fits/9"] = [serving.cut(0.5)] * 2
-        folder = tmp_path / instrument
-        fetch_here(server, folder, [7, 8, 9], instrument=instrument)
-        [path] = folder.glob("*.fits*")
-        header = read(path).header
-        assert (path.name, header["obsid"], header["instrument"]) == ("dr7-7.fits.gz", 7, instrument)
 
 
 def test_the_openapi_wants_its_token_and_says_where_to_put_it(server, tmp_path, monkeypatch):

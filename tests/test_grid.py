@@ -113,15 +113,15 @@ def test_fits_of_another_kind_is_refused(tmp_path, wrong):
         ModelGrid.read(path)
 
 
-def written_grid(path, grid):
+@pytest.mark.parametrize(
+    ("card", "value", "message"),
+    [("WAVE0", 4001.0, "not what was written"), ("GRIDFMT", 9, r"newer slamlib \(format 9\); upgrade")],
+)
+def test_a_grid_that_is_not_what_was_written_is_refused(grid, tmp_path, card, value, message):
+    path = tmp_path / "small.fits"
     write_grid(path, grid.nodes[::60], 4000.0, 4.0, grid.flux[::60, :200])
-    return path
-
-
-def test_a_grid_that_is_not_what_was_written_is_refused(grid, tmp_path):
-    path = written_grid(tmp_path / "small.fits", grid)
     np.testing.assert_allclose(ModelGrid.read(path).flux, grid.flux[::60, :200], atol=1e-4)
     with fits.open(path, mode="update") as hdus:
-        hdus[0].header["WAVE0"] = 4001.0
-    with pytest.raises(FileError, match=r"small\.fits.*not what was written"):
+        hdus[0].header[card] = value
+    with pytest.raises(FileError, match=rf"small\.fits.*{message}"):
         ModelGrid.read(path)

@@ -116,22 +116,6 @@ def test_noise_is_what_the_inverse_variance_says(instrument):
     assert pulls.std() == pytest.approx(1, abs=4 / np.sqrt(2 * used.sum()))
 
 
-def test_dust_brings_interstellar_bands():
-    """The same random stream with and without dust: their ratio holds the dust alone."""
-    wave = np.linspace(6220, 6350, 2000)
-
-    def observe(ebv):
-        row = {"snr": 1e6, "ebv": ebv}
-        return observed_counts(wave, np.ones(2000), row, "MRS", np.random.default_rng(3))[0]
-
-    ratio = observe(0.5) / observe(0.0)
-    ends = [np.median(ratio[:100]), np.median(ratio[-100:])]
-    continuum = np.interp(wave, [wave[:100].mean(), wave[-100:].mean()], ends)
-    width = np.trapezoid(1 - ratio / continuum, wave)
-    # 1.1 A per magnitude of E(B-V), less a little where the band saturates.
-    assert width == pytest.approx(0.55, rel=0.12)
-
-
 # --- what is written
 
 

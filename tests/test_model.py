@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from slamlib.errors import InputError
+from slamlib.errors import FileError, InputError
 from slamlib.grid.training import training_set
 from slamlib.inference.infer import infer
 from slamlib.inference.validate import noisy
@@ -153,3 +153,13 @@ def test_labels_outside_the_training_range_are_refused_unless_meant(thin_slam, m
     with pytest.raises(InputError, match=rf"{label} = {value:.6g} lies outside the training range, .* to "):
         getattr(thin_slam, method)(star)
     assert np.isfinite(getattr(thin_slam, method)(star, extrapolate=True)).all()
+
+
+@pytest.mark.parametrize(("version", "age"), [(99, "a newer"), (1, "an older")])
+def test_a_model_of_another_format_is_refused(thin_slam, tmp_path, version, age):
+    thin_slam.save(tmp_path / "slam.npz")
+    with np.load(tmp_path / "slam.npz") as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "other.npz", **{**arrays, "format": version})
+    with pytest.raises(FileError, match=rf"other\.npz was written by {age} slamlib \(format {version}\)"):
+        Slam.read(tmp_path / "other.npz")

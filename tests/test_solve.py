@@ -15,15 +15,6 @@ def quiet(thin_slam, unseen):
     return noisy(thin_slam.predict(unseen.labels), 100, GOOD, np.random.default_rng(8))
 
 
-def test_more_starts_miss_fewer_stars(thin_slam, unseen, quiet):
-    """From the nearest training spectrum alone, some stars end in a minimum that is not the deepest."""
-    one, many = (infer(thin_slam, *quiet, starts=starts) for starts in (1, 2))
-    missed = [np.mean(np.abs(r.labels[:, 0] / unseen.labels[:, 0] - 1) > 0.2) for r in (one, many)]
-    assert missed[1] <= missed[0]
-    assert missed[1] < 0.01
-    assert (many.chi2 <= one.chi2 + 1e-3).mean() > 0.99
-
-
 def test_emission_does_not_choose_the_minimum(thin_slam, unseen, quiet):
     """A few bright pixels, as of emission, are rejected before minima are compared."""
     flux, ivar = quiet[0].copy(), quiet[1]

@@ -1,14 +1,12 @@
 """`slamlib.label`: the catalogue's own labels for any files, in order, by the best models there are."""
 
-import hashlib
 import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from compendia import ROOT, SAMPLES
+from compendia import SAMPLES
 
 import slamlib
 from slamlib.cli.main import main
@@ -117,15 +115,6 @@ def test_models_are_trained_once_where_there_are_none(survey, tmp_path, monkeypa
     assert f"LRS: model {tmp_path}/models/" in capsys.readouterr().err
     assert main(["info"]) == 0
     assert "n_train: 40" in capsys.readouterr().out
-
-
-def test_a_grid_is_named_from_where_the_command_runs(here, monkeypatch):
-    monkeypatch.chdir(ROOT / "data")
-    path = Path("embedded/tlusty_ob_grid.fits")
-    assert Models(str(path)).folder.name == hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    assert Models().folder != Models(str(path)).folder
-    with pytest.raises(FileError, match="no model grid at"):
-        Models("tlusty_ob_grid.fits")
 
 
 # --- real spectra
