@@ -21,21 +21,10 @@ from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 class Server(ThreadingHTTPServer):
     """Serves the files of a folder; a query ``obsid=N`` asks for file N of the path.
 
-    Attributes
-    ----------
-    base : str
-        Its address.
-    tricks : dict
-        Path -> list of what to do at the next requests of it, one each (functions of this
-        module); afterwards, and for every other path, the file is served.
-    token : str
-        Paths that begin with one of `private` want it.
-    catalogues : dict
-        VizieR identifier -> {table name: Table}.
-    ranges, validators : bool
-        Whether parts of files are served, and whether versions are told.
-    seen : list of (str, dict)
-        Path with query, and headers, of every request.
+    `tricks` are what to do at the next requests of a path (functions of this module), before the
+    file is served; paths that begin with one of `private` want the `token`; `catalogues` are
+    {VizieR identifier: {name: Table}}; `ranges` and `validators` say whether parts of files and
+    versions are served; `seen` holds path and headers of every request.
     """
 
     daemon_threads = True

@@ -86,11 +86,6 @@ def test_stars_outside_the_grid_are_seen_to_be_outside(labelled, truth):
     assert np.mean(labelled["flag"][~outside] == "I") >= 0.8
 
 
-def test_velocities_of_ob_stars_are_recovered(labelled, truth):
-    ob = truth["group"] == "OB"
-    assert np.median(np.abs(labelled["rv"] - truth["rv"])[ob]) < 6
-
-
 def test_a_second_model_adds_columns_of_its_own_name(few, label, saved, tmp_path):
     table = label(few, tmp_path / "parts", labellers=dict.fromkeys(("krr", "svr"), saved))
     for name in (*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"):

@@ -5,7 +5,6 @@ import pytest
 import serving
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
-from serving import cut, endless, page, short, silent, status
 
 from compendium.comparisons import compare_published
 from slamlib.errors import InputError
@@ -15,7 +14,6 @@ from slamlib.io import embedded, read_ecsv, write_ecsv
 
 LISTED, COLUMNS = (read_ecsv(embedded(f"vizier_{name}.ecsv")) for name in ("catalogues", "columns"))
 FAST = RequestPolicy(workers=1, interval=0, backoff=0, attempts=2, timeout=5, longest_wait=3)
-PATH = "/viz-bin/votable"
 # Of the server, where a column is named as VizieR names it, [M/H].
 pytestmark = pytest.mark.filterwarnings("ignore:.*Implicitly generating an ID from a name")
 
@@ -83,31 +81,6 @@ def test_a_catalogue_arrives_as_it_is_and_as_one_ecsv_file_a_table(server, tmp_p
     for part in ("-source=J/ApJS/257/54&", "-out.all&", "-out.max=unlimited", "_RAJ2000,_DEJ2000"):
         assert part in asked
     assert headers["User-Agent"].startswith("slamlib/")
-
-
-@pytest.mark.parametrize(
-    ("tricks", "reason"),
-    [
-        ([status(404)], "not on the server (404"),
-        ([status(403)], "refuses it (403"),
-        ([status(503)] * 2, "cannot serve now (503"),
-        ([page], "a page instead of tables"),
-        ([cut(0.5)] * 2, "connection cut"),
-        ([short(0.5)], "is cut, or"),
-        ([silent] * 2, "closed the connection"),
-        ([endless], "larger than"),
-    ],
-)
-def test_each_failure_is_one_line_and_the_others_arrive(server, tmp_path, monkeypatch, tricks, reason):
-    monkeypatch.setattr("slamlib.fetch.catalogues._MAX_SIZE", 1 << 20)
-    server.tricks[PATH], server.ranges = list(tricks), False
-    lines = []
-    report = get(server, tmp_path, "guo2021", "liu2019", lines=lines)
-    [line] = lines
-    assert line.startswith("guo2021.vot: ") and reason in line and "\n" not in line
-    assert [path.name for path in report.fetched] == ["liu2019"]
-    assert not (tmp_path / "guo2021").exists()
-    assert len(get(server, tmp_path, "guo2021").fetched) == 1
 
 
 def test_columns_are_brought_to_our_names_and_units(server, tmp_path):

@@ -10,19 +10,17 @@ import sys
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from distributed import Scheduler, SpecCluster
 
 from slamlib.cli.cluster import FileList
 from slamlib.cli.main import main as command
 from slamlib.errors import FileError, InputError
 from slamlib.labelling import catalogue
 from slamlib.labelling.catalogue import label_survey
-from slamlib.labelling.cluster import merge as merging
 from slamlib.labelling.cluster import run as running
 from slamlib.labelling.cluster.merge import merge, read_catalogue
 from slamlib.labelling.cluster.parts import work
 from slamlib.labelling.cluster.recipe import Recipe, load
-from slamlib.labelling.cluster.run import connected, label_cluster, local_cluster
+from slamlib.labelling.cluster.run import label_cluster, local_cluster
 from slamlib.mock.survey import draw_survey, write_survey
 
 N_STARS, PART = 60, 10
@@ -171,17 +169,6 @@ def test_workers_of_other_code_or_models_are_refused(labellers):
 # --- one catalogue
 
 
-def test_the_catalogue_is_the_parts_in_order_whatever_its_row_groups(copied, finished, tmp_path, monkeypatch):
-    _, parts = copied
-    monkeypatch.setattr(merging, "_GROUP", 2 * PART)
-    output = tmp_path / "reverse.parquet"
-    assert merge(reversed(parts), output) == N_STARS
-    assert pq.ParquetFile(output).num_row_groups == 3
-    expected = [str(file) for part in reversed(parts) for file in read_catalogue(part)["file"]]
-    assert list(read_catalogue(output)["file"]) == expected
-    assert read_catalogue(output, ["obsid", "teff"]).colnames == ["obsid", "teff"]
-
-
 def test_a_missing_part_spoils_no_catalogue(copied):
     output, parts = copied
     output.write_text("the former one")
@@ -246,17 +233,6 @@ def test_a_lost_scheduler_is_one_clear_error(label, survey, tmp_path, monkeypatc
 
         with pytest.raises(FileError, match="the scheduler is lost"):
             label(tmp_path / "catalogue.parquet", paths(), part=1, address=address)
-
-
-def test_a_scheduler_without_workers_is_one_clear_error(monkeypatch):
-    monkeypatch.setattr(running, "_FIRST_WORKER", 0.2)
-    options = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
-    with (
-        SpecCluster(workers={}, scheduler={"cls": Scheduler, "options": options}) as empty,
-        pytest.raises(FileError, match="has no worker"),
-        connected(empty.scheduler_address),
-    ):
-        pass
 
 
 # --- the command

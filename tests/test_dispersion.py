@@ -92,14 +92,6 @@ def test_multispec_of_one_spectrum_is_read_from_wat2():
         np.testing.assert_allclose(wavelengths(padded, N)[0], LINEAR)
 
 
-def test_multispec_counts_original_pixels_and_corrects_the_doppler_shift():
-    shifted, _ = wavelengths(multispec("1 1 0 3900.0 0.05 60000 0.001 1. 1."), N)
-    np.testing.assert_allclose(shifted, LINEAR / 1.001)
-    # Pixels 101 to the end of a spectrum averaged by two.
-    part, _ = wavelengths(multispec("1 1 0 3900.0 0.025 60000 0. 1. 1.", LTV1=-100.0, LTM1_1=0.5), N)
-    np.testing.assert_allclose(part, 3900 + 0.025 * (2 * (np.arange(1, N + 1) + 100) - 1))
-
-
 @pytest.mark.parametrize(
     ("cards", "message"),
     [

@@ -5,11 +5,10 @@ import gzip
 import pytest
 import serving
 
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.fetch.download import RequestPolicy
 from slamlib.fetch.lamost import fetch, find_token, jobs, targets
 from slamlib.io import embedded, read_ecsv
-from slamlib.spectra.lamost import read
 
 RELEASES_PATH = embedded("lamost_releases.ecsv")
 RELEASES = read_ecsv(RELEASES_PATH)
@@ -59,24 +58,6 @@ def test_releases_are_addressed_by_obsid_with_a_token_over_https_alone(release, 
         assert ("--token-over-http" in job.remedy) != allowed
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "error", "message"),
-    [
-        ("absent.csv", None, FileError, "neither an OBSID nor a file"),
-        ("bad.fits", "no table", FileError, "not a table"),
-        ("names.csv", "name\na\n", InputError, "no column obsid; it has name"),
-        ("words.csv", "obsid\n12\nx3\n", InputError, "column obsid is not made of whole numbers"),
-        ("holes.csv", "obsid,lmjd\n5,\n6,7\n", InputError, "column lmjd is not made of whole numbers"),
-    ],
-)
-def test_tables_that_cannot_be_used_are_named(tmp_path, name, content, error, message):
-    if content is not None:
-        (tmp_path / name).write_text(content)
-    with pytest.raises(error, match=message) as caught:
-        targets([tmp_path / name])
-    assert name in str(caught.value)
-
-
 def test_the_token_comes_from_the_environment_before_the_file(tmp_path, monkeypatch):
     path = tmp_path / "token"
     assert find_token(path) == ""
@@ -87,19 +68,6 @@ def test_the_token_comes_from_the_environment_before_the_file(tmp_path, monkeypa
         find_token(path)
     monkeypatch.setenv("LAMOST_TOKEN", " FROMENV ")
     assert find_token(path) == "FROMENV"
-
-
-def test_spectra_arrive_and_what_is_none_does_not(server, tmp_path):
-    for instrument, arm in (("LRS", ""), ("MRS", "med")):
-        server.put(f"{arm}spectrum/fits/7", content(tmp_path, 7, instrument))
-        server.tricks[f"/{arm}spectrum/fits/8"] = [serving.page] * 2
-        server.put(f"{arm}spectrum/fits/9", content(tmp_path, 9, instrument))
-        server.tricks[f"/{arm}spectrum/fits/9"] = [serving.cut(0.5)] * 2
-        folder = tmp_path / instrument
-        fetch_here(server, folder, [7, 8, 9], instrument=instrument)
-        [path] = folder.glob("*.fits*")
-        header = read(path).header
-        assert (path.name, header["obsid"], header["instrument"]) == ("dr7-7.fits.gz", 7, instrument)
 
 
 def test_the_openapi_wants_its_token_and_says_where_to_put_it(server, tmp_path, monkeypatch):

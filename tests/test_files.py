@@ -55,10 +55,3 @@ def test_a_table_of_a_newer_slamlib_is_refused_politely(tmp_path):
     path.write_text(text.replace("format: 1", "format: 7"))
     with pytest.raises(FileError, match=r"labels\.ecsv was written by a newer .*format 7.*upgrade slamlib"):
         read_ecsv(path)
-
-
-def test_a_table_that_grows_may_have_any_number_of_rows(tmp_path):
-    write_ecsv(Table({"n": [1]}), tmp_path / "grows.ecsv", grows=True)
-    with (tmp_path / "grows.ecsv").open("a") as file:
-        file.write("2\n")
-    assert read_ecsv(tmp_path / "grows.ecsv")["n"].tolist() == [1, 2]

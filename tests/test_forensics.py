@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from compendium.forensics import astroslam_weights, forensics
+from compendium.forensics import forensics
 from slamlib.inference.validate import cross_validate, held_out
-from slamlib.instruments import LRS
 from slamlib.labels import NAMES
 
 OPTIONS = {"n_folds": 3, "max_stars": 60, "progress": False}
@@ -53,13 +52,3 @@ def test_bins_of_temperature_add_up_to_the_row(found, rows):
     hot = by_teff[by_teff["teff"] > 45_000]
     share = (hot["svr"] ** 2 * hot["n"]).sum() / (by_teff["svr"] ** 2 * by_teff["n"]).sum()
     assert rows["SVR"]["hot"] == pytest.approx(share, abs=1e-6)
-
-
-def test_astroslam_leaves_out_pixels_that_the_noise_drowns(held):
-    slam = held["svr"].models[0]
-    before = slam.model_variance_.copy()
-    other, ivar = astroslam_weights(slam, np.full((1, LRS.wave.size), 100.0**2))
-    assert ((ivar[0] > 0) == (slam.flux_scale_ >= 0.01)).all()
-    relative = slam.model_variance_ / slam.flux_scale_**2
-    np.testing.assert_allclose(other.model_variance_ / slam.flux_scale_**2, relative**2, rtol=1e-4)
-    np.testing.assert_array_equal(slam.model_variance_, before)

@@ -75,15 +75,6 @@ def test_weights_are_a_partition_that_reproduces_the_labels(grid, a, b, c):
     np.testing.assert_allclose(weights @ node_labels(grid), labels, rtol=2e-6, atol=2e-6)
 
 
-def test_contains_follows_the_edge_between_columns(grid):
-    drawn = np.random.default_rng(1).uniform([14000, 1.5, -1.1], [57000, 5.0, 0.4], size=(20000, 3))
-    low, high = lowest_and_highest(grid, drawn[:, 0])
-    expected = (drawn[:, 0] >= 15000) & (drawn[:, 0] <= 55000) & (drawn[:, 1] >= low) & (drawn[:, 1] <= high)
-    expected &= (drawn[:, 2] >= -1) & (drawn[:, 2] <= 0.3)
-    assert 0.1 < expected.mean() < 0.9
-    np.testing.assert_array_equal(grid.contains(drawn), expected)
-
-
 def test_the_grid_is_neither_its_box_nor_its_convex_hull(grid):
     # Lowest log g: 1.75 at 15,000 K, 2.00 at 16,000 and at 18,000 K. The hull of the outer
     # two passes below 2.00 at 16,000 K.
@@ -122,15 +113,15 @@ def test_fits_of_another_kind_is_refused(tmp_path, wrong):
         ModelGrid.read(path)
 
 
-def written_grid(path, grid):
+@pytest.mark.parametrize(
+    ("card", "value", "message"),
+    [("WAVE0", 4001.0, "not what was written"), ("GRIDFMT", 9, r"newer slamlib \(format 9\); upgrade")],
+)
+def test_a_grid_that_is_not_what_was_written_is_refused(grid, tmp_path, card, value, message):
+    path = tmp_path / "small.fits"
     write_grid(path, grid.nodes[::60], 4000.0, 4.0, grid.flux[::60, :200])
-    return path
-
-
-def test_a_grid_that_is_not_what_was_written_is_refused(grid, tmp_path):
-    path = written_grid(tmp_path / "small.fits", grid)
     np.testing.assert_allclose(ModelGrid.read(path).flux, grid.flux[::60, :200], atol=1e-4)
     with fits.open(path, mode="update") as hdus:
-        hdus[0].header["WAVE0"] = 4001.0
-    with pytest.raises(FileError, match=r"small\.fits.*not what was written"):
+        hdus[0].header[card] = value
+    with pytest.raises(FileError, match=rf"small\.fits.*{message}"):
         ModelGrid.read(path)

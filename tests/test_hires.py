@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from slamlib.errors import FileError
 from slamlib.spectra.hires import read_hires
 from slamlib.spectra.reading import ASSUMED_AIR
 from slamlib.spectra.spectrum import air_from_vacuum
@@ -39,16 +38,6 @@ def test_an_image_is_in_air_or_vacuum_as_its_header_says(tmp_path, cards, wave, 
     np.testing.assert_allclose(found.wave, wave)
     np.testing.assert_array_equal(found.flux, np.arange(50) + 1)
     assert found.assumed == assumed
-
-
-def test_an_image_of_one_row_is_a_spectrum_and_one_of_orders_is_not(tmp_path):
-    flux = np.arange(50.0)[None] + 1
-    assert read_hires(write(tmp_path / "row.fits", flux)).flux.shape == (50,)
-    with pytest.raises(FileError, match=r"orders\.fits: not a one-dimensional spectrum.*merge the orders"):
-        read_hires(write(tmp_path / "orders.fits", np.concatenate([flux, flux])))
-    with pytest.raises(FileError, match=r"empty\.fits: not a one-dimensional spectrum"):
-        fits.PrimaryHDU().writeto(tmp_path / "empty.fits")
-        read_hires(tmp_path / "empty.fits")
 
 
 @pytest.mark.parametrize(
@@ -114,33 +103,3 @@ def test_pixels_of_zero_are_missing_as_those_of_nan_are(tmp_path):
     found = read_hires(write(tmp_path / "a.fits", flux))
     expected = np.where(flux == 1, 1, np.nan)
     np.testing.assert_array_equal(found.flux, expected)
-
-
-@pytest.mark.parametrize("separator", [" ", "\t", ", "])
-def test_two_column_text_is_read(tmp_path, separator):
-    path = tmp_path / "a.txt"
-    path.write_text("# wave flux\n" + "\n".join(f"{4000 + i}{separator}{(i + 1) / 7:.3f}" for i in range(9)))
-    found = read_hires(path)
-    np.testing.assert_allclose(found.wave, 4000 + np.arange(9))
-    np.testing.assert_allclose(found.flux, (np.arange(9) + 1) / 7, atol=1e-3)
-    assert np.isnan(found.resolution) and found.assumed == ""
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "is empty"),
-        (b"hello world, this is\nno spectrum", "neither FITS nor two columns"),
-        (b"\x1f\x8b\x08broken", "truncated or damaged packed"),
-        (b"4000 1\n3999 2\n4001 3\n", "not in order"),
-        (b"4000 nan\n4001 0\n", "no pixel has a flux that is finite and not 0"),
-        (b"386 1\n704 1\n", "look like nm"),
-        (b"3.6 1\n3.8 1\n", "look like logarithms"),
-    ],
-)
-def test_bad_files_are_named(tmp_path, content, message):
-    path = tmp_path / "bad.dat"
-    path.write_bytes(content)
-    with pytest.raises(FileError, match=message) as caught:
-        read_hires(path)
-    assert "bad.dat" in str(caught.value)

@@ -5,7 +5,6 @@ from copy import copy
 import astropy.units as u
 import numpy as np
 import pytest
-from scipy.optimize import least_squares
 
 from slamlib.errors import InputError
 from slamlib.inference.infer import infer, infer_joint
@@ -79,24 +78,6 @@ def test_unseen_models_at_snr_100_are_unbiased_with_pulls_of_order_one(result, u
     pulls = error / result.errors
     assert ((np.median(np.abs(pulls), axis=0) > 0.3) & (np.median(np.abs(pulls), axis=0) < 1.5)).all()
     assert (scatter < [1500, 0.15, 0.25, 30]).all()
-
-
-def test_minimum_is_that_of_scipy(krr_slam, observed, result):
-    """The same chi-square, written with public parts, minimised by another code from another start."""
-    flux, ivar = (array.astype(float)[:6] for array in observed)
-    variance = 1 / np.where(ivar > 0, ivar, np.inf) + krr_slam.model_variance_
-    weight = np.where(ivar > 0, 1 / np.sqrt(variance), 0)
-    unit = krr_slam.training_labels_.std(axis=0)
-    for i in range(6):
-
-        def residual(z, i=i):
-            return (krr_slam.predict(z * unit)[0] - flux[i]) * weight[i]
-
-        start = (result.labels[i] + 0.3 * unit * [0.2, -0.3, 0.3, 0.2]) / unit
-        fit = least_squares(residual, start, diff_step=1e-3, xtol=1e-10, ftol=1e-12)
-        assert (np.abs(fit.x * unit - result.labels[i]) / result.errors[i]).max() < 0.05
-        degrees = np.count_nonzero(ivar[i]) - 4
-        assert result.chi2[i] == pytest.approx(2 * fit.cost / degrees, rel=1e-4)
 
 
 @pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e30, -1e300])

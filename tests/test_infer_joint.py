@@ -1,14 +1,12 @@
 """Labels from two instruments at once, upper limits of slow rotation, and more than one start."""
 
 from copy import copy
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from slamlib.grid.training import draw_labels, synthesise
 from slamlib.inference.infer import default_bounds, infer, infer_joint
-from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
 from slamlib.regression.slam import Slam
 
@@ -105,28 +103,6 @@ def test_a_star_one_instrument_missed_gets_the_labels_of_the_other(slams, observ
         np.testing.assert_allclose(result.chi2[rows], expected.chi2[:12][rows], rtol=1e-3)
 
 
-def test_inflation_of_two_instruments_is_their_mean(slams, observed):
-    """Systematics of no size whatever, that only inflate."""
-
-    def inflating(slam, factor):
-        nothing = Systematics.measure([50.0], [np.zeros((3, slam.flux_mean_.size))], rank=1)
-        return replace(nothing, inflation=np.array([factor], dtype=float))
-
-    few = {name: [array[:10] for array in observed[name]] for name in SNR}
-    factors = {"LRS": [1, 2, 3, 4], "MRS": [3, 2, 1, 2]}
-    plain = infer_joint([(slams[name], *few[name], inflating(slams[name], [1] * 4)) for name in SNR])
-    both = infer_joint([(slams[name], *few[name], inflating(slams[name], factors[name])) for name in SNR])
-    one = infer_joint(
-        [
-            (slams["LRS"], *few["LRS"], inflating(slams["LRS"], factors["LRS"])),
-            (slams["MRS"], *few["MRS"], None),
-        ]
-    )
-    np.testing.assert_allclose(both.errors, plain.errors * [2, 2, 2, 3], rtol=1e-6)
-    np.testing.assert_allclose(one.errors, plain.errors * factors["LRS"], rtol=1e-3)
-    np.testing.assert_array_equal(both.labels, plain.labels)
-
-
 def rotating(slam, vsini, snr, seed):
     """The fits of 100 draws of noise on one star."""
     flux = slam.predict(np.tile([22000, 4.0, -0.3, vsini], (100, 1)))
@@ -146,18 +122,6 @@ def test_fast_rotation_is_measured_and_gets_no_limit(slams, name, snr):
     result = rotating(slams[name], 250.0, snr, seed=52)
     assert np.isnan(result.vsini_limit).all()
     assert np.median(result.labels[:, 3]) == pytest.approx(250, abs=15)
-
-
-def test_a_limit_falls_with_noise_and_is_never_below_the_label(slams):
-    limits = []
-    for snr in (15, 60, 240):
-        result = rotating(slams["LRS"], 5.0, snr, seed=54)
-        given = np.isfinite(result.vsini_limit)
-        assert given.mean() > 0.8
-        assert (result.vsini_limit[given] > result.labels[given, 3]).all()
-        limits.append(np.median(result.vsini_limit[given]))
-    # The error of the square of v sin i is proportional to that of flux.
-    assert limits[0] > 1.5 * limits[1] > 2 * limits[2]
 
 
 @pytest.mark.parametrize("snr", [15, 30, 100])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from slamlib.errors import FileError
-from slamlib.grid.joined import digests, extended_grid, resampled, turbulent_grid
+from slamlib.grid.joined import digests, extended_grid, turbulent_grid
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import draw_labels, synthesise
 from slamlib.labelling.labeller import Labeller
@@ -60,20 +60,6 @@ def test_late_stars_keep_their_models_and_meet_the_b_stars(extended, late):
     below, above = extended.spectra([[15_000 - 0.01, 4.0, 0.0, 2.0], [15_000 + 0.01, 4.0, 0.0, 2.0]])
     np.testing.assert_allclose(below, above, atol=1e-5)
     assert extended.core.contains([[14_990, 4.0], [15_010, 4.0]]).tolist() == [False, True]
-
-
-def test_splines_in_log_g_predict_models_better_than_straight_lines(late):
-    """From every second column of log g to the one left out."""
-    whole = np.isin(late.nodes["logg"], [2.0, 3.0, 4.0, 5.0]) & (late.nodes["teff"] == 10_000)
-    sparse = resampled(late, whole)
-    rows = [
-        np.flatnonzero((nodes["mh"] == 0) & (nodes["logg"] == logg))
-        for nodes, logg in ((sparse.nodes, 3.5), (sparse.nodes, 3.0), (sparse.nodes, 4.0))
-    ]
-    spline, low, high = (sparse.flux[row[0]] for row in rows)
-    out = (late.nodes["logg"] == 3.5) & (late.nodes["teff"] == 10_000) & (late.nodes["mh"] == 0)
-    errors = [np.std(found - late.flux[out][0]) for found in (spline, (low + high) / 2)]
-    assert errors[0] < 0.6 * errors[1]
 
 
 def test_a_star_of_the_extension_is_flagged_so(extended, tmp_path):

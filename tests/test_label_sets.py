@@ -8,9 +8,8 @@ from astropy import units as u
 from astropy.table import vstack
 
 from slamlib.grid.model_grid import ModelGrid
-from slamlib.grid.training import TrainingSet, draw_labels, synthesise, training_set
+from slamlib.grid.training import draw_labels, synthesise, training_set
 from slamlib.inference.infer import infer
-from slamlib.inference.posterior import sample_posterior
 from slamlib.inference.validate import noisy
 from slamlib.labelling.labeller import Labeller
 from slamlib.labels import LOGG, MH, TEFF, VSINI, VTURB, Label
@@ -68,18 +67,6 @@ def test_helium_is_trained_and_labelled_as_any_label(helium, labelled, tmp_path)
     assert (np.abs(np.median(pulls, axis=0)) < 0.35).all()
     assert ((np.abs(pulls) < 1).mean(axis=0) > 0.55).all()
     assert np.median(np.abs(table["he"] - truth[:, 3])) < 0.02
-
-
-def test_sets_and_posteriors_take_the_labels_of_their_grid(helium, labelled, tmp_path):
-    training = training_set(helium, "LRS", 30, seed=3)
-    training.save(tmp_path / "set.npz")
-    assert TrainingSet.read(tmp_path / "set.npz").label_set == helium.labels
-    star = helium.at(teff=21_000, logg=3.6, vsini=60)
-    flux, ivar = noisy(synthesise(helium, star, "LRS")[0], 200, np.array(1.0), np.random.default_rng(2))
-    samples, best, _ = sample_posterior(labelled.slam, flux, ivar, 1, n_steps=60, n_burn=20)
-    assert samples.shape[1] == 4
-    off = (np.median(samples, axis=0) - best.labels[0]) / best.errors[0]
-    assert (np.abs(off) < 1).all()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 from compendia import SAMPLES
 
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.mock.lamost_write import write_lrs, write_mrs
 from slamlib.spectra.lamost import read
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
@@ -200,12 +200,6 @@ def test_missing_and_absurd_header_values_are_nan_not_an_error(tmp_path, cards):
     assert header["subclass"] == ""
 
 
-def test_the_gzip_is_told_from_the_content_not_the_name(tmp_path):
-    write_lrs(tmp_path / "a.fits.gz", make_lrs())
-    (tmp_path / "a.fits").write_bytes((tmp_path / "a.fits.gz").read_bytes())
-    np.testing.assert_array_equal(read(tmp_path / "a.fits").flux, read(tmp_path / "a.fits.gz").flux)
-
-
 @pytest.mark.parametrize("name", ["a.fits", "a.fits.gz"])
 @pytest.mark.parametrize(("write", "mrs", "tolerance"), [(write_lrs, False, 5e-4), (write_mrs, True, 2e-3)])
 def test_what_is_written_is_read_back(tmp_path, name, write, mrs, tolerance):
@@ -242,13 +236,6 @@ def test_unknown_numbers_are_written_as_lamost_does_and_read_as_nan(tmp_path):
     assert np.isnan([header["rv"], header["snr"]]).all()
 
 
-def test_a_fully_masked_spectrum_is_not_written(tmp_path):
-    spectrum = make_lrs()
-    masked = Spectrum(spectrum.wave, spectrum.flux, 0 * spectrum.ivar, np.ones_like(spectrum.mask), {})
-    with pytest.raises(InputError, match="masked"):
-        write_lrs(tmp_path / "a.fits", masked)
-
-
 def refused(path, message):
     with pytest.raises(FileError, match=message) as caught:
         read(path)
@@ -267,11 +254,6 @@ def test_files_that_are_not_fits_are_named(tmp_path, content, message):
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     refused(tmp_path / "absent.fits", "no file")
     refused(tmp_path, "cannot read")
-
-
-def test_fits_of_another_kind_lists_what_was_found(tmp_path):
-    path = save(tmp_path / "image.fits", fits.PrimaryHDU(), fits.ImageHDU(np.ones((3, 3)), name="SCI"))
-    refused(path, "not a LAMOST spectrum.*found PRIMARY, SCI")
 
 
 @pytest.mark.parametrize(

@@ -134,18 +134,6 @@ def test_a_cosmic_ray_is_rejected_and_nothing_else(thin_slam, known, own, z):
     assert (whole.capped(z, 5.0) - likelihood.capped(z, 5.0))[[2, 5]].min() > 20
 
 
-def test_independent_pixels_are_rejected_by_their_own_sigma(thin_slam, z):
-    """Just below the limit a pixel stays, just above it goes."""
-    labels = thin_slam.label_mean_ + z * thin_slam.label_scale_
-    ivar = np.full((N, thin_slam.flux_mean_.size), 1e4, dtype=np.float32)
-    sigma = np.sqrt(1e-4 + thin_slam.model_variance_)
-    flux = thin_slam.predict(labels)
-    flux[0, 30] += 4.9 * sigma[30]
-    flux[1, 40] -= 5.1 * sigma[40]
-    likelihood = Likelihood(thin_slam, *checked(thin_slam, flux, ivar)).rejecting(z, 5.0)
-    assert np.argwhere(likelihood.weight == 0).tolist() == [[1, 40]]
-
-
 @pytest.fixture(scope="module")
 def other_slam(training):
     """Another instrument, trained on hot stars alone: other pixels, other label scales."""

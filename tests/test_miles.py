@@ -6,9 +6,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from compendium.miles import observe_miles, read_miles
-from compendium.selected import miles_spectra, rates
-from slamlib.instruments import INSTRUMENTS, LRS
-from slamlib.labelling.templates import velocity_templates
+from compendium.selected import rates
+from slamlib.instruments import LRS
 from slamlib.mock.lamost_write import write_lrs
 from slamlib.mock.population import observing_conditions
 from slamlib.spectra.lamost import read
@@ -65,16 +64,6 @@ def test_an_observed_star_keeps_slope_lines_and_velocity_and_says_simulated(fold
     widths = line_widths(LRS, prepared, ivar)
     assert widths["ew_gband"][0] == pytest.approx(0.25 * 20, rel=0.2)
     assert widths["ew_mg5175"][0] == pytest.approx(0.25 * 23, rel=0.2)
-
-
-@pytest.mark.parametrize("name", INSTRUMENTS)
-def test_kinds_go_by_temperature_and_draws_are_repeatable(folder, grid, name):
-    templates = velocity_templates(grid, name)
-    first, again = (miles_spectra(folder, name, templates, 60, 9, np.random.default_rng(3)) for _ in range(2))
-    assert first[0].tolist() == ["O, B", "G"]
-    for one, other in zip(first[1:], again[1:], strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert first[1].shape == (2, INSTRUMENTS[name].wave.size)
 
 
 def test_rates_are_fractions_of_each_kind():

@@ -104,14 +104,3 @@ def test_minimum_in_a_narrow_box_is_that_of_scipy(thin_slam, spectra, systematic
     assert walled.sum() > N / 2
     _, chi2 = by_scipy(thin_slam, spectra, systematics, inside, box)
     np.testing.assert_allclose(found.chi2, chi2, rtol=1e-3, atol=0.1)
-
-
-def test_what_is_returned_belongs_to_the_labels_returned(likelihood, start, bounds):
-    """Chi-square and Hessian are those at the solution, whether it converged or not."""
-    for steps in (0, 1, 3, 200):
-        found = minimise(likelihood, start, bounds, steps)
-        chi2, _, hessian = likelihood.evaluate(found.z)
-        np.testing.assert_allclose(found.chi2, chi2, rtol=1e-4)
-        size = np.sqrt(np.diagonal(hessian, axis1=1, axis2=2))
-        scale = size[:, :, None] * size[:, None, :]
-        np.testing.assert_allclose(found.hessian / scale, hessian / scale, atol=1e-4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from slamlib.mock.observation import emission, extinction, observed_counts
+from slamlib.mock.observation import extinction, observed_counts
 from slamlib.mock.population import GROUPS, salpeter_masses
 from slamlib.mock.survey import draw_survey, simulate, write_survey
 from slamlib.spectra.lamost import read
@@ -87,18 +87,6 @@ def test_library_is_exact_at_the_nodes_of_both_grids(library, grid, extension):
         np.testing.assert_allclose(library.spectra(labels), part.flux[rows], atol=2e-5)
 
 
-def test_featureless_and_emission_stars_are_what_they_are_called(grid):
-    flux = grid.flux[200]
-    rng = np.random.default_rng(0)
-    before = flux.copy()
-    dull = emission(grid.wave, flux, "featureless", rng)
-    np.testing.assert_allclose((dull - 1).std() / (flux - 1).std(), 0.085, atol=0.066)
-    bright = emission(grid.wave, flux, "emission", rng)
-    assert bright[np.argmin(np.abs(grid.wave - 6562.8))] > 1.2
-    assert emission(grid.wave, flux, "OB", rng) is flux
-    np.testing.assert_array_equal(flux, before)
-
-
 # --- what comes between
 
 
@@ -126,22 +114,6 @@ def test_noise_is_what_the_inverse_variance_says(instrument):
     pulls = (flux - clean)[used] * np.sqrt(ivar[used])
     assert pulls.mean() == pytest.approx(0, abs=4 / np.sqrt(used.sum()))
     assert pulls.std() == pytest.approx(1, abs=4 / np.sqrt(2 * used.sum()))
-
-
-def test_dust_brings_interstellar_bands():
-    """The same random stream with and without dust: their ratio holds the dust alone."""
-    wave = np.linspace(6220, 6350, 2000)
-
-    def observe(ebv):
-        row = {"snr": 1e6, "ebv": ebv}
-        return observed_counts(wave, np.ones(2000), row, "MRS", np.random.default_rng(3))[0]
-
-    ratio = observe(0.5) / observe(0.0)
-    ends = [np.median(ratio[:100]), np.median(ratio[-100:])]
-    continuum = np.interp(wave, [wave[:100].mean(), wave[-100:].mean()], ends)
-    width = np.trapezoid(1 - ratio / continuum, wave)
-    # 1.1 A per magnitude of E(B-V), less a little where the band saturates.
-    assert width == pytest.approx(0.55, rel=0.12)
 
 
 # --- what is written

@@ -48,17 +48,13 @@ def read(path):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_each_opens_with_what_it_makes_teaches_needs_and_takes(name):
+def test_each_opens_with_what_it_makes_and_has_one_cell_of_parameters(name):
     opening = source(name).cells[0]
     assert opening.cell_type == "markdown"
     assert opening.source.startswith("# ")
     assert re.search(
         r"\*\*Makes\*\* .+\*\*You learn\*\* .+\*\*You need\*\* .+\*\*Takes\*\* .+", opening.source, re.DOTALL
     )
-
-
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_each_has_one_cell_of_the_parameters_of_a_run(name):
     tagged = [cell for cell in source(name).cells if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
     names = [line.split(":")[0] for line in tagged[0].source.splitlines() if line]
@@ -101,7 +97,7 @@ def test_nothing_of_a_finished_run_is_stale(run):
 def test_every_figure_shows_something(run, number):
     image = imread(run.figures / f"fig{number:02d}.png")[..., :3]
     assert min(image.shape[:2]) > 600
-    shades = np.unique((image[::3, ::3] * 255).astype(np.uint8).reshape(-1, 3), axis=0)
+    shades = np.unique((image[::3, ::3] * 255).astype(int) @ [1 << 16, 1 << 8, 1])
     assert len(shades) > 50
     inked = image.min(axis=2) < 0.9
     assert 0.01 < inked.mean() < 0.6
@@ -166,15 +162,6 @@ def test_cross_validated_scatter_falls_with_snr(cv, instrument, label, regressor
     # The rms is ruled by a few stars; the typical star gains more.
     assert quiet["scatter"] < noisy["scatter"]
     assert quiet["mad"] < 0.8 * noisy["mad"]
-
-
-@BY_INSTRUMENT
-@pytest.mark.parametrize("label", ["teff", "logg", "vsini"])
-def test_kernel_ridge_loses_less_than_support_vectors(cv, instrument, label):
-    krr, svr = (
-        one(cv, instrument=instrument, label=label, regressor=r, snr=100)["mad"] for r in ("krr", "svr")
-    )
-    assert krr < svr
 
 
 # Largest rms, typical scatter and bias of kernel ridge at SNR > 60.

@@ -33,15 +33,6 @@ def short_chains_may_be_short(caplog):
     caplog.set_level(logging.ERROR)
 
 
-def test_log_posterior_is_minus_half_chi_square(thin_slam, star):
-    labels = LABELS + np.array([[0, 0, 0, 0], [300, 0.05, 0.1, -10]])
-    flux, ivar = (part.astype(float) for part in star)
-    variance = 1 / ivar + thin_slam.model_variance_
-    chi2 = ((flux - thin_slam.predict(labels)) ** 2 / variance).sum(axis=1)
-    difference = np.diff(LogPosterior(thin_slam, *star)(labels))
-    np.testing.assert_allclose(difference, np.diff(-chi2 / 2), rtol=1e-4)
-
-
 def test_samples_agree_with_the_covariance_of_the_fit(thin_slam, sampled):
     """At high SNR the posterior is Gaussian: same mean, same covariance, within sampling error."""
     samples, best, autocorrelation = sampled

@@ -131,9 +131,3 @@ def test_velocities_by_cross_correlation_are_within_their_errors(folder, templat
     assert (table["e_rv"][good] < 3).all()
     centre = LRS.wave[np.argmin(flux[0])]
     assert centre == pytest.approx(min((4102, 4340, 4861), key=lambda line: abs(line - centre)), abs=3)
-
-
-@pytest.mark.parametrize("rv", ["fast", np.nan])
-def test_an_unusable_velocity_is_refused_before_the_run(rv):
-    with pytest.raises(InputError, match="give None"):
-        read_many([], LRS, rv=rv)

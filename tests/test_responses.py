@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from slamlib.grid.model_grid import ModelGrid
-from slamlib.mock.population import microturbulence
 from slamlib.mock.responses import responses
 
 
@@ -32,15 +31,3 @@ def test_at_a_node_helium_is_that_of_its_models(grid_path):
     slow = np.full(len(stars), 2.0)
     change = responses()(stars, slow, slow / 10) - responses()(stars, slow, slow / 40)
     np.testing.assert_allclose(change, helium.flux[rich] - helium.flux[~rich], atol=1e-4)
-
-
-def test_stars_like_the_grid_and_o_stars_of_any_microturbulence_do_not_change():
-    stars = np.array([[20_000, 3.5, 0.0], [40_000, 4.0, 0.0]])
-    change = responses()(stars, np.array([2.0, 10.0]), np.array([0.1, 0.1]))
-    assert np.abs(change).max() == 0
-
-
-def test_microturbulence_grows_as_gravity_falls():
-    drawn = {logg: microturbulence(np.full(2000, logg), np.random.default_rng(1)) for logg in (4.0, 3.0, 1.9)}
-    assert [round(values.max()) for values in drawn.values()] == [5, 10, 20]
-    assert min(values.min() for values in drawn.values()) >= 2

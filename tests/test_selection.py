@@ -11,7 +11,7 @@ from slamlib.labelling.templates import velocity_templates
 from slamlib.mock.survey import draw_survey, simulate
 from slamlib.spectra.lamost import read
 from slamlib.spectra.prepare import prepare_with_velocity
-from slamlib.spectra.selection import CLEARLY, LINES, excess, line_widths
+from slamlib.spectra.selection import CLEARLY, excess, line_widths
 from slamlib.spectra.spectrum import Spectrum
 
 COOL = sorted(SAMPLES.glob("lamost_lrs/cool/*"))
@@ -51,14 +51,6 @@ def test_bad_pixels_count_neither_in_the_width_nor_in_its_error():
     widths = line_widths(LRS, flux, ivar)
     np.testing.assert_allclose(widths["ew_mg5175"], [2.3, 2.3, np.nan], rtol=1e-6)
     assert widths["e_ew_mg5175"][1] > widths["e_ew_mg5175"][0]
-
-
-def test_every_instrument_has_the_same_columns_and_nan_where_it_does_not_reach():
-    tables = [line_widths(i, np.ones((1, i.wave.size)), np.ones((1, i.wave.size))) for i in (LRS, MRS)]
-    assert tables[0].colnames == tables[1].colnames
-    reached = {name for name in LINES if np.isfinite(tables[1][f"ew_{name}"][0])}
-    assert reached == {"mg5175", "he6678", "halpha"}
-    assert np.isfinite([tables[0][f"ew_{name}"][0] for name in LINES]).all()
 
 
 def test_without_a_window_of_metal_lines_nothing_is_said():

@@ -43,20 +43,6 @@ def test_an_image_gets_the_words_of_its_figure_or_those_above_it():
     assert alts == [CAPTIONS["fig02"].alt, "One pixel. The core of He I 4471.", "Own."]
 
 
-def test_progress_bars_and_parameters_that_were_replaced_are_left_out():
-    texts = ("\r 10%|#   \r 20%|##  ", "\n", "done\n")
-    outputs = [nbformat.v4.new_output("stream", name="stderr", text=text) for text in texts]
-    cells = [
-        nbformat.v4.new_code_cell("n = 1", metadata={"tags": ["parameters"]}),
-        nbformat.v4.new_code_cell("n = 2", metadata={"tags": ["injected-parameters"]}),
-        nbformat.v4.new_code_cell("work()", outputs=outputs),
-    ]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    site.tidy(notebook, simulated=True)
-    assert [cell.source for cell in notebook.cells] == ["n = 2", "work()"]
-    assert [output.text for output in cells[2].outputs] == ["done\n"]
-
-
 @pytest.mark.parametrize(
     "page", ["README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
 )

@@ -4,32 +4,15 @@ import numpy as np
 import pytest
 
 from slamlib.inference.infer import infer
-from slamlib.inference.solve import _windows
 from slamlib.inference.validate import noisy
 
 GOOD = np.ones(1, dtype=bool)
-
-
-def test_windows_overlap_by_half_and_leave_no_gap():
-    ends = _windows(12_000.0, 60_000.0)
-    np.testing.assert_allclose(ends[1:, 0], np.sqrt(ends[:-1, 0] * ends[:-1, 1]))
-    assert ends[0, 0] == pytest.approx(12_000) and ends[-1, 1] == pytest.approx(60_000)
-    assert (ends[:, 1] / ends[:, 0] <= 1.5 + 1e-9).all()
 
 
 @pytest.fixture(scope="module")
 def quiet(thin_slam, unseen):
     """The model's own spectra of stars that it was not trained on, with noise of SNR 100."""
     return noisy(thin_slam.predict(unseen.labels), 100, GOOD, np.random.default_rng(8))
-
-
-def test_more_starts_miss_fewer_stars(thin_slam, unseen, quiet):
-    """From the nearest training spectrum alone, some stars end in a minimum that is not the deepest."""
-    one, many = (infer(thin_slam, *quiet, starts=starts) for starts in (1, 2))
-    missed = [np.mean(np.abs(r.labels[:, 0] / unseen.labels[:, 0] - 1) > 0.2) for r in (one, many)]
-    assert missed[1] <= missed[0]
-    assert missed[1] < 0.01
-    assert (many.chi2 <= one.chi2 + 1e-3).mean() > 0.99
 
 
 def test_emission_does_not_choose_the_minimum(thin_slam, unseen, quiet):

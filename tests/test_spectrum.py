@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from slamlib.errors import InputError
 from slamlib.instruments import LRS
-from slamlib.spectra.spectrum import Spectrum, air_from_vacuum, to_instrument
+from slamlib.spectra.spectrum import air_from_vacuum, to_instrument
 
 # Log-uniform pixels of about LAMOST's own width.
 NATIVE = 10 ** np.arange(3.5682, 3.86, 1e-4)
@@ -21,11 +20,6 @@ def test_air_wavelengths_agree_with_the_refraction_of_ciddor_1996():
     s2 = (1e4 / wave) ** 2
     ciddor = wave / (1 + 0.05792105 / (238.0185 - s2) + 0.00167917 / (57.362 - s2))
     np.testing.assert_allclose(air_from_vacuum(wave), ciddor, atol=1e-4)
-
-
-def test_unsorted_wavelengths_are_refused():
-    with pytest.raises(InputError, match="increase strictly"):
-        Spectrum(np.array([1.0, 3, 2]), np.ones(3), np.ones(3), np.zeros(3, bool))
 
 
 def test_rebinning_gives_the_mean_of_the_true_spectrum_over_each_pixel():

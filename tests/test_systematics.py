@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from slamlib.errors import InputError
 from slamlib.grid.training import draw_labels
 from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
@@ -48,19 +47,6 @@ def test_planted_mean_and_shared_errors_are_recovered():
 @pytest.fixture(scope="module")
 def three_nodes():
     return Systematics.measure([20.0, 80.0, 320.0], [draws(10, seed) for seed in (1, 2, 3)], rank=2)
-
-
-def test_nearest_is_so_by_ratio(three_nodes):
-    """Between 20 and 80 the border is 40, not 50."""
-    snr = np.array([1, 39, 41, 49, 159, 161, 3000])
-    ivar = np.repeat(snr[:, None] ** 2.0, N_PIX, axis=1)
-    assert three_nodes.nearest(ivar).tolist() == [0, 0, 1, 1, 1, 2, 2]
-
-
-def test_a_model_of_other_pixels_is_refused(three_nodes, thin_slam, unseen):
-    flux = unseen.flux[:2, ::10]
-    with pytest.raises(InputError, match=r"systematics of 80 pixels.* cannot serve this one of 311"):
-        infer(thin_slam, flux, np.full(flux.shape, 1e4), three_nodes)
 
 
 SNR = 200.0

@@ -49,16 +49,6 @@ def test_the_catalogue_has_the_columns_types_and_units_of_the_paper(instrument, 
         assert unit == theirs or {str(unit), str(theirs)} == {"dex(cm / s2)", "dex"}, name
 
 
-def test_the_catalogue_rounds_to_printed_digits_and_leaves_its_input_alone():
-    table = catalogue()
-    table["teff"][0], table["mh"][0], table["ra"][0] = 16841.49, -0.004, 35.40664
-    before = table.copy()
-    row = catalogue_table(table, "LRS")[0]
-    assert (row["teff"], row["ra"]) == (16841, 35.4066)
-    assert str(row["mh"]) == "0.0", "minus zero would print as -0.00"
-    assert table.colnames == before.colnames and (table["teff"] == before["teff"]).all()
-
-
 def test_a_limit_of_vsini_is_printed_as_a_limit(tmp_path):
     table = catalogue()
     table["vsini"], table["e_vsini"] = [28.0, 111.0, 12.0], [30.8, 2.0, 9.0]

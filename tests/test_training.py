@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, kstest
 
-from slamlib.errors import FileError, InputError
-from slamlib.grid.training import VSINI_MAX, TrainingSet, draw_labels, synthesise, training_set
+from slamlib.errors import InputError
+from slamlib.grid.training import VSINI_MAX, draw_labels, synthesise, training_set
 from slamlib.instruments import C_KMS, get_instrument
 
 
@@ -36,27 +36,6 @@ def test_density_in_the_hr_diagram_is_uniform(grid, many_labels):
     bottom = np.interp(many_labels[:, 0], teff, low)
     top = np.interp(many_labels[:, 0], teff, high)
     assert kstest((many_labels[:, 1] - bottom) / (top - bottom), "uniform").pvalue > 0.01
-
-
-def test_save_and_read_round_trip(grid, tmp_path):
-    training = training_set(grid, "MRS", 3, seed=7)
-    training.save(tmp_path / "set.npz")
-    again = TrainingSet.read(tmp_path / "set.npz")
-    np.testing.assert_array_equal(again.labels, training.labels)
-    np.testing.assert_array_equal(again.flux, training.flux)
-    assert (again.instrument, again.seed) == (training.instrument, 7)
-    assert again.flux.dtype == np.float32
-
-
-def test_files_of_another_kind_are_refused(tmp_path):
-    np.save(tmp_path / "array.npy", np.zeros(3))
-    np.savez(tmp_path / "other.npz", labels=np.zeros((2, 4)))
-    np.savez(tmp_path / "short.npz", labels=np.zeros((2, 4)), flux=np.zeros((2, 9)), instrument="LRS", seed=1)
-    for name in ("array.npy", "other.npz", "short.npz"):
-        with pytest.raises(FileError, match=name):
-            TrainingSet.read(tmp_path / name)
-    with pytest.raises(FileError, match=r"no training set .*absent"):
-        TrainingSet.read(tmp_path / "absent.npz")
 
 
 @pytest.mark.parametrize("name", ["LRS", "MRS"])

@@ -9,9 +9,7 @@ from astropy.table import Table
 
 from compendium import trust
 from compendium.train import read_labeller
-from slamlib.grid.training import observe
 from slamlib.inference.result import Inference
-from slamlib.inference.systematics import Systematics
 from slamlib.instruments import LRS
 from slamlib.labelling.calibration import Observed
 from slamlib.labels import NAMES
@@ -68,20 +66,6 @@ def test_errors_half_as_large_are_found_out(krr_slam, stars):
     np.testing.assert_allclose(table["pull_width"], 2, atol=0.12)
     assert (table["cover68"] < 0.42).all()
     assert (table["outliers"] > 0.005).all()
-
-
-def test_a_covariance_that_holds_errors_of_the_velocity_frees_labels_of_them(krr_slam, grid, stars):
-    labels, some = stars.labels[:5], stars.labels[:300]
-    weights = grid.weights(some[:, :3]).astype(np.float32)
-
-    def shifted(velocities):
-        each = zip(weights, some[:, 3], velocities, strict=True)
-        return np.concatenate([observe(w[None] @ grid.flux, grid, LRS, [s], velocity=v) for w, s, v in each])
-
-    residuals = shifted(np.random.default_rng(2).normal(0, 40, 300)) - shifted(np.zeros(300))
-    known = Systematics.measure([100.0], [residuals])
-    ignored, held = (trust.velocity_effect(krr_slam, grid, "LRS", labels, 40.0, s) for s in (None, known))
-    assert (held < np.array([0.2, 0.2, 0.2, 0.7]) * ignored).all()
 
 
 def test_the_notebook_writes_every_number_for_machines_and_people(quick_run):

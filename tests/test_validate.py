@@ -33,15 +33,6 @@ def test_scatter_and_bias_of_known_errors():
     np.testing.assert_allclose(bias, [0, 5])
 
 
-def test_noise_has_the_stated_snr_and_masked_pixels_no_weight():
-    flux = np.ones((40, LRS.wave.size), np.float32)
-    spoiled, ivar = noisy(flux, 50, LRS.good, np.random.default_rng(0))
-    assert spoiled.std() == pytest.approx(0.02, rel=4 / np.sqrt(2 * flux.size))
-    assert (ivar[:, LRS.good] == 2500).all()
-    assert not ivar[:, ~LRS.good].any()
-    assert (flux == 1).all()
-
-
 def test_cross_validated_scatter_falls_with_snr(rows):
     for label in ("teff", "logg", "mh", "vsini"):
         assert rows[100, label]["scatter"] < 0.8 * rows[20, label]["scatter"]

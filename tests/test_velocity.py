@@ -31,13 +31,6 @@ def test_a_noiseless_velocity_is_exact_far_below_a_pixel(templates, rv):
     assert found.peak > 0.999
 
 
-def test_the_better_template_is_named(templates):
-    flux = model(shift_to_rest(WAVE, 50.0), centres=(4200.0, 4541.0, 4686.0))
-    found = templates.measure(WAVE, flux, np.ones(WAVE.size))
-    assert found.template == 1
-    assert found.rv == pytest.approx(50, abs=0.5)
-
-
 def test_errors_equal_the_cramer_rao_bound_and_the_scatter(templates):
     rng = np.random.default_rng(2)
     sigma, rv, n = 0.03, 61.0, 200

@@ -15,7 +15,7 @@ from slamlib.mock.survey import draw_survey, write_survey
 N_STARS = {"LRS": 5, "MRS": 2}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(matched_slam, matched_krr, labeller, tmp_path_factory):
     """A folder of small labellers with systematics."""
     folder = tmp_path_factory.mktemp("models")
@@ -27,19 +27,25 @@ def trained(matched_slam, matched_krr, labeller, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def here(trained, tmp_path, monkeypatch):
-    """A folder to work in, of a user whose models are trained."""
-    home = tmp_path / "home"
-    monkeypatch.setenv("SLAMLIB_HOME", str(home))
+@pytest.fixture(scope="session")
+def home(trained, tmp_path_factory):
+    """What slamlib keeps of a user whose models are trained; finished parts are taken from test to test."""
+    home = tmp_path_factory.mktemp("home")
     shutil.copytree(trained, home / "models" / Models().folder.name)
+    return home
+
+
+@pytest.fixture
+def here(home, tmp_path, monkeypatch):
+    """A folder of that user to work in."""
+    monkeypatch.setenv("SLAMLIB_HOME", str(home))
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def survey(isochrones, grid, library, tmp_path_factory):
     """LRS and MRS files of simulated stars, by instrument."""
     truth = draw_survey(N_STARS, 0, isochrones, grid.contains, np.random.default_rng(3))

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from downloading import CONTENT, FIRST, ONCE, assert_only_whole_files, fetch, job
-from serving import closed_port, cut, endless, silent, stalled, status
+from serving import cut, endless, silent, stalled, status
 
 from slamlib.errors import FileError
-from slamlib.fetch.download import Job, RequestPolicy
+from slamlib.fetch.download import RequestPolicy
 from slamlib.io import read_ecsv
 
 PATH = "/data/file0.bin"
@@ -133,12 +133,3 @@ def test_a_server_that_falls_silent_is_not_waited_for(server, folder):
     (_, stall), (_, nothing) = report.failed
     assert "stalled for 0.2 s after 147,456 of 300,000 bytes" in stall
     assert "no answer from 127.0.0.1 for 0.2 s" in nothing
-
-
-def test_a_server_out_of_reach_is_not_asked_for_every_file(folder):
-    base, lines = closed_port(), []
-    report = fetch(*(Job(f"{base}/{i}", folder / str(i)) for i in range(50)), policy=ONCE, lines=lines)
-    assert len(report.failed) == 50
-    assert len(lines) == 2
-    assert "cannot be reached" in lines[0]
-    assert lines[1].startswith("49 more")

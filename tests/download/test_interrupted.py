@@ -6,9 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from functools import partial
 
-import pytest
 from downloading import CONTENT, ONCE, assert_only_whole_files, fetch, job
 from serving import interrupting
 
@@ -50,17 +48,6 @@ def test_a_full_disk_leaves_parts_and_a_manifest_to_go_on_from(server, folder, m
     assert assert_only_whole_files(folder) == set(CONTENT)
 
 
-def interrupted(server, folder):
-    """Ctrl-C, in this process."""
-    main_thread = threading.main_thread().ident
-    server.tricks["/data/file3.bin"] = [
-        interrupting(partial(signal.pthread_kill, main_thread, signal.SIGINT))
-    ]
-    with pytest.raises(KeyboardInterrupt):
-        fetch(*(job(server, folder, name) for name in CONTENT), policy=ONCE)
-    assert [thread for thread in threading.enumerate() if thread.name.startswith("download")] == []
-
-
 def killed(server, folder):
     """kill -9, of another process."""
     waiting = threading.Event()
@@ -74,9 +61,8 @@ def killed(server, folder):
     assert child.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("stop", [interrupted, killed])
-def test_a_restart_finishes_and_downloads_nothing_twice(server, folder, stop):
-    stop(server, folder)
+def test_a_restart_finishes_and_downloads_nothing_twice(server, folder):
+    killed(server, folder)
     assert assert_only_whole_files(folder) == {"file0.bin", "file1.bin", "file2.bin"}
     report = fetch(*(job(server, folder, name) for name in CONTENT))
     assert (len(report.kept), len(report.fetched)) == (3, 3)

@@ -53,13 +53,6 @@ def test_retry_after_is_obeyed_by_every_worker(server, folder, code, form):
     assert time.monotonic() - began >= 0.045
 
 
-def test_a_server_that_asks_for_too_long_a_wait_is_given_up(server, folder):
-    server.tricks[PATH] = [status(503, Retry_After="4000")]
-    [(_, reason)] = fetch(job(server, folder)).failed
-    assert "come back in 4000 s" in reason
-    assert server.count() == 1
-
-
 @pytest.mark.parametrize(
     "trick",
     [None, status(403), status(404), status(503), echo(403), echo(418), echo(503), cut(0.1), silent, page],

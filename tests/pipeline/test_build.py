@@ -203,25 +203,6 @@ def test_a_second_build_in_the_same_folder_names_the_first(root, make):
     assert make() == ALL, "the lock of a killed process is free"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["99_nothing"], "no target '99_nothing'"),
-        (["all", "--profile", "huge"], "profile='huge'"),
-        (["all", "--seed", "x"], "seed='x'"),
-        (["verify"], "nothing is recorded in .*; run `make paper PROFILE=quick` first"),
-        (["trace", "fig99"], "no record of 'fig99'"),
-        (["trace"], "no record of ''"),
-    ],
-)
-def test_the_command_line_tells_a_mistake_in_one_line(root, capsys, arguments, message):
-    assert pipeline.main(arguments) == 1
-    errors = capsys.readouterr().err
-    assert errors.count("\n") == 1
-    with pytest.raises(AssertionError, match=message):
-        raise AssertionError(errors)
-
-
 def test_values_of_make_never_reach_a_shell(tmp_path):
     odd = "a b:#;=|\nc$x'\"; touch F; `touch F` $(shell touch F)"
     rule = 'odd:\n\t@printf %s "$$MAKE_GRID"\n'

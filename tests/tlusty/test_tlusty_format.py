@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from slamlib.errors import FileError
-from slamlib.grid.tlusty.merge import Model
 from slamlib.grid.tlusty.read import normalised_means, pixel_means, read_columns
 
 # --- the format
@@ -47,18 +46,6 @@ def test_fortran_numbers_are_read(text, value):
 def test_what_is_not_two_columns_is_refused_by_name(text):
     with pytest.raises(FileError, match=r"BG1\.vis\.7 is not two columns"):
         read_columns(text.encode("latin1"), "BG1.vis.7")
-
-
-def test_wavelengths_out_of_order_are_refused():
-    with pytest.raises(FileError, match=r"a\.vis\.7: wavelengths go back after 4002\.000 A"):
-        read_columns(b"4000 1\n4002 1\n4001 1\n4003 1\n", "a.vis.7")
-
-
-@pytest.mark.parametrize("name", ["BG19000g400v2", "G35000g400v10", "BT15000g175v2", "BG25000g275v10CN"])
-def test_names_and_models_are_the_same_thing(name):
-    model = Model.parse(name)
-    assert model.name == name
-    assert model.logg == int(name.split("g")[1][:3]) / 100
 
 
 # --- binning

@@ -76,25 +76,6 @@ def test_the_report_lists_found_missing_and_extra(tmp_path, content, build):
     assert len(read_ecsv(tmp_path / "report.ecsv")) == len(report.table)
 
 
-def test_higher_microturbulence_is_taken_where_asked_for_and_complete(tmp_path, content, build):
-    fast = [Model(f"B{z}", 29000, 3.0, 10) for z in "GL"] + [Model("BG", 29000, 4.0, 10)]
-    folder = write_plain(tmp_path / "raw", content | files_of(fast))
-    slow, path = build(folder)
-    assert set(ModelGrid.read(path).nodes["vturb"][:8]) == {2.0}
-    report, path = build(folder, vturb=10)
-    made = ModelGrid.read(path)
-    speed = {(n["teff"], n["logg"], round(float(n["mh"]), 2)): n["vturb"] for n in made.nodes}
-    assert speed[29000, 3.0, 0.0] == speed[29000, 3.0, -0.3] == 10
-    assert speed[29000, 4.0, 0.0] == speed[29000, 4.0, -0.3] == 2
-    assert speed[30000, 3.0, 0.0] == 2
-    np.testing.assert_allclose(made.flux[1], flux_of(Model("BG", 29000, 3.0, 10)), atol=1e-4)
-    assert reason_of(report, "BG29000g300v10") == ("extra", True, "")
-    assert reason_of(report, "BG29000g300v2") == ("found", False, "another vturb is taken")
-    assert len(slow.table) == len(report.table)
-    with pytest.raises(InputError, match="vturb=5 km/s is in no archive; use one of 2, 10"):
-        build(folder, vturb=5)
-
-
 # --- the file
 
 
@@ -118,3 +99,22 @@ def test_an_interrupted_build_leaves_the_old_grid_and_can_be_repeated(tmp_path, 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["grid.fits", "raw", "reference.fits"]
     build(folder, date="the first")
     assert path.read_bytes() == first
+
+
+def test_higher_microturbulence_is_taken_where_asked_for_and_complete(tmp_path, content, build):
+    fast = [Model(f"B{z}", 29000, 3.0, 10) for z in "GL"] + [Model("BG", 29000, 4.0, 10)]
+    folder = write_plain(tmp_path / "raw", content | files_of(fast))
+    slow, path = build(folder)
+    assert set(ModelGrid.read(path).nodes["vturb"][:8]) == {2.0}
+    report, path = build(folder, vturb=10)
+    made = ModelGrid.read(path)
+    speed = {(n["teff"], n["logg"], round(float(n["mh"]), 2)): n["vturb"] for n in made.nodes}
+    assert speed[29000, 3.0, 0.0] == speed[29000, 3.0, -0.3] == 10
+    assert speed[29000, 4.0, 0.0] == speed[29000, 4.0, -0.3] == 2
+    assert speed[30000, 3.0, 0.0] == 2
+    np.testing.assert_allclose(made.flux[1], flux_of(Model("BG", 29000, 3.0, 10)), atol=1e-4)
+    assert reason_of(report, "BG29000g300v10") == ("extra", True, "")
+    assert reason_of(report, "BG29000g300v2") == ("found", False, "another vturb is taken")
+    assert len(slow.table) == len(report.table)
+    with pytest.raises(InputError, match="vturb=5 km/s is in no archive; use one of 2, 10"):
+        build(folder, vturb=5)
