@@ -7,6 +7,7 @@ runs inside ``blas_threads(1)``.
 
 import os
 import signal
+import threading
 from contextlib import contextmanager
 
 import joblib
@@ -64,14 +65,21 @@ def blas_threads(n):
         yield
 
 
-def processes(n):
-    """Return a joblib.Parallel of `n` processes that yields results in order.
+def in_processes(n, calls):
+    """Return the results, in order and as they come, of joblib's delayed `calls`, made by `n` processes.
 
-    Ctrl-C reaches every process of a terminal; only the one that started the others acts on it.
+    Ctrl-C reaches every process of a terminal. These inherit deafness to it, so that only the
+    one that started them acts, which is deaf for the instant of the start; each would print a
+    traceback.
     """
-    deaf = {} if n == 1 else {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
-    # Without files of shared arrays there are none to be left behind.
-    return joblib.Parallel(n_jobs=n, return_as="generator", max_nbytes=None, **deaf)
+    parallel = joblib.Parallel(n_jobs=n, return_as="generator", max_nbytes=None)
+    if threading.current_thread() is not threading.main_thread():
+        return parallel(calls)  # which has no say in signals
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return parallel(calls)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def thread_environment(n):

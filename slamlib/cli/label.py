@@ -32,7 +32,7 @@ models:
   not early-type.
 
 interruption:
-  Finished parts, one of 64 files and then 500 each, are kept; the same command goes on
+  Finished parts, one of 16 files and then 500 each, are kept; the same command goes on
   from there.
 
 exit status:
@@ -109,7 +109,6 @@ def run(options, tell):
     """Label what the options name; return the exit status."""
     # Imported here, since help and wrong usage shall be told at once.
     from slamlib.cli.output import write
-    from slamlib.cli.pages import write_pages
     from slamlib.instruments import get_instrument
     from slamlib.labelling.files import label_files, list_files, reasons
     from slamlib.labelling.models import Models
@@ -142,6 +141,8 @@ def run(options, tell):
     if not options.quiet:
         _show(summary(table, _MOST if options.output else None))
     if options.plot:
+        from slamlib.cli.pages import write_pages  # matplotlib takes a second
+
         try:
             write_pages(table, paths, models, options.plot, progress, hints)
         except (SlamlibError, OSError) as error:

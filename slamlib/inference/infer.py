@@ -87,6 +87,7 @@ def infer_joint(
     max_steps=200,
     chunk=64,
     progress=False,
+    templates=None,
 ):
     """Labels of stars that several instruments observed, from one likelihood.
 
@@ -110,6 +111,8 @@ def infer_joint(
         Stars in flight at once.
     progress : bool
         Show a bar.
+    templates : list of ndarray, optional
+        `start_spectra` of each instrument, where they are at hand.
 
     Returns
     -------
@@ -128,9 +131,7 @@ def infer_joint(
     slam = slams[0]
     bounds = default_bounds(slam) if bounds is None else np.asarray(bounds, dtype=float)
     start_labels = slam.training_labels_[:_TEMPLATES]
-    templates = [
-        part.predict_standardised(part.to_standard(start_labels))[0].astype(np.float32) for part in slams
-    ]
+    templates = templates or [start_spectra(part, start_labels) for part in slams]
     if len({len(flux) for flux, _ in spectra}) != 1:
         raise InputError(
             f"spectra of {[len(flux) for flux, _ in spectra]} stars; give each star one row of each"
@@ -190,6 +191,12 @@ def infer_joint(
     chi2 /= np.maximum(n_pix - d, 1)
     inside = inside_grid(slam, labels, inside)
     return Inference(labels, covariance, chi2, n_pix, outcome, inside, limit, slam.label_set)
+
+
+def start_spectra(slam, labels=None):
+    """Spectra (k, n_pix), standardised, that stars are compared with; at the first training labels."""
+    labels = slam.training_labels_[:_TEMPLATES] if labels is None else labels
+    return slam.predict_standardised(slam.to_standard(labels))[0].astype(np.float32)
 
 
 def _corrections(systematics, ivars, d):

@@ -18,13 +18,13 @@ from slamlib.labelling.models import Models
 from slamlib.spectra.prepare import recognised
 from slamlib.spectra.reading import Hints
 from slamlib.spectra.spectrum import Spectrum
-from slamlib.threads import n_cores, processes
+from slamlib.threads import in_processes, n_cores
 
 _SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
 # Files handed to a process at once.
 _CHUNK = 64
-# Files of the first part: labelled in a second or two, however many follow.
-_FIRST = 64
+# Files of the first part: labelled in a second, however many follow.
+_FIRST = 16
 
 
 def label(
@@ -229,7 +229,8 @@ def is_one(given):
 
 def _recognise_all(given, hints):
     chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
-    jobs = processes(min(n_cores(), len(chunks)))(delayed(_recognise_some)(chunk, hints) for chunk in chunks)
+    calls = (delayed(_recognise_some)(chunk, hints) for chunk in chunks)
+    jobs = in_processes(min(n_cores(), len(chunks)), calls)
     return [one for chunk in jobs for one in chunk]
 
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from slamlib.grid.training import draw_labels
 from slamlib.inference.blocks import BLOCK, BlockErrors
 from slamlib.inference.double import SecondStar
 from slamlib.inference.fitted import at_fits
-from slamlib.inference.infer import checked, infer, inside_grid
+from slamlib.inference.infer import checked, infer, inside_grid, start_spectra
 from slamlib.inference.model_error import model_error
 from slamlib.inference.result import Inference
 from slamlib.inference.systematics import Systematics
@@ -209,6 +210,10 @@ class Labeller:
         systematics = replace(systematics, components=half(systematics.components))
         return replace(self, systematics=systematics, about=about)
 
+    @cached_property
+    def _starts(self):
+        return start_spectra(self.slam)
+
     def predict(self, labels: ArrayLike, extrapolate: bool = False) -> np.ndarray:
         """Normalised flux at labels (m, d), as `Slam.predict`: float32, (m, n_pix)."""
         return self.slam.predict(labels, extrapolate)
@@ -232,7 +237,7 @@ class Labeller:
         Inference
         """
         known = {"starts": 1} if self.systematics is None else {"reject": REJECT}
-        options = known | {"inside": self.edge.contains} | options
+        options = known | {"inside": self.edge.contains, "templates": [self._starts]} | options
         return infer(self.slam, flux, ivar, self.systematics, wave, **options)
 
     def label(

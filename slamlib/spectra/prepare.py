@@ -1,12 +1,12 @@
 """From a file to what SLAM takes: normalised flux at rest on the instrument's pixels."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
-import joblib
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
@@ -21,7 +21,7 @@ from slamlib.spectra.reading import Hints
 from slamlib.spectra.recognise import recognise
 from slamlib.spectra.spectrum import Spectrum, to_instrument
 from slamlib.spectra.velocity import KnownVelocities, VelocityTemplates, shift_to_rest
-from slamlib.threads import processes
+from slamlib.threads import in_processes
 
 # The continuum is fitted this far beyond an arm [A], so that 600 km/s shift no pixel out
 # of it and the ends of the spline lie outside.
@@ -205,7 +205,10 @@ def recognised(one, hints):
     except SlamlibError as error:
         # Only the name of the file: a catalogue must not depend on where the files lie.
         return Recognised(name, reason=str(error).replace(printable(one), name))
-    return Recognised(name, joblib.hash((name, vars(spectrum))), instrument, spectrum)
+    digest = hashlib.sha256(repr((name, spectrum.header)).encode())
+    for array in (spectrum.wave, spectrum.flux, spectrum.ivar, spectrum.mask):
+        digest.update(np.ascontiguousarray(array))
+    return Recognised(name, digest.hexdigest(), instrument, spectrum)
 
 
 def read_many(given, instrument, rv=None, n_jobs=1, progress=True, hints=None):
@@ -244,9 +247,8 @@ def read_many(given, instrument, rv=None, n_jobs=1, progress=True, hints=None):
     ivar = np.zeros_like(flux)
     rows = []
     chunks = [given[start : start + _CHUNK] for start in range(0, len(given), _CHUNK)]
-    jobs = processes(min(n_jobs, max(len(chunks), 1)))(
-        delayed(_read_chunk)(chunk, instrument, rv, hints) for chunk in chunks
-    )
+    calls = (delayed(_read_chunk)(chunk, instrument, rv, hints) for chunk in chunks)
+    jobs = in_processes(min(n_jobs, max(len(chunks), 1)), calls)
     with tqdm(total=len(given), unit="spectrum", disable=not progress) as done:
         for chunk_flux, chunk_ivar, chunk_rows in jobs:
             here = slice(len(rows), len(rows) + len(chunk_rows))

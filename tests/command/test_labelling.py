@@ -108,7 +108,7 @@ def test_models_are_trained_once_where_there_are_none(survey, tmp_path, monkeypa
     small = {"n": 40, "n_calibration": 16, "snrs": (60,)}
     monkeypatch.setattr(Labeller, "train", lambda *some, progress: train(*some, progress=progress, **small))
     # With the embedded grid the model that comes with slamlib would serve.
-    command = ["label", str(survey["LRS"][0]), "--grid", str(ROOT / "data/embedded/tlusty_ob_grid.fits")]
+    command = ["label", str(survey["LRS"][0]), "--grid", str(embedded("tlusty_ob_grid.fits"))]
     assert main(command) == 0
     assert "no trained model yet" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("models/*/*.npz")] == ["krr_LRS.npz"]
