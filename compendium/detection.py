@@ -8,7 +8,7 @@ from astropy.table import Table
 from compendium.strangers import strangers
 from slamlib.errors import InputError
 from slamlib.grid.broaden import broaden, pixel_edges, rebin_matrix
-from slamlib.instruments import C_KMS, get_instrument
+from slamlib.instruments import C_KMS
 from slamlib.mock.responses import responses
 from slamlib.mock.survey import expose, native_pixels
 from slamlib.spectra.prepare import prepare_with_velocity
@@ -48,7 +48,7 @@ def changed(observatory, change, n, snr, seed):
     flux, ivar : ndarray of float32, (m, n_pix)
         m <= n: without those that have no velocity.
     """
-    rng, name = np.random.default_rng([seed, *change.encode()]), observatory.instrument
+    rng, name = np.random.default_rng([seed, *change.encode()]), observatory.instrument.name
     rows = observatory.draw(n, snr, seed)
     if "v sin i" in change:
         rows["vsini"] = rng.uniform(*_FAST, n)
@@ -85,7 +85,7 @@ def _companions(observatory, rows, ratio, rng):
     others["teff"] = np.maximum(rows["teff"] * ratio**0.2 * rng.uniform(0.9, 1.1, n), coolest)
     others["logg"] = np.minimum(rows["logg"] + rng.uniform(0, 0.3, n), 4.4)
     others["vsini"] = rng.permutation(np.asarray(rows["vsini"]))
-    half = C_KMS / get_instrument(observatory.instrument).resolution / 2
+    half = C_KMS / observatory.instrument.resolution / 2
     return _fine(observatory, others, rows["rv"] + rng.choice([-1, 1], n) * rng.uniform(half, _FASTEST, n))
 
 
@@ -128,7 +128,7 @@ def detection(labeller, observatory, n, snr, seed):
         instrument, what, snr, n, status (made for it), told (fraction that has it), double, emission
         (fractions that have these) and believed (fraction of status ok inside the grid).
     """
-    name, spectra = observatory.instrument, []
+    name, spectra = observatory.instrument.name, []
     for change, status in CHANGES.items():
         if "arms" not in change or len(labeller.instrument.arms) > 1:
             flux, ivar = changed(observatory, change, n, snr, seed)
