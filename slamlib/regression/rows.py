@@ -40,4 +40,4 @@ def times(rows, matrix):
         if missing:
             some = np.pad(some, ((0, missing), (0, 0)))
         result[first : first + _TOGETHER] = (matrix.T @ some.T).T[: _TOGETHER - missing]
-    return result.reshape(*rows.shape[:-1], -1)
+    return result.reshape(*rows.shape[:-1], matrix.shape[1])
