@@ -89,7 +89,10 @@ def test_an_input_is_never_overwritten(survey, here, tmp_path, no_work, capsys):
     assert (tmp_path / "star.fits").read_bytes() == before
 
 
-def test_an_interrupted_command_goes_on_where_it_stopped(survey, here, monkeypatch, capsys):
+def test_an_interrupted_command_goes_on_where_it_stopped(survey, home, here, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(
+        "SLAMLIB_HOME", str(shutil.copytree(home, tmp_path / "own", ignore=shutil.ignore_patterns("parts")))
+    )
     monkeypatch.setattr(catalogue, "PART", 2)
     original, worked = catalogue.label_part, []
 
