@@ -170,7 +170,7 @@ RECOVERY = {
     "logg": (0.15, 0.10, 0.06),
     "mh": (0.25, 0.15, 0.08),
     # The width of the profile is uncertain by 15%, which rotation must be told from.
-    "vsini": (30, 18, 6),
+    "vsini": (30, 20, 6),
 }
 
 
@@ -205,11 +205,11 @@ def test_most_main_sequence_stars_are_inside_the_grid(groups, instrument):
 
 @BY_INSTRUMENT
 @pytest.mark.parametrize("of", [("late B",), ("subdwarf",), ("emission", "featureless")], ids="-".join)
-def test_the_outlying_groups_are_not_inside_the_grid(groups, instrument, of):
+def test_the_outlying_groups_are_not_called_ok_inside_the_grid(groups, instrument, of):
     table, group = groups[instrument]
     members = np.isin(group, of)
     assert members.sum() >= 10
-    assert np.mean(table["flag"][members] == "I") <= 0.2
+    assert np.mean((table["flag"] == "I") & (table["status"] == "ok"), where=members) <= 0.1
 
 
 @BY_LABEL

@@ -15,12 +15,12 @@ from slamlib.instruments import C_KMS
 # Templates of the second star: Teff [K] as far as the model knows them; log g, v sin i [km/s].
 _TEFF, _OTHERS = (10_500.0, 15_500.0, 20_000.0, 27_000.0), {"logg": 4.0, "mh": 0.0, "vsini": 80.0}
 # Velocities of the second star: up to this [km/s], in steps of this share of the instrument's FWHM.
-_FASTEST, _STEP = 400.0, 0.5
+_FASTEST, _STEP = 400.0, 0.6
 # Least flux ratio: real stars differ from models by as much as a fainter companion changes them.
 FAINTEST = 0.1
 _SHARES = FAINTEST / (1 + FAINTEST), 1 / (1 + FAINTEST)
 # Gain from which on two stars are fitted, and the steps of that fit.
-_WORTH, _STEPS = 5.0, 30
+_WORTH, _STEPS = 4.0, 20
 # Prior precision of what is free: next to nothing.
 _FREE = 1e-4
 
@@ -158,8 +158,9 @@ class SecondStar:
             square = np.vecdot(weighted, change).astype(float)
             cross, own = (weighted @ free[i].T).astype(float), (fixed @ free[i].T).astype(float)
             if likelihood.shared is not None:
-                shared = (likelihood.root[i] @ likelihood.shared).T
-                onto, fixed = weighted @ shared, (fixed @ shared).astype(float)
+                whiten = likelihood.root[i].T
+                onto = weighted @ likelihood.shared.T @ whiten
+                fixed = (fixed @ likelihood.shared.T @ whiten).astype(float)
                 square, cross = square - np.vecdot(onto, onto), cross - onto @ fixed.T
                 own -= fixed @ fixed.T
             inner = np.linalg.inv(own[:-1, :-1] + _FREE * np.eye(len(own) - 1))

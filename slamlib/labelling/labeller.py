@@ -281,7 +281,8 @@ class Labeller:
             ivar, doubts["emission"] = self._refit_emission(found, flux, ivar)
             measures = [BlockErrors(self.slam, self.instrument.wave), SecondStar(self.slam, self.instrument)]
             errors, second = at_fits(measures, self.slam, flux, ivar, found.labels, self.systematics, REJECT)
-            doubts |= of_more_than_a_star(self.instrument, found.chi2, found.n_pix, second)
+            alone = found.chi2, found.n_pix, second, doubts["emission"]
+            doubts |= of_more_than_a_star(self.instrument, *alone)
         table = judged(found, self.slam, self.instrument, flux, ivar, snr, doubts)
         if self.extension is not None:
             beyond = inside_grid(self.slam, found.labels, self.extension.contains)
