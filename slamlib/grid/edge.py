@@ -9,6 +9,7 @@ from scipy.spatial import Delaunay
 
 from slamlib.labels import as_labels
 from slamlib.npz import check_shapes
+from slamlib.threads import blas_threads
 
 # Labels are inside when every barycentric weight is above minus this: the rounding of
 # float32 node labels, far below any error of a label.
@@ -139,4 +140,9 @@ class GridEdge:
         for left, right in pairwise(self.columns):
             rows = np.flatnonzero((teff == left) | (teff == right))
             strips.append((Delaunay(self.plane[rows] / _SPACING), rows))
+        # Thousands of inverses of 2 x 2 matrices, made at first use: threads of a BLAS would only wait
+        # for one another, for seconds on a busy machine.
+        with blas_threads(1):
+            for triangles, _ in strips:
+                triangles.transform  # noqa: B018
         return strips

@@ -12,7 +12,7 @@ import numpy as np
 
 from slamlib.errors import InputError
 from slamlib.inference.reduced import Reduced
-from slamlib.regression.rows import times
+from slamlib.regression.rows import gram, times
 
 
 class Likelihood:
@@ -45,14 +45,16 @@ class Likelihood:
             variance = 1 / ivar + variance
         self.weight = np.where(used, slam.flux_scale_**2 / variance, 0).astype(np.float32)
         self.expected, self.precision = slam.prior()
-        self._factor()
+        rank = 0 if self.shared is None else len(self.shared)
+        self.root: Any = None if self.shared is None else np.empty((len(flux), rank, rank), np.float32)
+        self._factor(np.ones(len(flux), dtype=bool))
 
-    def _factor(self):
-        self.root: Any = None
-        if self.shared is not None:
-            normal = (self.shared * self.weight[:, None]) @ self.shared.T
+    def _factor(self, rows):
+        """Renew the factors of some of the spectra, (m,) of bool, after a change of their weights."""
+        if self.shared is not None and rows.any():
+            normal = np.array([gram(self.shared, weight) for weight in self.weight[rows]])
             root = np.linalg.cholesky(np.eye(len(self.shared)) + normal.astype(float))
-            self.root = np.linalg.inv(root).astype(np.float32)
+            self.root[rows] = np.linalg.inv(root)
 
     def __len__(self):
         """Return the number of spectra."""
@@ -131,12 +133,11 @@ class Likelihood:
             shared = np.broadcast_to(self.shared, (len(rows), *self.shared.shape))
             rows = np.concatenate([rows, shared], axis=1)
         blocks = [slice(*ends) for ends in pairwise([*firsts, None])]
-        gram = np.stack(
-            [(rows[..., b] * self.weight[:, None, b]) @ rows[..., b].transpose(0, 2, 1) for b in blocks],
-            axis=1,
-        ).astype(float)
-        whole = gram.sum(axis=1, keepdims=True)
-        left = np.concatenate([whole, whole - gram], axis=1)
+        rows *= np.sqrt(self.weight)[:, None]
+        part = np.stack([rows[..., b] @ rows[..., b].transpose(0, 2, 1) for b in blocks], axis=1)
+        part = part.astype(float)
+        whole = part.sum(axis=1, keepdims=True)
+        left = np.concatenate([whole, whole - part], axis=1)
         own, cross = left[..., : d + 1, : d + 1], left[..., : d + 1, d + 1 :]
         inner = left[..., d + 1 :, d + 1 :]
         onto = np.linalg.solve(np.eye(inner.shape[-1]) + inner, cross.swapaxes(-1, -2))
@@ -177,7 +178,7 @@ class Likelihood:
         """Return the likelihood without the pixels further than `sigmas` from the fit at `z`."""
         part = self[np.arange(len(self))]
         part.weight = np.where(self.squares(z) > sigmas**2, np.float32(0), self.weight)
-        part._factor()
+        part._factor(part.differs(self))
         return part
 
     def differs(self, other):

@@ -7,7 +7,7 @@ components); a step then costs nothing that grows with the number of pixels.
 
 import numpy as np
 
-from slamlib.regression.rows import times
+from slamlib.regression.rows import gram, times
 
 # Components that the search keeps; a fit to all pixels with all components follows it.
 _COMPONENTS = 100
@@ -36,8 +36,9 @@ class Reduced:
         self._linear = times(weighted, basis.T).astype(float)
         shared = np.zeros((0, basis.shape[1]), np.float32) if likelihood.shared is None else likelihood.shared
         # One product a star: it does not depend on its company.
-        products = np.array([np.concatenate([basis, shared]) * w @ basis.T for w in likelihood.weight])
-        self._gram, cross = products[:, : len(basis)], products[:, len(basis) :]
+        rows, n = np.concatenate([basis, shared]), len(basis)
+        products = np.array([gram(rows, weight)[:, :n] for weight in likelihood.weight])
+        self._gram, cross = products[:, :n], products[:, n:]
         if likelihood.shared is not None:
             onto, cross = likelihood.onto_shared(weighted[:, None])[:, 0], likelihood.root @ cross
             self._chi2 -= np.vecdot(onto, onto)

@@ -36,8 +36,14 @@ def times(rows, matrix):
     result = np.empty((len(flat), matrix.shape[1]), np.result_type(rows, matrix))
     for first in range(0, len(flat), _TOGETHER):
         some = flat[first : first + _TOGETHER]
-        missing = _TOGETHER - len(some)
-        if missing:
-            some = np.pad(some, ((0, missing), (0, 0)))
-        result[first : first + _TOGETHER] = (matrix.T @ some.T).T[: _TOGETHER - missing]
+        if len(some) < _TOGETHER:
+            some = np.concatenate([some, np.zeros((_TOGETHER - len(some), flat.shape[1]), flat.dtype)])
+        result[first : first + _TOGETHER] = (matrix.T @ some.T).T[: len(flat) - first]
     return result.reshape(*rows.shape[:-1], matrix.shape[1])
+
+
+def gram(rows, weight):
+    """Product of rows (k, n) with themselves, (k, k), each column counted by its weight (n,) >= 0."""
+    scaled = rows * np.sqrt(weight)
+    # A matrix times its own transpose is half the work for the BLAS.
+    return scaled @ scaled.T
