@@ -37,10 +37,11 @@ NOISY = 20.0
 _BLUE = (4000.0, 5500.0)
 
 
-# A second star counts if it lowers chi-square, over its reduced value, by more: 1-2% of simulated single
-# stars have more. Its flux ratio lies clear of its bound, where other causes end; the velocities differ by
-# more than this share of the instrument's FWHM, less than half of it since blends draw them together.
-DOUBLE_GAIN, _FREE_OF_BOUND, _SEPARATE = 10.0, 1.1, 1 / 3
+# A second star counts if it lowers chi-square, over its reduced value, by more, and by more still, in
+# proportion, from this resolution on: up to 2% of simulated single stars have more. Its flux ratio lies
+# clear of its bound, where other causes end; the velocities differ by more than this share of the
+# instrument's FWHM, less than half of it since blends draw them together.
+DOUBLE_GAIN, _SHARP, _FREE_OF_BOUND, _SEPARATE = 10.0, 3600.0, 1.1, 1 / 3
 # Where a line is in emission, a second star must gain so many times more: without that line a fit is looser,
 # and a second star mends it by 10 to 80; a double whose H alpha looks filled gains 140 and more.
 _BESIDE_EMISSION = 10.0
@@ -63,6 +64,7 @@ def of_more_than_a_star(instrument, chi2, n_pix, second, emission=False):
     """
     gain, ratio, v_1, v_2, apart, error = second.T
     least = DOUBLE_GAIN * np.fmax(chi2, 1) * np.where(emission, _BESIDE_EMISSION, 1)
+    least *= max(instrument.effective_resolution / _SHARP, 1)
     double = (gain > least) & (ratio > _FREE_OF_BOUND * FAINTEST)
     double &= np.abs(v_2 - v_1) > _SEPARATE * C_KMS / instrument.effective_resolution
     # What two stars do not describe either is something else.
