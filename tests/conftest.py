@@ -14,7 +14,7 @@ from slamlib.grid.training import draw_labels, synthesise, training_set
 from slamlib.instruments import LRS
 from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.templates import velocity_templates
-from slamlib.mock.survey import SpectrumLibrary
+from slamlib.mock.survey import SpectrumLibrary, draw_survey, write_survey
 from slamlib.regression.slam import Slam
 from slamlib.spectra.matching import match_continuum
 from slamlib.threads import blas_threads
@@ -122,6 +122,17 @@ def labeller(grid):
         return Labeller.of(instrument, slam, grid, "matched", systematics)
 
     return made
+
+
+@pytest.fixture(scope="session")
+def lrs_survey(isochrones, grid, library, tmp_path_factory):
+    """Forty simulated LRS stars at SNR 100: their truth and the paths of their files, not to be changed."""
+    folder = tmp_path_factory.mktemp("survey")
+    truth = draw_survey({"LRS": 40, "MRS": 1}, 0, isochrones, grid.contains, np.random.default_rng(21))
+    truth = truth[truth["instrument"] == "LRS"]
+    truth["snr"] = 100.0
+    write_survey(truth, library, grid, folder, seed=6, progress=False)
+    return truth, [folder / file for file in truth["file"]]
 
 
 @pytest.fixture(scope="session")

@@ -38,11 +38,6 @@ def blocks(content, rng, change):
     return b"".join(change(parts, rng.integers(0, len(parts), 2)))
 
 
-def exchange(parts, ij):
-    parts[ij[0]], parts[ij[1]] = parts[ij[1]], parts[ij[0]]
-    return parts
-
-
 def bomb(size):
     """A gzip file of `size` zero bytes: a thousandth of that on disk."""
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
@@ -53,18 +48,15 @@ ANY_FILE = {
     "empty": lambda content, rng: b"",
     "truncated": truncated,
     "bytes appended": padded,
-    "one bit flipped": lambda content, rng: flipped(content, rng, n=1),
     "bits flipped": flipped,
     "bits of the head flipped": lambda content, rng: flipped(content, rng, within=2 * BLOCK),
     "block zeroed": lambda c, rng: blocks(c, rng, lambda p, i: [*p[: i[0]], bytes(BLOCK), *p[i[0] + 1 :]]),
     "block lost": lambda c, rng: blocks(c, rng, lambda p, i: p[: i[0]] + p[i[0] + 1 :]),
     "block repeated": lambda c, rng: blocks(c, rng, lambda p, i: p[: i[0] + 1] + p[i[0] :]),
-    "blocks exchanged": lambda c, rng: blocks(c, rng, exchange),
     "noise": lambda content, rng: rng.bytes(len(content)),
     "web page": lambda content, rng: b"<!DOCTYPE html><html><h1>404 Not Found</h1></html>\n",
     "gzip truncated": lambda content, rng: truncated(gzip.compress(content, 1), rng),
     "gzip bits flipped": lambda content, rng: flipped(gzip.compress(content, 1), rng),
-    "gzip twice": lambda content, rng: gzip.compress(gzip.compress(content, 1), 1),
 }
 
 
@@ -182,18 +174,9 @@ def move(tables, rng, new):
         tables[new] = columns
 
 
-def move_column(tables, rng, new):
+def lose_column(tables, rng):
     columns = tables[rng.choice(list(tables))]
-    name = rng.choice(list(columns))
-    values = columns.pop(name)
-    if new:
-        columns[new] = values
-
-
-def swap_columns(tables, rng):
-    columns = tables[rng.choice(list(tables))]
-    one, other = rng.choice(list(columns)[:3], 2, replace=False)
-    columns[one], columns[other] = columns[other], columns[one]
+    columns.pop(rng.choice(list(columns)))
 
 
 def swap_arms(tables, rng):
@@ -211,16 +194,10 @@ def lose_pixels(tables, rng):
         columns.update({name: values[kept] for name, values in columns.items()})
 
 
-def text(values, rng):
-    return np.array([f"{value:.5g}" for value in values])
-
-
 PIXELS = {
     "HDU missing": on_tables(lambda t, rng: move(t, rng, None)),
     "HDU renamed": on_tables(lambda t, rng: move(t, rng, rng.choice(["SPECTRUM", "COADD", "B-1", "R-1"]))),
-    "column missing": on_tables(lambda t, rng: move_column(t, rng, None)),
-    "column renamed": on_tables(lambda t, rng: move_column(t, rng, rng.choice(["COUNTS", "FLUX_2"]))),
-    "columns swapped": on_tables(swap_columns),
+    "column missing": on_tables(lose_column),
     "arms swapped": on_tables(swap_arms),
     "pixels lost": on_tables(lose_pixels),
     "flux nan": on_column("FLUX", some(np.nan)),
@@ -231,18 +208,14 @@ PIXELS = {
     "flux in other units": on_column("FLUX", lambda v, rng: v * v.dtype.type(rng.choice([1e-17, 1e30]))),
     "flux in magnitudes": on_column("FLUX", lambda v, rng: 20 - 2.5 * np.log10(np.maximum(v, 1))),
     "flux shuffled": on_column("FLUX", lambda v, rng: rng.permutation(v)),
-    "flux as text": on_column("FLUX", text),
-    "flux in the other byte order": on_column("FLUX", lambda v, rng: v.byteswap()),
     "cosmic rays": on_column("FLUX", lambda v, rng: v * np.where(rng.random(v.size) < 0.02, 30, 1)),
     "ivar nan": on_column("IVAR", some(np.nan)),
-    "ivar infinite": on_column("IVAR", some(np.inf)),
     "ivar huge": on_column("IVAR", some(3e38)),
     "ivar zero": on_column("IVAR", some(0)),
     "ivar negative": on_column("IVAR", some(-1)),
     "ivar is the error": on_column("IVAR", lambda v, rng: 1 / np.sqrt(np.maximum(v, 1e-9))),
     "ivar is the variance": on_column("IVAR", lambda v, rng: 1 / np.maximum(v, 1e-9)),
     "wavelength nan": on_column("WAVE", some(np.nan)),
-    "wavelength infinite": on_column("WAVE", some(np.inf)),
     "wavelength in nm": on_column("WAVE", lambda v, rng: v / 10 if v[0] > 100 else v - 1),
     "wavelength in m": on_column("WAVE", lambda v, rng: v * 1e-10 if v[0] > 100 else v - 10),
     "wavelength linear for log": on_column("WAVE", lambda v, rng: np.log10(v) if v[0] > 100 else 10**v),

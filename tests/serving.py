@@ -106,15 +106,6 @@ def redirect(base):
     return lambda handler, content: handler.answer(302, b"", {"Location": base + handler.path})
 
 
-def endless(handler, content):
-    """Send 100 MB without saying how much it is."""
-    handler.send_response(200)
-    handler.end_headers()
-    handler.close_connection = True
-    for _ in range(1600):
-        handler.wfile.write(bytes(1 << 16))
-
-
 def page(handler, content):
     """Answer 200 with a web page, as LAMOST does for some errors."""
     handler.answer(200, b"<!DOCTYPE html><html>Please log in</html>", {"Content-Type": "text/html"})
@@ -148,17 +139,6 @@ def silent(handler, content):
     """Hang up without a word."""
     handler.close_connection = True
     handler.connection.shutdown(socket.SHUT_RDWR)
-
-
-def stalled(released):
-    """Send half, then nothing until the event `released` is set."""
-
-    def trick(handler, content):
-        handler.answer(200, content, send=content[: len(content) // 2])
-        released.wait(20)
-        handler.close_connection = True
-
-    return trick
 
 
 def interrupting(action):

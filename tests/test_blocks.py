@@ -103,12 +103,3 @@ def test_a_simulated_star_that_the_models_do_not_describe_quotes_the_larger_erro
     assert table["chi2"][0] > 1.2
     for name in NAMES:
         assert table[f"e_{name}"][0] >= table[f"b_{name}"][0]
-
-
-def test_rotation_too_slow_to_be_measured_has_no_error_by_blocks(krr_slam, known, labeller):
-    slow = krr_slam.predict(STAR * [1, 1, 1, 0])
-    star = noisy(slow, 30, LRS.good, np.random.default_rng(1))
-    table = labeller(krr_slam, LRS, known).label(*star, [False])
-    assert np.isfinite(table["vsini_limit"][0])
-    assert np.isnan(table["b_vsini"][0])
-    assert np.isfinite([table[f"b_{name}"][0] for name in NAMES[:3]]).all()

@@ -16,20 +16,6 @@ def gaussian_line(depth=0.5, sigma=12.0, centre=0.0):
     return 1 - depth * np.exp(-0.5 * ((VELOCITY - centre) / sigma) ** 2)
 
 
-def line_forest(seed, dv=DV):
-    """Forty lines at least as wide as a star's, none near the ends."""
-    rng = np.random.default_rng(seed)
-    velocity = dv * np.arange(3000)
-    flux = np.ones(velocity.size)
-    for centre in rng.uniform(500 * dv, 2500 * dv, 40):
-        flux -= rng.uniform(0.02, 0.1) * np.exp(-0.5 * ((velocity - centre) / rng.uniform(8, 40)) ** 2)
-    return flux
-
-
-def equivalent_width(flux):
-    return (1 - flux.astype(float)).sum(axis=-1)
-
-
 @pytest.mark.parametrize("limb_darkening", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize("vsini", [5.0, 60.0, 300.0])
 def test_rotation_equals_the_sum_over_the_stellar_disc(vsini, limb_darkening):
@@ -48,17 +34,9 @@ def test_rotation_equals_the_sum_over_the_stellar_disc(vsini, limb_darkening):
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
-@given(st.floats(0, 300), st.floats(0, 80), st.floats(-300, 300), st.floats(0, 1))
-def test_equivalent_width_is_conserved(vsini, sigma, velocity, limb_darkening):
-    flux = line_forest(seed=2)
-    result = broaden(flux, DV, vsini, sigma, velocity, limb_darkening)
-    np.testing.assert_allclose(equivalent_width(result), equivalent_width(flux), rtol=1e-5)
-
-
-@settings(deadline=None, derandomize=True, max_examples=40)
 @given(st.integers(-200, 200))
 def test_a_shift_by_whole_pixels_is_a_roll(pixels):
-    flux = line_forest(seed=3)
+    flux = np.pad(gaussian_line(centre=20.0), 250, mode="edge")
     np.testing.assert_allclose(broaden(flux, DV, velocity=pixels * DV)[0], np.roll(flux, pixels), atol=2e-6)
 
 

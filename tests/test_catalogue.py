@@ -3,6 +3,7 @@
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,25 +15,11 @@ from slamlib.labelling import catalogue
 from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
-from slamlib.mock.survey import draw_survey, write_survey
-
-N_STARS, SNR = 40, 100.0
 
 
 @pytest.fixture(scope="module")
-def truth(isochrones, grid):
-    drawn = draw_survey({"LRS": N_STARS, "MRS": 1}, 0, isochrones, grid.contains, np.random.default_rng(21))
-    drawn = drawn[drawn["instrument"] == "LRS"]
-    drawn["snr"] = SNR
-    return drawn
-
-
-@pytest.fixture(scope="module")
-def survey(truth, library, grid, tmp_path_factory):
-    """The folder of a small simulated survey."""
-    folder = tmp_path_factory.mktemp("survey")
-    write_survey(truth, library, grid, folder, seed=6, progress=False)
-    return folder
+def truth(lrs_survey):
+    return lrs_survey[0]
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +40,14 @@ def label(saved):
 
 
 @pytest.fixture(scope="module")
-def labelled(survey, truth, label, tmp_path_factory):
-    return label([survey / file for file in truth["file"]], tmp_path_factory.mktemp("parts"))
+def labelled(lrs_survey, label, tmp_path_factory):
+    return label(lrs_survey[1], tmp_path_factory.mktemp("parts"))
 
 
 @pytest.fixture
-def few(survey, truth, tmp_path):
+def few(lrs_survey, tmp_path):
     """Paths of three good files in a folder of their own."""
-    for file in truth["file"][:3]:
-        shutil.copy(survey / file, tmp_path / file)
-    return [tmp_path / file for file in truth["file"][:3]]
+    return [Path(shutil.copy(path, tmp_path)) for path in lrs_survey[1][:3]]
 
 
 # --- labels

@@ -21,21 +21,17 @@ from slamlib.labelling.cluster.merge import merge, read_catalogue
 from slamlib.labelling.cluster.parts import work
 from slamlib.labelling.cluster.recipe import Recipe, load
 from slamlib.labelling.cluster.run import label_cluster, local_cluster
-from slamlib.mock.survey import draw_survey, write_survey
 
-N_STARS, PART = 60, 10
+N_STARS, PART = 40, 10
 
 
 @pytest.fixture(scope="module")
-def survey(isochrones, library, grid, tmp_path_factory):
-    """Paths of a small simulated survey, a broken file among them."""
-    folder = tmp_path_factory.mktemp("survey")
-    truth = draw_survey({"LRS": N_STARS, "MRS": 1}, 0, isochrones, grid.contains, np.random.default_rng(5))
-    truth = truth[truth["instrument"] == "LRS"]
-    write_survey(truth, library, grid, folder, seed=6, progress=False)
-    paths = [folder / file for file in truth["file"]]
-    paths[25].write_bytes(paths[25].read_bytes()[:3000])
-    return paths
+def survey(lrs_survey, tmp_path_factory):
+    """Paths of simulated spectra, a broken file among them."""
+    paths = list(lrs_survey[1])
+    broken = tmp_path_factory.mktemp("broken") / paths[25].name
+    broken.write_bytes(paths[25].read_bytes()[:3000])
+    return [*paths[:25], broken, *paths[26:]]
 
 
 @pytest.fixture(scope="module")

@@ -17,16 +17,6 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_the_target_does_not_change_before_the_block_ends(tmp_path):
-    target = tmp_path / "labels.txt"
-    target.write_text("old")
-    with atomic(target) as temporary:
-        temporary.write_text("new")
-        assert target.read_text() == "old"
-    assert target.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [target]
-
-
 def test_tables_survive_the_disk_with_units_and_empty_text(tmp_path):
     table = Table({"teff": [20000.0, float("nan")], "flag": ["I", ""]}, units={"teff": "K"})
     write_ecsv(table, tmp_path / "new" / "labels.ecsv")

@@ -41,14 +41,3 @@ def test_rows_of_the_regressions_are_those_of_cross_validation(held, rows):
 
 def test_a_model_labels_its_own_training_spectra_better(rows):
     assert (rms(rows, "SVR, own training spectra") < rms(rows, "SVR")).all()
-
-
-def test_bins_of_temperature_add_up_to_the_row(found, rows):
-    by_teff = found[1]
-    assert by_teff["n"].sum() == rows["SVR"]["n"]
-    for column, row in (("svr", "SVR"), ("krr", "KRR"), ("bound", "Cramer-Rao bound")):
-        total = np.sqrt(np.average(by_teff[column] ** 2, weights=by_teff["n"]))
-        assert total == pytest.approx(rows[row]["teff"])
-    hot = by_teff[by_teff["teff"] > 45_000]
-    share = (hot["svr"] ** 2 * hot["n"]).sum() / (by_teff["svr"] ** 2 * by_teff["n"]).sum()
-    assert rows["SVR"]["hot"] == pytest.approx(share, abs=1e-6)

@@ -1,7 +1,5 @@
 """The model grid: linear, exact at its nodes, and honest about its edge."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -13,14 +11,6 @@ from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.tlusty.merge import write_grid
 
 unit = st.floats(0, 1)
-
-
-def node(grid, teff, logg, mh):
-    rows = np.flatnonzero(
-        (grid.nodes["teff"] == teff) & (grid.nodes["logg"] == logg) & (grid.nodes["mh"] == mh)
-    )
-    assert rows.size == 1
-    return rows[0]
 
 
 def node_labels(grid):
@@ -39,27 +29,6 @@ def lowest_and_highest(grid, teff):
 def test_models_are_returned_at_the_nodes(grid):
     rows = np.arange(0, len(grid.nodes), 5)
     np.testing.assert_allclose(grid.spectra(node_labels(grid)[rows]), grid.flux[rows], atol=1e-6)
-
-
-@pytest.mark.parametrize("axis", ["teff", "logg", "mh"])
-def test_linear_between_neighbouring_nodes_along_each_axis(grid, axis):
-    pairs = []
-    if axis == "logg":
-        for teff, loggs in grid.columns.items():
-            pairs += [((teff, a, 0.0), (teff, b, 0.0)) for a, b in pairwise(loggs)]
-    elif axis == "teff":
-        for (t1, g1), (t2, g2) in pairwise(grid.columns.items()):
-            pairs += [((t1, g, -0.5), (t2, g, -0.5)) for g in sorted(set(g1) & set(g2))]
-    else:
-        pairs = [((20000.0, 4.0, a), (20000.0, 4.0, b)) for a, b in pairwise(grid.mh_values)]
-    pairs = np.array(pairs)
-    fraction = np.random.default_rng(0).uniform(0.05, 0.95, (len(pairs), 1))
-    weights = grid.weights((1 - fraction) * pairs[:, 0] + fraction * pairs[:, 1]).toarray()
-    expected = np.zeros_like(weights)
-    for row, (first, second) in enumerate(pairs):
-        expected[row, node(grid, *first)] = 1 - fraction[row, 0]
-        expected[row, node(grid, *second)] = fraction[row, 0]
-    np.testing.assert_allclose(weights, expected, atol=1e-7)
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)

@@ -80,7 +80,7 @@ def test_unseen_models_at_snr_100_are_unbiased_with_pulls_of_order_one(result, u
     assert (scatter < [1500, 0.15, 0.25, 30]).all()
 
 
-@pytest.mark.parametrize("junk", [np.nan, np.inf, -np.inf, 1e30, -1e300])
+@pytest.mark.parametrize("junk", [np.nan, -np.inf, 1e30])
 def test_pixels_without_weight_may_hold_anything(krr_slam, observed, junk):
     flux, ivar = observed[0][:5].astype(float), np.array(observed[1][:5])
     ivar[:, 500:900:3] = 0

@@ -1,14 +1,14 @@
-"""The embedded grids joined: microturbulence as a label, and late B and early A stars."""
+"""The embedded grids: joined, with microturbulence as a label and late stars, and as responses."""
 
 import numpy as np
 import pytest
 
-from slamlib.errors import FileError
-from slamlib.grid.joined import digests, extended_grid, turbulent_grid
+from slamlib.grid.joined import extended_grid, turbulent_grid
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import draw_labels, synthesise
 from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.summary import verdict
+from slamlib.mock.responses import responses
 
 
 @pytest.fixture(scope="module")
@@ -45,14 +45,6 @@ def test_microturbulence_changes_b_stars_and_fades_to_o_stars(turbulent):
     assert change(30_000) > 0.05
 
 
-def test_notes_and_digests_of_the_parts_are_kept(turbulent, extended, grid):
-    assert turbulent.notes == extended.notes == grid.notes
-    assert "He II" in grid.notes[0][1]
-    assert digests("embedded") == [extended.sha256, turbulent.sha256, grid.sha256]
-    with pytest.raises(FileError, match=r"absent\.fits"):
-        digests("absent.fits")
-
-
 def test_late_stars_keep_their_models_and_meet_the_b_stars(extended, late):
     rows = np.flatnonzero((late.nodes["teff"] == 12_000) & (late.nodes["logg"] > 2) & (late.nodes["mh"] == 0))
     stars = [[12_000, logg, 0.0, 5.0] for logg in late.nodes["logg"][rows]]
@@ -75,3 +67,29 @@ def test_a_star_of_the_extension_is_flagged_so(extended, tmp_path):
     assert [note != "" for note in table["note"]] == [False, False, True]
     assert "extension" in verdict(table[0] if "snr" in table.colnames else dict(table[0]) | {"snr": 100})
     np.testing.assert_allclose(table["teff"], stars[:, 0], rtol=0.05)
+
+
+def read(grid_path, name):
+    return ModelGrid.read(grid_path.with_name(f"tlusty_bstar_{name}.fits"))
+
+
+def labels_of(nodes):
+    return np.column_stack([nodes[name] for name in ("teff", "logg", "mh")])
+
+
+@pytest.mark.parametrize(("name", "vturb"), [("v10", 10.0), ("v20", 20.0)])
+def test_at_a_node_microturbulence_is_that_of_its_model(grid, grid_path, name, vturb):
+    other = read(grid_path, name)
+    rows = np.arange(0, len(other.nodes), 9)
+    twins = grid.weights(labels_of(other.nodes[rows])).argmax(axis=1)
+    change = responses()(labels_of(other.nodes[rows]), np.full(len(rows), vturb), np.full(len(rows), 0.1))
+    np.testing.assert_allclose(change, other.flux[rows] - grid.flux[np.ravel(twins)], atol=1e-4)
+
+
+def test_at_a_node_helium_is_that_of_its_models(grid_path):
+    helium = read(grid_path, "he")
+    rich = helium.nodes["source"] == "HEx2.0"
+    stars = labels_of(helium.nodes[rich])
+    slow = np.full(len(stars), 2.0)
+    change = responses()(stars, slow, slow / 10) - responses()(stars, slow, slow / 40)
+    np.testing.assert_allclose(change, helium.flux[rich] - helium.flux[~rich], atol=1e-4)

@@ -1,9 +1,13 @@
-"""Imports flow downwards only, as docs/architecture.md promises."""
+"""Imports flow downwards only, and kept work depends on the code that it imports."""
 
 import ast
+import shutil
+from pathlib import Path
 
 import pytest
 from compendia import ROOT
+
+from slamlib.identity import code_digest
 
 # Rooms of one floor do not know each other; what lies directly in slamlib, and instruments, is the ground.
 FLOORS = (("grid", "regression", "spectra"), ("inference", "mock"), ("labelling",), ("fetch",), ("cli",))
@@ -30,15 +34,6 @@ def rooms_imported(path, root=ROOT):
     return {part[1] for part in parts if part[0] == "slamlib" and len(part) > 1 and part[1] in FLOOR_OF}
 
 
-def test_the_check_sees_every_kind_of_import(tmp_path):
-    module = tmp_path / "slamlib/mock/survey.py"
-    module.parent.mkdir(parents=True)
-    module.write_text(
-        "import slamlib.grid.edge\nfrom slamlib import spectra\ndef f():\n    from ..labelling import a\n"
-    )
-    assert rooms_imported(module, tmp_path) == {"grid", "spectra", "labelling"}
-
-
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_imports_run_downwards(path):
     name = path.relative_to(ROOT)
@@ -58,3 +53,48 @@ def test_nothing_imports_what_is_for_people_alone(part):
     paths = [path for path in (ROOT / "compendium").rglob("*.py") if path.parts[-2] != part]
     users = [path.name for path in paths if any(f"compendium.{part}" in name for name in imported(path))]
     assert users == []
+
+
+PACKAGE = Path(__file__).parents[1] / "slamlib"
+CATALOGUE, SURVEY = "slamlib.labelling.catalogue", "slamlib.mock.survey"
+
+
+@pytest.fixture
+def digest(tmp_path):
+    """Give the digest of a module after a comment was added to some files of slamlib."""
+
+    def of(module, *files):
+        copy = tmp_path / str(len(list(tmp_path.iterdir()))) / "slamlib"
+        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        for file in files:
+            assert (copy / file).is_file()
+            with (copy / file).open("a") as stream:
+                stream.write("# another comment\n")
+        return code_digest(module, copy)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("module", "files"),
+    [
+        (
+            CATALOGUE,
+            ["inference/infer.py", "regression/rows.py", "spectra/continuum.py", "labels.py"],
+        ),
+        (
+            SURVEY,
+            ["mock/population.py", "grid/broaden.py", "mock/lamost_write.py", "instruments/__init__.py"],
+        ),
+    ],
+)
+def test_what_matters_changes_the_identity(module, files, digest):
+    plain = digest(module)
+    assert len({plain, *(digest(module, file) for file in files)}) == len(files) + 1
+
+
+def test_a_comment_elsewhere_does_not(digest):
+    others = ["cli/pages.py", "style.py", "fetch/lamost.py", "labelling/cluster/run.py"]
+    for module in (CATALOGUE, SURVEY):
+        assert digest(module, *others) == digest(module)
+    assert digest(SURVEY, "inference/infer.py") == digest(SURVEY)

@@ -1,6 +1,5 @@
 """The numbers of README.md come from what a run made."""
 
-import contextlib
 import json
 import re
 
@@ -9,7 +8,6 @@ from compendia import ROOT
 
 from compendium import numbers
 from compendium.profiles import PAPER, QUICK
-from compendium.run import Run
 from slamlib.errors import FileError
 from slamlib.io import read_ecsv
 
@@ -34,20 +32,6 @@ def test_what_the_paper_says_is_what_its_table_says():
     stated = dict(zip(claims["key"], claims["value"], strict=True))
     for row in KEPT["numbers"]:
         assert row["paper"] == stated.get(f"sigma_{row['label']}_{row['instrument'].lower()}_snr100")
-
-
-def test_the_numbers_are_those_of_the_run_they_name():
-    """Another machine may differ in the last digits; another code would differ in more."""
-    with contextlib.chdir(ROOT):
-        run = Run(*(KEPT["run"][name] for name in ("profile", "source", "grid", "seed")))
-        try:
-            now = numbers.collect(run)
-        except FileError as error:
-            pytest.skip(f"nothing to compare with: {error}")
-    for kept, made in zip(KEPT["numbers"], now["numbers"], strict=True):
-        assert {key: kept[key] for key in ("svr", "krr", "star")} == pytest.approx(
-            {key: made[key] for key in ("svr", "krr", "star")}, rel=0.1
-        )
 
 
 @pytest.mark.parametrize(

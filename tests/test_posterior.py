@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from slamlib.errors import InputError
 from slamlib.inference.infer import default_bounds
 from slamlib.inference.posterior import LogPosterior, sample_posterior
 from slamlib.inference.systematics import Systematics
@@ -84,12 +83,3 @@ def test_wider_errors_widen_the_samples_and_pile_none_up_at_no_rotation(thin_sla
     # No denser next to the bound than a little further away.
     counts = np.histogram(wide[:, 3], 4, (0, wide[:, 3].std()))[0]
     assert counts[0] < 1.2 * counts[1]
-
-
-def test_a_star_without_enough_pixels_is_refused(thin_slam, star):
-    flux, ivar = star[0], np.zeros_like(star[1])
-    with pytest.raises(InputError, match="all pixels are masked"):
-        sample_posterior(thin_slam, flux, ivar, seed=1)
-    ivar[:3] = 1e4
-    with pytest.raises(InputError, match="3 good pixels are too few"):
-        sample_posterior(thin_slam, flux, ivar, seed=1)

@@ -1,5 +1,7 @@
-"""The shell of the project: pins, data page, and a repository without notebook outputs."""
+"""The shell of the project: pins, pages, and a repository without notebook outputs."""
 
+import contextlib
+import doctest
 import hashlib
 import re
 import subprocess
@@ -72,3 +74,14 @@ def test_no_notebook_is_committed_with_outputs():
         pytest.skip("not a git clone")
     paths = git("ls-files", "*.ipynb").split("\n")[:-1]
     assert {path: found for path in paths if (found := outputs_of(git("show", f":{path}")))} == {}
+
+
+@pytest.mark.parametrize("page", ["howto_grid", "howto_instrument", "howto_new_label"])
+def test_the_code_of_a_page_does_what_the_page_says(page, tmp_path):
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    (tmp_path / "build").mkdir()
+    path = str(ROOT / "docs" / f"{page}.md")
+    with contextlib.chdir(tmp_path):
+        failed, tried = doctest.testfile(path, module_relative=False, encoding="utf-8")
+    assert tried
+    assert failed == 0

@@ -53,11 +53,6 @@ def test_bad_pixels_count_neither_in_the_width_nor_in_its_error():
     assert widths["e_ew_mg5175"][1] > widths["e_ew_mg5175"][0]
 
 
-def test_without_a_window_of_metal_lines_nothing_is_said():
-    ivar = np.where((LRS.wave > 4290) & (LRS.wave < 5190), 0.0, 1.0)[None]
-    assert np.isnan(excess(line_widths(LRS, np.ones_like(ivar), ivar))[0])
-
-
 @pytest.mark.parametrize("name", INSTRUMENTS)
 @pytest.mark.parametrize("snr", [10, 30, 200])
 def test_no_ob_star_is_lost_nor_a_late_b_star(grid, library, isochrones, name, snr):

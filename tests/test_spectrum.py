@@ -35,13 +35,6 @@ def test_rebinning_gives_the_mean_of_the_true_spectrum_over_each_pixel():
     np.testing.assert_allclose(out[used], truth[used], atol=2e-4)
 
 
-def test_a_spectrum_on_the_instrument_grid_is_unchanged():
-    flux = lines(LRS.wave) + np.random.default_rng(2).normal(0, 0.1, LRS.wave.size)
-    out, ivar = to_instrument(LRS.wave, flux, np.full(LRS.wave.size, 7.0), LRS)
-    np.testing.assert_allclose(out[LRS.good], flux[LRS.good], atol=1e-9)
-    np.testing.assert_allclose(ivar[LRS.good], 7.0)
-
-
 def test_ivar_predicts_the_scatter_of_averages_of_rebinned_pixels():
     rng = np.random.default_rng(4)
     block = LRS.arm_slices[0].start + np.arange(1000, 1100)

@@ -9,7 +9,6 @@ from astropy.table import Table
 from compendium.velocities import catalogue_velocities, simulated_catalogue
 from slamlib.errors import FileError
 from slamlib.io import write_ecsv
-from slamlib.mock.survey import draw_survey, write_survey
 from slamlib.spectra.prepare import read_many
 from slamlib.spectra.velocity import KnownVelocities
 
@@ -36,14 +35,11 @@ def test_the_simulated_catalogue_has_the_stated_errors():
     assert np.std(off[n:]) == pytest.approx(2, rel=0.05)
 
 
-def test_the_catalogue_is_used_where_it_has_the_star(isochrones, grid, library, lrs_templates, tmp_path):
-    truth = draw_survey({"LRS": 3, "MRS": 1}, 0, isochrones, grid.contains, np.random.default_rng(3))
-    truth = truth[truth["instrument"] == "LRS"]
-    write_survey(truth, library, grid, tmp_path, seed=4, progress=False)
-    paths = [tmp_path / file for file in truth["file"]]
+def test_the_catalogue_is_used_where_it_has_the_star(lrs_survey, lrs_templates):
+    truth, paths = (part[:3] for part in lrs_survey)
     measured = read_many(paths, "LRS", lrs_templates, progress=False)[2]
-    first = int(truth["obsid"][0])
-    mixed = read_many(paths, "LRS", KnownVelocities({first: 33.0}, lrs_templates), progress=False)[2]
+    known = KnownVelocities({int(truth["obsid"][0]): 33.0}, lrs_templates)
+    mixed = read_many(paths, "LRS", known, progress=False)[2]
     assert mixed["rv"][0] == 33.0
     assert np.isnan(mixed["e_rv"][0])
     np.testing.assert_array_equal(mixed["rv"][1:], measured["rv"][1:])

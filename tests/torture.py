@@ -219,21 +219,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--patience", type=float, default=15, help="mean seconds before a disturbance")
-    parser.add_argument("--targets", nargs="+", default=["paper"])
-    parser.add_argument("--again", nargs="*", help="notebooks to make again, the rest is taken over")
     options = parser.parse_args()
     os.chdir(ROOT)
     expected, began = results(ROOT), time.monotonic()
     with workshop() as (folder, small):
         root = folder / "another paper"
-        copy_compendium(root, finished=options.again is not None)
-        for name in options.again or ():
-            forget(root, name)
+        copy_compendium(root)
         ways = WAYS if small else tuple(way for way in WAYS if way != "disk full")
         rng = np.random.default_rng(options.seed)
-        again = options.again or [notebook.name for notebook in GRAPH if not notebook.extra]
-        counts = disturb(root, options.targets, options.kills, rng, ways, again, options.patience)
+        again = [notebook.name for notebook in GRAPH if not notebook.extra]
+        counts = disturb(root, ["paper"], options.kills, rng, ways, again)
         found = results(root)
     print(f"{sum(counts.values())} disturbances: {counts}; {time.monotonic() - began:.0f} s")
     for path, sha in expected.items():

@@ -10,7 +10,7 @@ from compendia import SAMPLES
 
 import slamlib
 from slamlib.cli.main import main
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import embedded, read_ecsv
 from slamlib.labelling.catalogue import label_survey
@@ -49,13 +49,6 @@ def test_one_file_is_one_row_and_a_folder_is_the_fits_files_in_it(survey, here, 
     for other in ("readme.txt", ".7.half.fits"):
         (tmp_path / other).write_text("no spectrum")
     assert list_files(tmp_path) == sorted(tmp_path / path.name for path in survey["LRS"][:2])
-
-
-def test_nothing_usable_is_an_error_that_gives_each_reason(mixed, here, no_work):
-    with pytest.raises(InputError, match=r"note\.fits is not a FITS file[^\n]*; no file .*missing\.fits"):
-        slamlib.label([mixed[0], mixed[3]], progress=False)
-    with pytest.raises(InputError, match="no file given"):
-        slamlib.label([])
 
 
 # --- models

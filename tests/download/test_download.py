@@ -1,15 +1,13 @@
 """Whatever a server does, a file is whole or absent, nothing is fetched twice, each failure is one line."""
 
 import hashlib
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from downloading import CONTENT, FIRST, ONCE, assert_only_whole_files, fetch, job
-from serving import cut, endless, silent, stalled, status
+from serving import cut, silent, status
 
 from slamlib.errors import FileError
-from slamlib.fetch.download import RequestPolicy
 from slamlib.io import read_ecsv
 
 PATH = "/data/file0.bin"
@@ -112,24 +110,3 @@ def test_an_empty_file_and_one_that_its_check_refuses_are_set_aside(server, fold
         ("file0.bin", "file0.bin is no spectrum; set aside as rejected/file0.bin.rejected"),
     ]
     assert assert_only_whole_files(folder) == set()
-
-
-@pytest.mark.parametrize("trick", [None, endless], ids=["announced", "without an end"])
-def test_what_is_larger_than_its_kind_can_be_is_stopped_and_not_kept(server, folder, trick):
-    server.tricks[PATH] = [trick] if trick else []
-    [(_, reason)] = fetch(job(server, folder, max_size=200_000)).failed
-    assert reason == "it is larger than 200,000 bytes, which no file of its kind is; not kept"
-    assert server.count() == 1
-    assert [path for path in folder.rglob("*") if path.is_file()] == []
-
-
-def test_a_server_that_falls_silent_is_not_waited_for(server, folder):
-    released = threading.Event()
-    server.tricks[PATH] = [stalled(released)]
-    server.tricks["/data/file1.bin"] = [lambda handler, content: released.wait(20)]
-    policy = RequestPolicy(interval=0, backoff=0, attempts=1, timeout=0.2)
-    report = fetch(job(server, folder), job(server, folder, "file1.bin"), policy=policy)
-    released.set()
-    (_, stall), (_, nothing) = report.failed
-    assert "stalled for 0.2 s after 147,456 of 300,000 bytes" in stall
-    assert "no answer from 127.0.0.1 for 0.2 s" in nothing

@@ -71,13 +71,6 @@ def test_metadata_of_a_notebook_do_not_count(root, make):
     assert make() == []
 
 
-def test_a_figure_needs_only_its_ancestors_and_another_profile_undoes_nothing(make):
-    assert make("01_train") == ["01_train"]
-    assert make("fig-3") == ["02_draw", "fig03"]
-    work = pipeline.Build(Run(profile="paper"), TWO)
-    assert list(work.stale(work.selection("all"))) == ALL
-
-
 def test_imports_are_followed_but_not_those_of_what_draws(root):
     (root / "compendium/figures/draw.py").write_text("from slamlib import used\nfrom ..used import x")
 

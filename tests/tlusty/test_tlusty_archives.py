@@ -59,9 +59,7 @@ def test_however_packed_the_same_files_give_the_same_bytes(tmp_path, content, bu
         "plain": content,
         "gzip": {f"a/b/{name}.gz": gzip.compress(text) for name, text in content.items()},
         "tar": {"all.tar": tar_bytes(content), "readme.txt": b"hello", "._BG1.tar": b"x", ".part.tar": b"y"},
-        "reversed": {"all.tar": tar_bytes(dict(reversed(content.items())), packed=True)},
         "tgz": {"deep/er/all.TGZ": packed},
-        "zip": {"all.zip": zip_bytes(content)},
         "nested": {"all.zip": zip_bytes({"x.tar": packed})},
         "tar in tar": {"all.tar": tar_bytes({"x.tar.gz": packed, "y.txt": b"note"})},
     }
