@@ -74,13 +74,6 @@ def spectrum(path, obsid, instrument="LRS"):
     return path.read_bytes()
 
 
-def closed_port():
-    """Return an address where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
-
-
 # The tricks: each is called with the handler and the content that it should have served.
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 
 import numpy as np
@@ -204,31 +203,6 @@ def test_an_address_where_nobody_answers_is_one_clear_error(monkeypatch, label, 
         taken.listen()
         with pytest.raises(FileError, match="says nothing"):
             label(tmp_path / "catalogue.parquet", address=closed)
-
-
-def test_a_lost_scheduler_is_one_clear_error(label, survey, tmp_path, monkeypatch):
-    def slow(recipe, digest, paths, folder):
-        import time
-
-        time.sleep(60)
-
-    monkeypatch.setattr(running, "work", slow)
-    code = (
-        "import time; from distributed import LocalCluster\n"
-        "here = {'host': '127.0.0.1', 'protocol': 'tcp://', 'dashboard_address': '127.0.0.1:0'}\n"
-        "cluster = LocalCluster(1, processes=False, **here)\n"
-        "print(cluster.scheduler_address, flush=True); time.sleep(60)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
-        address = other.stdout.readline().strip()
-
-        def paths():
-            yield survey[0]
-            other.kill()
-            yield from survey[1:4]
-
-        with pytest.raises(FileError, match="the scheduler is lost"):
-            label(tmp_path / "catalogue.parquet", paths(), part=1, address=address)
 
 
 # --- the command

@@ -80,17 +80,6 @@ def test_a_gaussian_line_gets_the_width_lamost_would_give_it(name):
     assert np.sqrt(variance) == pytest.approx(np.sqrt(expected), rel=5e-3)
 
 
-def test_the_noise_is_what_the_inverse_variance_says():
-    wave = np.arange(3800.0, 7100.0, 0.05)
-    flux = 1e-12 * (2 + np.sin(wave / 300))
-    clean, noisy = (
-        to_lamost(wave, flux, 42_000, LRS, 50, {}, rng) for rng in (None, np.random.default_rng(1))
-    )
-    pulls = ((noisy.flux - clean.flux) * np.sqrt(clean.ivar))[~clean.mask]
-    assert pulls.std() == pytest.approx(1, abs=0.04)
-    np.testing.assert_array_equal(noisy.ivar, clean.ivar)
-
-
 @pytest.fixture(scope="module")
 def star(grid):
     """A simulated B star, R = 45,000, without noise."""

@@ -57,14 +57,6 @@ def test_who_has_no_token_or_another_name_for_us_is_kept_out(address, method):
         assert answer(f"/{path}{token}") == (200, f'{{"problem": "{problem}"}}')
 
 
-def test_a_file_too_large_is_not_read(address):
-    parts = urlsplit(address)
-    with contextlib.closing(HTTPConnection(parts.netloc, timeout=60)) as connection:
-        connection.request("POST", f"/file?{parts.query}", headers={"Content-Length": str(10**9)})
-        response = connection.getresponse()
-        assert (response.status, response.read()) == (413, b"a file of at most 64 MB is taken")
-
-
 @pytest.fixture(scope="module", params=SIZES)
 def shown(request, address):
     """Open the page once; return it and the complaints of the browser."""
@@ -190,25 +182,6 @@ def test_wheel_drag_and_keys_zoom_and_move_all_panels_and_the_pointer_reads_them
     page.wait_for_function("() => location.hash.match(/window=4623/)")
 
 
-def test_two_fingers_zoom(page):
-    if page.viewport_size["width"] > 1000:
-        pytest.skip("no fingers on a desk")
-    page.evaluate("""() => {
-        const svg = document.querySelector('#spectrum'), box = svg.getBoundingClientRect();
-        svg.setPointerCapture = () => {};
-        const clientY = box.top + 90, pointerType = 'touch';
-        const send = (type, pointerId, x) => svg.dispatchEvent(
-            new PointerEvent(type, {pointerId, pointerType, clientX: box.left + x, clientY}));
-        send('pointerdown', 1, 180); send('pointerdown', 2, 220);
-        send('pointermove', 1, 160); send('pointermove', 2, 240);
-        send('pointerup', 1, 160); send('pointerup', 2, 240);
-        delete svg.setPointerCapture;
-    }""")
-    page.wait_for_function("() => !location.hash.includes('window=3900.0-7000.0')")
-    ((low, high),) = spans(page)
-    assert high - low == pytest.approx(3100 / 2, rel=0.02)
-
-
 def test_a_click_on_a_star_shows_its_spectrum_and_the_catalogues_labels(page, quick_run):
     labels = read_ecsv(quick_run.products / "labels_LRS.ecsv")
     good = labels[(labels["flag"] == "I") & (labels["teff"] > 30_000)]
@@ -261,16 +234,6 @@ def test_suspicious_stars_are_stepped_through_by_key_compared_saved_and_found_ag
     assert before == (page.locator("#told").text_content(), page.locator("#kept").text_content())
     page.locator("#keep").click()
     until(page, "#keep", "Keep to compare")
-
-
-def test_the_other_instrument_has_two_arms_and_its_own_stars(page):
-    page.locator("#instrument").select_option("MRS")
-    page.wait_for_function("() => document.querySelectorAll('#spectrum clipPath').length == 6")
-    page.locator("#next").click()
-    until(page, "#told", r"\(simulated star, MRS")
-    assert inks(page, "mrs")["red"] > 0.002
-    page.locator("#instrument").select_option("LRS")
-    page.wait_for_function("() => document.querySelectorAll('#spectrum clipPath').length == 3")
 
 
 def test_a_file_is_labelled_and_what_cannot_be_shown_is_told_in_a_line(page, quick_run, tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import serving
 from astropy.table import Table
-from serving import closed_port, interrupting, page, short
+from serving import interrupting, page, short
 from tlusty_files import files_of, models, tar_bytes
 
 from slamlib.cli.main import main
@@ -95,23 +95,6 @@ def test_everything_comes_by_one_command_and_a_second_run_asks_for_nothing(serve
     assert run_all(server, folder) == 0
     assert len(server.seen) == before
     assert capsys.readouterr().err == "1 fetched, 11 already there, 0 failed\n"
-
-
-def test_without_a_network_each_thing_is_one_clear_line(tmp_path, capsys):
-    assert run_all(closed_port(), tmp_path / "raw", "--workers", 1) == 1
-    lines = capsys.readouterr().err.splitlines()
-    expected = [
-        r"guo2021.vot: .*cannot be reached; is there a network\?",
-        r"3 more of these catalogues: not tried: .* cannot be reached; .*",
-        "LAMOST LRS: .*liu2019.* is neither an OBSID nor a file",
-        "LAMOST MRS: .*guo2021.* is neither an OBSID nor a file",
-        r"BGvispec_v2.tar: .*cannot be reached; is there a network\?",
-        "3 more of these TLUSTY archives: not tried: .*",
-        "grid: not made, .*",
-        "0 fetched, 0 already there, 11 failed",
-    ]
-    assert len(lines) == len(expected)
-    assert all(map(re.fullmatch, expected, lines))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import matplotlib
 import numpy as np
 import pytest
 from astropy.table import Table
-from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from pictured import (
     BOX,
@@ -27,8 +26,7 @@ from pictured import (
 from compendium import figures
 from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
-from slamlib.labels import LABELS, NAMES
-from slamlib.style import BLUE, RED, SIMULATED_NOTE
+from slamlib.style import SIMULATED_NOTE
 
 CV_SIZES = {"LRS": (1000,), "MRS": (5000,)}
 SAMPLE_SIZES = {"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)}
@@ -47,15 +45,6 @@ EVERY_FIGURE = {
 
 
 built = cache(lambda name: EVERY_FIGURE[name]())  # for tests that only look
-
-
-def drawn(axes):
-    """The lines of a panel that have data points, by label."""
-    return {line.get_label(): line for line in axes.lines if line.get_marker() not in ("None", "")}
-
-
-def style_of(line):
-    return to_hex(line.get_color()).upper(), line.get_linestyle(), line.get_marker()
 
 
 @pytest.mark.parametrize("name", ["fig02", "fig03"])
@@ -91,22 +80,6 @@ def test_figures_of_real_stars_do_not_say_simulated():
         figures.fig10_corner(posterior()[0], False),
     ):
         assert not any("simulated" in text for text in texts(figure))
-
-
-def test_cross_validation_has_scatter_solid_bias_dashed_and_a_panel_for_each_label():
-    table = cv_table(CV_SIZES)
-    figure = figures.fig03_cross_validation(table)
-    assert [axes.get_ylabel() for axes in figure.axes] == [f"Error of {label.axis}" for label in LABELS]
-    assert [axes.texts[0].get_text() for axes in figure.axes] == ["(a)", "(b)", "(c)", "(d)"]
-    for axes, label in zip(figure.axes, NAMES, strict=True):
-        lines = drawn(axes)
-        assert style_of(lines["LRS scatter (1,000 models)"]) == (RED, "-", "s")
-        assert style_of(lines["LRS bias"]) == (RED, "--", "s")
-        assert style_of(lines["MRS scatter (5,000 models)"]) == (BLUE, "-", "*")
-        assert style_of(lines["MRS bias"]) == (BLUE, "--", "*")
-        rows = table[(table["label"] == label) & (table["instrument"] == "LRS")]
-        rows.sort("snr")
-        np.testing.assert_array_equal(lines["LRS bias"].get_xydata().T, [rows["snr"], rows["bias"]])
 
 
 def hrs_numbers(figure, column):

@@ -1,9 +1,11 @@
-"""Atomic writing: whole or absent."""
+"""Files are whole or absent; messages are one line."""
 
 import pytest
 from astropy.table import Table
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from slamlib.errors import FileError
+from slamlib.errors import FileError, printable
 from slamlib.io import atomic, read_ecsv, write_ecsv
 
 
@@ -45,3 +47,12 @@ def test_a_table_of_a_newer_slamlib_is_refused_politely(tmp_path):
     path.write_text(text.replace("format: 1", "format: 7"))
     with pytest.raises(FileError, match=r"labels\.ecsv was written by a newer .*format 7.*upgrade slamlib"):
         read_ecsv(path)
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.text(st.characters()))
+def test_a_message_is_one_line_and_what_can_be_read_stays(text):
+    assert printable(text).isprintable()
+    assert printable(printable(text)) == printable(text) == str(FileError(text))
+    if text.isprintable():
+        assert printable(text) == text

@@ -1,7 +1,5 @@
 """Stars of high-resolution spectra: every file has its rows, and only what was measured counts."""
 
-import re
-import textwrap
 from types import SimpleNamespace
 
 import numpy as np
@@ -174,13 +172,3 @@ def test_all_sample_spectra_are_read(known):
     # Text says nothing of its resolution; pixels of 0.15 A bound it to 18,000.
     assert all(("R = 17833" in star.assumed) == star.file.endswith("txt.gz") for star in stars)
     assert not any(ASSUMED_AIR in star.assumed for star in stars)
-
-
-def test_the_table_of_stars_in_the_docs_can_be_used(tmp_path, known):
-    text = (ROOT / "docs/real_data.md").read_text(encoding="utf-8")
-    block = re.search(r"(?:    .*\n)+", text[text.index("    # %ECSV") :]).group()
-    (tmp_path / "stars.ecsv").write_text(textwrap.dedent(block))
-    mine, tau = real_stars(tmp_path, known)
-    assert (mine.star, mine.known["e_teff"], tau.star) == ("HD 48279", 1500, "HD149438")
-    # What the table does not give is that of hrs_labels.ecsv.
-    assert (tau.known["teff"], tau.known["vsini"]) == (32_000, 4)

@@ -137,13 +137,6 @@ def test_more_starts_make_no_fit_worse_but_one_in_a_hundred_of_faint_stars(thin_
     assert (two.chi2 < one.chi2 - 1e-4).any()
 
 
-def test_two_minima_that_fit_alike_are_told(thin_slam, unseen):
-    """Noise makes them, and whoever looks from one start only cannot know."""
-    spectra = noisy(unseen.flux[:, ::10], 15, GOOD, np.random.default_rng(0))
-    assert (infer(thin_slam, *spectra, starts=2).status == "multimodal").any()
-    assert not (infer(thin_slam, *spectra, starts=1).status == "multimodal").any()
-
-
 @pytest.mark.parametrize(("difference", "status"), [(5, "multimodal"), (8, "multimodal"), (12, "ok")])
 def test_a_second_solution_within_three_sigma_is_a_rival(thin_slam, difference, status):
     """A spectrum half-way between a hot and a cool star, as precise as makes chi-squares differ so."""

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.fetch.isochrones import convert
 from slamlib.io import read_ecsv
 
 NAMES = "# Zini     MH   logAge Mini        int_IMF         Mass   logL    logTe  logg  label  mbolmag  Gmag"
-OLD = "# Z logageyr M_ini M_act logL/Lo logTe logG mbol"
 
 
 def row(mh, age, mass, phase=1, log_te=4.3):
@@ -45,13 +44,6 @@ def test_the_embedded_isochrones_written_as_cmd_does_are_read_back(tmp_path, iso
     assert back.colnames == isochrones.colnames
     np.testing.assert_array_equal(back["log_teff"], some["log_teff"])
     assert "cmd.dat" in back.meta["source"]
-
-
-def test_missing_columns_are_named_with_those_present(tmp_path):
-    with pytest.raises(InputError, match=r"MH.*M_ini M_act"):
-        read_cmd(write(tmp_path / "old.dat", OLD, "0.01 6 1 1 1 4 4 1"))
-    with pytest.raises(InputError, match="the best is none"):
-        read_cmd(write(tmp_path / "bare.dat", row(0, 6, 2)))
 
 
 @pytest.mark.parametrize("bad", ["0.0152 0 6.0 2.0", row(0, 6, "nan"), row(0, 6, "two")])

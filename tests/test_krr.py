@@ -5,7 +5,7 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 
 from slamlib.errors import InputError
-from slamlib.regression.kernel import basis_transform, pivoted_cholesky, rbf
+from slamlib.regression.kernel import pivoted_cholesky, rbf
 from slamlib.regression.krr import fit_krr
 
 RIDGES = (1e-5, 1e-3, 1e-1)
@@ -57,11 +57,3 @@ def test_pivoted_cholesky_approaches_the_kernel_and_is_exact_at_its_pivots(probl
         errors.append(np.abs(product - kernel).max())
     assert errors[0] > errors[1] > errors[2]
     assert errors[2] < 1e-9
-
-
-def test_basis_transform_gives_the_factor_at_any_point(problem):
-    """At the samples themselves the transformed kernels with the pivots are the factor's rows."""
-    z = problem[0]
-    pivots, factor = pivoted_cholesky(rbf(z, z, 0.3).__getitem__, len(z), 25)
-    basis = rbf(z, z[pivots], 0.3) @ basis_transform(factor, pivots)
-    np.testing.assert_allclose(basis, factor, atol=1e-9)

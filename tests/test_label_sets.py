@@ -100,14 +100,3 @@ def test_a_nuisance_without_information_has_its_prior_and_widens_no_more(toy, in
     variance = 1 / np.maximum(ivar[0], 1e-12) + slam.model_variance_
     fisher = (slope / variance) @ slope.T + np.diag([0, 0, 0, 0, 1 / prior**2])
     np.testing.assert_allclose(found.errors[0], np.sqrt(np.diag(np.linalg.inv(fisher))), rtol=0.1)
-
-
-def test_a_nuisance_stays_within_its_range_and_is_no_edge(toy):
-    slam, middle, _ = toy
-    star = middle.copy()
-    star[4] = 14.0
-    found = infer(slam, slam.predict(star, extrapolate=True), np.full((1, 60), 1e6), starts=1)
-    assert found.labels[0, 4] <= 10.0
-    assert found.status[0] == "ok"
-    table = found.table()
-    assert {"vturb", "e_vturb"} <= set(table.colnames)

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
 
 from compendium.miles import observe_miles, read_miles
-from compendium.selected import rates
 from slamlib.instruments import LRS
 from slamlib.mock.lamost_write import write_lrs
 from slamlib.mock.population import observing_conditions
@@ -64,17 +62,3 @@ def test_an_observed_star_keeps_slope_lines_and_velocity_and_says_simulated(fold
     widths = line_widths(LRS, prepared, ivar)
     assert widths["ew_gband"][0] == pytest.approx(0.25 * 20, rel=0.2)
     assert widths["ew_mg5175"][0] == pytest.approx(0.25 * 23, rel=0.2)
-
-
-def test_rates_are_fractions_of_each_kind():
-    table = Table(
-        {
-            "status": ["ok", "ok", "not early-type", "no data", "not early-type"],
-            "flag": ["I", "O", "I", "N", "O"],
-        }
-    )
-    found = rates(table, ["G", "G", "G", "G", "K, M"], "LRS", 20)
-    assert [tuple(row) for row in found] == [
-        ("LRS", "G", 20, 4, 0.25, 0.25, 0.25),
-        ("LRS", "K, M", 20, 1, 0.0, 1.0, 0.0),
-    ]

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from slamlib.mock.observation import extinction, observed_counts
-from slamlib.mock.population import GROUPS, salpeter_masses
+from slamlib.mock.population import salpeter_masses
 from slamlib.mock.survey import draw_survey, simulate, write_survey
 from slamlib.spectra.lamost import read
 
@@ -31,15 +31,6 @@ def survey(truth, library, grid, tmp_path_factory):
 
 
 # --- who is observed
-
-
-def test_counts_and_shares_of_the_groups(large):
-    assert (large["instrument"] == "LRS").sum() == 3000
-    assert (large["instrument"] == "MRS").sum() == 1500
-    stars = large[np.unique(large["star"], return_index=True)[1]]
-    assert len(stars) == 4300
-    for group, share in GROUPS.items():
-        assert (stars["group"] == group).sum() == pytest.approx(4300 * share, abs=2)
 
 
 def test_each_group_lies_where_the_paper_sees_it(large, grid):

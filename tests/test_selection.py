@@ -71,11 +71,6 @@ def test_no_ob_star_is_lost_nor_a_late_b_star(grid, library, isochrones, name, s
     assert (excess(line_widths(name, flux, ivar)) < CLEARLY).all()
 
 
-def test_interstellar_calcium_and_emission_make_no_cool_star():
-    flux = gaussians(LRS, 3933.7, 2.5) - 8 * (gaussians(LRS, 6562.8, 1) - 1)
-    assert excess(line_widths(LRS, flux, np.full_like(flux, 1e4)))[0] < 0
-
-
 @pytest.mark.skipif(not COOL, reason="no sample spectra")
 @pytest.mark.parametrize("snr", [None, 20])
 def test_every_real_f_to_k_star_is_told(grid, snr):

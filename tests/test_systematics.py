@@ -113,19 +113,6 @@ def test_errors_are_right_only_if_shared_errors_are_known(perfect, observed, kno
     assert (scatter[0] < scatter[1]).all()
 
 
-def test_inflation_multiplies_errors_and_moves_no_label(perfect, observed, known):
-    few = [array[:20] for array in observed]
-    factor = np.array([1.5, 2.0, 3.0, 1.2])
-    plain = infer(perfect, *few, known)
-    # The inflation of another SNR is none of their business.
-    inflated = infer(perfect, *few, replace(known, inflation=np.stack([7 * factor, factor])))
-    np.testing.assert_allclose(inflated.errors, plain.errors * factor, rtol=1e-10)
-    correlation = [r.covariance / (r.errors[:, :, None] * r.errors[:, None, :]) for r in (plain, inflated)]
-    np.testing.assert_allclose(*correlation, atol=1e-10)
-    np.testing.assert_array_equal(inflated.labels, plain.labels)
-    np.testing.assert_array_equal(inflated.chi2, plain.chi2)
-
-
 def test_the_mean_follows_the_noise_between_nodes():
     """At the nodes it is theirs; half-way in 1 / SNR it is half of each; beyond them it stays."""
     residuals = [np.full((4, 3), value) for value in (4.0, 2.0, 1.0)]

@@ -8,7 +8,6 @@ import pytest
 from astropy.table import Table
 
 from compendium import trust
-from compendium.train import read_labeller
 from slamlib.inference.result import Inference
 from slamlib.instruments import LRS
 from slamlib.labelling.calibration import Observed
@@ -80,9 +79,3 @@ def test_the_notebook_writes_every_number_for_machines_and_people(quick_run):
     table = Table.read(quick_run.tables / "calibration.ecsv")
     assert table.meta["simulated"]
     assert (np.asarray(table["pull_width"]) < 2.0).all()
-
-
-def test_a_labeller_of_the_paper_has_no_systematics(quick_run):
-    paper, ours = (read_labeller(quick_run, "LRS", way) for way in ("paper", "krr"))
-    assert paper.systematics is None
-    assert ours.systematics.inflation.shape == (len(quick_run.sizes.calibration_snrs), len(ours.slam.names))

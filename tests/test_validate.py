@@ -25,14 +25,6 @@ def rows(few):
     return {(row["snr"], row["label"]): row for row in table}
 
 
-def test_scatter_and_bias_of_known_errors():
-    true = np.zeros((4, 2))
-    predicted = np.array([[1.0, 5], [-1, 5], [1, 5], [-1, 5]])
-    scatter, bias = scatter_and_bias(predicted, true)
-    np.testing.assert_allclose(scatter, [1, 5])
-    np.testing.assert_allclose(bias, [0, 5])
-
-
 def test_cross_validated_scatter_falls_with_snr(rows):
     for label in ("teff", "logg", "mh", "vsini"):
         assert rows[100, label]["scatter"] < 0.8 * rows[20, label]["scatter"]

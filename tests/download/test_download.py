@@ -7,7 +7,6 @@ import pytest
 from downloading import CONTENT, FIRST, ONCE, assert_only_whole_files, fetch, job
 from serving import cut, silent, status
 
-from slamlib.errors import FileError
 from slamlib.io import read_ecsv
 
 PATH = "/data/file0.bin"
@@ -96,17 +95,3 @@ def test_parts_of_two_versions_are_never_joined(server, folder, careless):
     server.tricks[PATH] = [ignores_the_version] if careless else []
     assert fetch(job(server, folder)).failed == []
     assert assert_only_whole_files(folder) == {"file0.bin"}
-
-
-def test_an_empty_file_and_one_that_its_check_refuses_are_set_aside(server, folder):
-    server.put("data/empty.bin", b"")
-
-    def check(path):
-        raise FileError(f"{path} is no spectrum")
-
-    report = fetch(job(server, folder, "empty.bin"), job(server, folder, check=check))
-    assert report.failed == [
-        ("empty.bin", "what arrived is empty; set aside as rejected/empty.bin.rejected"),
-        ("file0.bin", "file0.bin is no spectrum; set aside as rejected/file0.bin.rejected"),
-    ]
-    assert assert_only_whole_files(folder) == set()

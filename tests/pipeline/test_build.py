@@ -12,7 +12,7 @@ from compendia import ROOT
 from two_notebooks import CELLS, TWO, write_notebook
 
 from compendium.pipeline import build as pipeline
-from compendium.pipeline.content import Content, code_of
+from compendium.pipeline.content import code_of
 from compendium.pipeline.execute import NotebookError
 from compendium.pipeline.graph import GRAPH
 from compendium.run import Run
@@ -85,23 +85,6 @@ def test_imports_are_followed_but_not_those_of_what_draws(root):
     assert reached("notebooks/02_draw.ipynb") == {"slamlib/__init__.py", "slamlib/used.py"}
     write_notebook(root / "notebooks/02_draw.ipynb", "this is no Python")
     assert len(reached("notebooks/02_draw.ipynb")) == len(list(root.rglob("*.py")))
-
-
-@pytest.mark.parametrize(
-    ("change", "same"),
-    [
-        (lambda folder: (folder / ".recipe").write_text("of another version"), True),
-        (lambda folder: (folder / "star.fits").write_text("fluy"), False),
-        (lambda folder: (folder / "star.fits").rename(folder / "sun.fits"), False),
-        (lambda folder: (folder / "another.fits").write_text(""), False),
-    ],
-)
-def test_a_folder_is_known_by_all_its_files_but_the_hidden(tmp_path, change, same):
-    (tmp_path / "survey").mkdir()
-    (tmp_path / "survey/star.fits").write_text("flux")
-    before = Content(tmp_path).get_state("survey")
-    change(tmp_path / "survey")
-    assert (Content(tmp_path).get_state("survey")["sha256"] == before["sha256"]) is same
 
 
 # --- the paper's own graph
