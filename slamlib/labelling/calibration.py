@@ -14,7 +14,7 @@ from tqdm import tqdm
 from slamlib.errors import InputError
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import draw_labels, synthesise
-from slamlib.inference.infer import infer
+from slamlib.inference.infer import infer, start_spectra
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import cramer_rao
 from slamlib.inference.vsini import measured_blur, remove_extra_broadening
@@ -218,13 +218,15 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
         samples.append(observatory.observe(observatory.draw(n, node, seed), seed))
     snr = [float(np.sqrt(np.median(stars.ivar[stars.ivar > 0]))) for stars in samples]
     residuals = [_residuals(slam, stars) for stars in samples]
-    fits = [[] for _ in nodes]
+    fits, starts = [[] for _ in nodes], [start_spectra(slam)]
     for half in (0, 1):
         known = Systematics.measure(snr, [r[half::2] for r in residuals], rank, len(slam.names))
         known = known.joined(*further) if further else known
         for fit, stars in zip(fits, samples, strict=True):
             others = stars[slice(1 - half, None, 2)]
-            fit.append((infer(slam, others.flux, others.ivar, known, reject=REJECT), others))
+            fit.append(
+                (infer(slam, others.flux, others.ivar, known, reject=REJECT, templates=starts), others)
+            )
     blur = _blur(slam, observatory.instrument, fits[int(_QUIET * len(fits)) :])
     pulls = [np.concatenate([_pulls(slam, found, others, blur) for found, others in fit]) for fit in fits]
     inflation = np.array([[spread(column) for column in pull.T] for pull in pulls])

@@ -234,11 +234,14 @@ class Slam:
 
     def predict_standardised(self, z, gradient=False):
         """Standardised flux (m, n_pix) and gradient (m, d, n_pix) at standardised labels `z`."""
-        n_pix = self.flux_mean_.size
-        first = self.expansions_[0]
+        n_pix, first = self.flux_mean_.size, self.expansions_[0]
+        slope: Any = None
+        if len(self.expansions_) == 1 and first.pixels.size == n_pix:
+            value, slope = first.evaluate(z, gradient)
+            return value + self.intercept_, slope
         dtype = first.weights.dtype if first.components is None else first.components.dtype
         value = np.empty((len(z), n_pix), dtype)
-        slope: Any = np.empty((len(z), z.shape[1], n_pix), dtype) if gradient else None
+        slope = np.empty((len(z), z.shape[1], n_pix), dtype) if gradient else None
         for part in self.expansions_:
             value[:, part.pixels], part_slope = part.evaluate(z, gradient)
             if gradient:

@@ -15,6 +15,8 @@ from slamlib.threads import blas_threads, n_cores
 
 # Pixels in flight at once on one core.
 _CHUNK = 256
+# Products of fewer samples than this are too small for threads of the BLAS: they only wait for each other.
+_SMALL = 1000
 # A pixel that needs more rounds than this is not going to converge.
 _ROUNDS = 1000
 
@@ -61,7 +63,8 @@ def fit_svr(kernel, targets, C, epsilon, tol=1e-3):
         raise InputError(f"pixel {few[0]} has fewer than two samples that are not NaN; leave that pixel out")
     beta = np.empty_like(targets)
     intercept, violation = np.empty((2, len(targets)), np.float32)
-    shared = SharedRidge(kernel, C)
+    with blas_threads(1 if n < _SMALL else n_cores()):
+        shared = SharedRidge(kernel, C)
     chunks = [slice(first, first + _CHUNK) for first in range(0, len(targets), _CHUNK)]
 
     def solve(some):
