@@ -18,7 +18,7 @@ READY = .venv/.ready
 PY = .venv/bin/python
 PIPELINE = $(PY) -m compendium.pipeline.build
 # Values go to Python through the environment, unexpanded: no shell ever reads one as a command.
-VARIABLES = PROFILE SOURCE GRID SEED RV PORT FILE FETCH CLUSTER
+VARIABLES = PROFILE SOURCE GRID SEED RV PORT FILE FETCH CLUSTER LONG
 $(foreach name,$(VARIABLES),$(eval export MAKE_$(name) := $$(value $(name)))$(eval unexport $(name)))
 OPTIONS = --profile="$$MAKE_PROFILE" --source="$$MAKE_SOURCE" --grid="$$MAKE_GRID" --seed="$$MAKE_SEED" --rv="$$MAKE_RV"
 # What tests and pictures stand on, whatever was asked for.
@@ -32,8 +32,8 @@ STRIP = $(PY) -m nbstripout --extra-keys metadata.language_info
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help install paper quick notebooks data test fuzz test-served lint models calibration bench bench-cluster
-.PHONY: site picture lab explore clean lock verify stale trace numbers verify-twice torture
+.PHONY: help install paper quick notebooks data test fuzz test-served lint models calibration bench bench-cluster bench-long
+.PHONY: site picture lab explore clean lock verify stale trace numbers verify-twice torture audit sbom
 .DELETE_ON_ERROR:
 
 help: ## this list (the default)
@@ -73,7 +73,7 @@ test: $(READY) lint ## all tests, on the notebooks at small size; slamlib's line
 
 fuzz: $(READY) ## thousands of spoilt files: what became of each kind; a few minutes
 	@$(PIPELINE) notebooks $(SMALL)
-	@FUZZ_SEED="$$MAKE_SEED" $(PY) -m pytest -q -m fuzz tests/test_fuzz.py
+	@FUZZ_SEED="$$MAKE_SEED" $(PY) -m pytest -q -m fuzz tests/test_fuzz.py tests/test_budget.py
 
 test-served: $(READY) ## the paper on real file formats, fetched from a server of its own; about 7 minutes
 	@$(PY) -m pytest -m served tests/test_served_paper.py
@@ -113,11 +113,20 @@ picture: $(READY) ## the README's picture, from the notebooks at small size
 	@$(PIPELINE) notebooks $(SMALL)
 	@$(PY) -m compendium.overview --profile quick
 
+audit: $(READY) ## known faults of the pinned packages, where an index of advisories can be reached
+	@$(PY) -m compendium.supply audit
+
+sbom: $(READY) ## the pinned packages as a bill of materials (CycloneDX): build/sbom.cdx.json
+	@$(PY) -m compendium.supply sbom
+
 bench: $(READY) ## time training and inference beside the reference's methods
 	@$(PY) -m benchmarks.bench
 
 bench-cluster: $(READY) ## 100,000 simulated stars on a cluster of this machine, with the models of PROFILE
 	@set -f; $(PY) -m benchmarks.cluster --profile="$$MAKE_PROFILE" $$MAKE_CLUSTER
+
+bench-long: $(READY) ## 20,000 simulated files by slamlib label, stopped on the way; LONG="--stars 2000" is shorter
+	@set -f; $(PY) -m benchmarks.long --profile="$$MAKE_PROFILE" $$MAKE_LONG
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyterlab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks/00_overview.ipynb

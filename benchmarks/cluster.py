@@ -67,7 +67,7 @@ def differing(one, other):
 def throughput(label, paths, folder, n_workers):
     """Time some stars on a warm cluster of `n_workers`."""
     with local_cluster(n_workers) as cluster:
-        go = partial(label, address=cluster.scheduler_address)
+        go = partial(label, address=cluster)
         # Imports and models, which a long run has behind it.
         go(paths[: 4 * n_workers], output=folder / "warm.parquet", part=1)
         began = time.perf_counter()
@@ -94,9 +94,9 @@ def measure(options):
     with local_cluster(n_workers) as cluster:
         with Killer(cluster, output.with_suffix(".parts"), len(paths) // part, options.kill, SEED) as killer:
             began = time.perf_counter()
-            report = label(paths, output=output, address=cluster.scheduler_address)
+            report = label(paths, output=output, address=cluster)
             seconds = time.perf_counter() - began
-        again = label(paths, output=output, address=cluster.scheduler_address)
+        again = label(paths, output=output, address=cluster)
     found = read_catalogue(output)
     began = time.perf_counter()
     kept = sorted(output.with_suffix(".parts").iterdir())

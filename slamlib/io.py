@@ -7,6 +7,8 @@ import io
 import itertools
 import lzma
 import os
+import zipfile
+import zlib
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -23,7 +25,10 @@ _PACKERS: dict = {
     b"\x1f\x8b": lambda stream: gzip.GzipFile(fileobj=stream),
     b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"PK\x03\x04": lambda stream: _only_member(zipfile.ZipFile(stream)),
 }
+# What a damaged packed file raises; the last if it is encrypted, or packed in another way.
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
 
 
 def embedded(name):
@@ -32,18 +37,25 @@ def embedded(name):
 
 
 def unpacked(content):
-    """Unpack bytes packed by gzip, bzip2 or xz, no more than `MAX_SIZE` of them; others as they are.
+    """Unpack bytes packed by gzip, bzip2, xz or zip, no more than `MAX_SIZE` of them; others as they are.
 
     Raises
     ------
     OSError
-        If there is more; OSError, EOFError, zlib.error or lzma.LZMAError if the content is damaged.
+        If there is more; OSError or one of `DAMAGED` if the content is damaged.
     """
     for magic, reader in _PACKERS.items():
         if content.startswith(magic):
             with reader(io.BytesIO(content)) as stream:
                 return up_to_max(stream)
     return content
+
+
+def _only_member(archive):
+    names = [name for name in archive.namelist() if not name.endswith("/")]
+    if len(names) != 1:
+        raise OSError(f"a zip archive of {len(names)} files; unpack it")
+    return archive.open(names[0])
 
 
 def up_to_max(stream):

@@ -3,12 +3,15 @@
 import bz2
 import io
 import lzma
+import zipfile
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from hostile import whole_files
 
 from slamlib.errors import FileError
+from slamlib.grid.model_grid import ModelGrid
 from slamlib.spectra.hires import read_hires
 from slamlib.spectra.lamost import read, read_bytes
 
@@ -48,7 +51,51 @@ def test_a_hostile_card_is_named(name, whole, tmp_path):
         assert str(path) in str(failed.value)
 
 
-@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+@pytest.mark.parametrize("name", ["NAXIS", "TFIELDS"])
+def test_a_hostile_model_grid_is_refused_at_once(name, whole, tmp_path):
+    path = tmp_path / "grid.fits"
+    path.write_bytes(with_card(whole, name, 10**12))
+    with pytest.raises(FileError, match=f"grid.*{name} = 1000000000000"):
+        ModelGrid.read(path)
+
+
+def zipped(content, names=("star.fits",)):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def test_a_zip_archive_of_several_files_is_refused(whole, tmp_path):
+    (tmp_path / "two.zip").write_bytes(zipped(whole, ("a.fits", "b.fits")))
+    with pytest.raises(FileError, match="a zip archive of 2 files"):
+        read_bytes(tmp_path / "two.zip")
+
+
+@pytest.mark.parametrize("card", ["SUBCLASS= 'O9", "DATA_V  = DR 7 v1", "VACUUM  = yes / of course"])
+def test_a_card_that_cannot_be_read_costs_only_itself(card, tmp_path):
+    content = whole_files()["image"]
+    for name, spoilt in (("whole", ""), ("spoilt", card)):
+        at = content.index(b"EXTEND  =")
+        changed = content[:at] + spoilt.ljust(80).encode() + content[at + 80 :]
+        (tmp_path / name).write_bytes(changed)
+    whole, spoilt = (read(tmp_path / name) for name in ("whole", "spoilt"))
+    np.testing.assert_array_equal(spoilt.flux, whole.flux)
+    np.testing.assert_array_equal(spoilt.wave, whole.wave)
+    assert spoilt.header | {"file": "whole"} == pytest.approx(whole.header, nan_ok=True)
+
+
+def test_an_image_compressed_by_tiles_is_read_as_the_image(tmp_path):
+    contents = whole_files()
+    for name in ("image", "compressed"):
+        (tmp_path / name).write_bytes(contents[name])
+    image, compressed = (read(tmp_path / name) for name in ("image", "compressed"))
+    np.testing.assert_array_equal(image.wave, compressed.wave)
+    np.testing.assert_array_equal(image.ivar, compressed.ivar)
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress, zipped])
 def test_packed_files_are_read_and_damage_is_told(pack, whole, tmp_path):
     path = tmp_path / "star.fits.packed"
     path.write_bytes(pack(whole))

@@ -58,7 +58,7 @@ def label(survey, labellers, cluster):
 
     def go(output, paths=None, **options):
         paths = survey if paths is None else paths
-        given = {"part": PART, "progress": False, "address": cluster.scheduler_address}
+        given = {"part": PART, "progress": False, "address": cluster}
         return label_cluster(paths, labellers, output, **given | options)
 
     return go

@@ -55,7 +55,7 @@ def add_parser(commands):
     )
     parser.add_argument("-i", "--instrument", default="LRS", metavar="NAME", help="LRS (default) or MRS")
     parser.add_argument(
-        "--cluster", metavar="ADDRESS", help="of a Dask scheduler: tcp://HOST:PORT; this machine by default"
+        "--cluster", metavar="ADDRESS", help="of a Dask scheduler: tls://HOST:PORT; this machine by default"
     )
     parser.add_argument("--workers", type=positive, help="on this machine; as many as cores by default")
     parser.add_argument(

@@ -96,7 +96,7 @@ def add_parser(commands):
     parser.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="label on a Dask cluster: tcp://HOST:PORT of its scheduler, or 'local' for one of this "
+        help="label on a Dask cluster: tls://HOST:PORT of its scheduler, or 'local' for one of this "
         "machine's cores; 'slamlib cluster' takes more files than a command line holds",
     )
     parser.add_argument(

@@ -17,6 +17,7 @@ from astropy.table import Table
 from numpy.typing import ArrayLike
 from scipy.sparse import csr_array
 
+from slamlib.cards import check_cards
 from slamlib.errors import FileError, InputError
 from slamlib.grid.edge import GridEdge
 from slamlib.instruments import C_KMS
@@ -94,7 +95,7 @@ class ModelGrid:
         try:
             content = path.read_bytes()
             # From memory: on a damaged file astropy would leave it open.
-            with fits.open(io.BytesIO(content), memmap=False) as hdus:
+            with fits.open(io.BytesIO(check_cards(content)), memmap=False) as hdus:
                 header = hdus[0].header
                 check_version(path, header.get("GRIDFMT", FORMAT), FORMAT)
                 nodes = Table(hdus["NODES"].data)

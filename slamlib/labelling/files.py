@@ -20,7 +20,8 @@ from slamlib.spectra.reading import Hints
 from slamlib.spectra.spectrum import Spectrum
 from slamlib.threads import in_processes, n_cores
 
-_SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
+_PACKED = ("", ".gz", ".bz2", ".xz", ".zip", ".fz")
+_SUFFIXES = tuple(kind + packed for kind in (".fits", ".fit") for packed in _PACKED)
 # Files handed to a process at once.
 _CHUNK = 64
 # Files of the first part: labelled in a second, however many follow.

@@ -17,6 +17,8 @@ _ERRORS = (
     *(("IVAR", 1), ("STAT", -1), ("VAR", -1), ("VARIANCE", -1), ("ERR", -2), ("ERRS", -2), ("ERROR", -2)),
     *(("SIGMA", -2), ("ERR_REDUCED", -2), ("FLUX_ERR", -2), ("FLUX_ERROR", -2), ("STATERROR", -2)),
 )
+# A million lines of text [bytes].
+_MOST_TEXT = 32 << 20
 # Masks, 0 where a pixel is good.
 _MASKS = ("AND_MASK", "MASK", "QUAL")
 # DESI's cameras, and where one hands over to the next [A].
@@ -176,6 +178,8 @@ def from_text(content, unit=None):
     FileError
         If there are no such columns.
     """
+    if len(content) > _MOST_TEXT:
+        raise FileError(f"more than {_MOST_TEXT >> 20} MB of text, which no spectrum has")
     try:
         lines = content.decode("utf-8").replace(",", " ").replace(";", " ").splitlines()
         first = next((i for i, line in enumerate(lines) if _is_number(line)), 0)

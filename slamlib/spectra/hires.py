@@ -50,4 +50,5 @@ def read_hires(path: str | Path) -> HighResolution:
     spectrum = read(path)
     header = spectrum.header
     flux = np.where(spectrum.flux == 0, np.nan, spectrum.flux)
-    return HighResolution(spectrum.wave, flux, header["resolution"], header["assumed"])
+    # A file of LAMOST tells neither.
+    return HighResolution(spectrum.wave, flux, header.get("resolution", math.nan), header.get("assumed", ""))

@@ -1,11 +1,8 @@
 """LAMOST FITS files of every data release, LRS and MRS, into one Spectrum type."""
 
-import gzip
 import io
-import lzma
 import math
 import warnings
-import zlib
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +11,10 @@ import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
 
+from slamlib.cards import check_cards
 from slamlib.errors import FileError, SlamlibError, printable
 from slamlib.instruments import C_KMS
-from slamlib.io import unpacked, up_to_max
-from slamlib.spectra.cards import check_cards
+from slamlib.io import DAMAGED, unpacked, up_to_max
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 # What LAMOST writes for a number it does not know.
@@ -83,7 +80,7 @@ def read_hdus(hdus, name):
 
 
 def read_bytes(path):
-    """Content of a file, unpacked if it is packed by gzip, bzip2 or xz.
+    """Content of a file, unpacked if it is packed by gzip, bzip2, xz or zip.
 
     Raises
     ------
@@ -101,7 +98,7 @@ def read_bytes(path):
         content = unpacked(content)
     except FileNotFoundError:
         raise FileError(f"no file {path}; check the path or fetch it first") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
+    except DAMAGED as error:
         raise FileError(f"{path} is a truncated or damaged packed file ({error}); fetch it again") from error
     except OSError as error:
         raise FileError(f"cannot read {path} ({error}); check that it is a file you may read") from error
@@ -124,12 +121,14 @@ def open_fits(path, content):
     if content[:9] != b"SIMPLE  =":
         raise FileError(f"{path} is not a FITS file; check what was downloaded")
     try:
-        check_cards(content)
+        content = check_cards(content)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             # Odd cards are common in survey headers and harm nothing that is read here.
             warnings.simplefilter("ignore", AstropyWarning)
             with fits.open(io.BytesIO(content), memmap=False) as hdus:
-                yield hdus
+                # A primary image that is compressed by tiles stands in the first extension.
+                packed = len(hdus) > 1 and isinstance(hdus[1], fits.CompImageHDU)
+                yield hdus[1:] if packed and not hdus[0].header.get("NAXIS") else hdus
     except SlamlibError as error:
         raise FileError(f"{path}: {error}") from None
     except Exception as error:  # a damaged file can raise nearly anything

@@ -20,6 +20,8 @@ from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 _RESOLVING_POWER = ("SPEC_RES", "SPEC_RP", "SPE_RPOW", "BSS_ITRP", "SPECRES", "RESOLUTN")
 # A smaller number under these names is a width in some unit.
 LEAST_RESOLUTION, MOST_RESOLUTION = 400.0, 1e6
+# A flux beyond this, in any unit, was not measured, and its square would overflow.
+_LARGEST = 1e100
 ASSUMED_AIR = "wavelengths taken to be in air: the file does not tell"
 
 
@@ -150,12 +152,12 @@ def _spectrum(columns, vacuum, name):
         "rv": math.nan,
         "e_rv": math.nan,
     }
-    bad = ~np.isfinite(flux) | (flux == 0)
+    bad = ~(np.abs(flux) < _LARGEST) | (flux == 0)
     if bad.all():
         raise FileError("no pixel has a flux that is finite and not 0; leave this file out")
     ivar = np.ones(flux.size) if ivar is None else ivar
-    bad |= ~np.isfinite(ivar) | (ivar <= 0)
-    return Spectrum(wave, np.where(np.isfinite(flux), flux, 0.0), np.where(bad, 0.0, ivar), bad, header)
+    bad |= ~(ivar < _LARGEST**2) | (ivar <= 0)
+    return Spectrum(wave, np.where(np.abs(flux) < _LARGEST, flux, 0.0), np.where(bad, 0.0, ivar), bad, header)
 
 
 def _medium(headers):

@@ -17,6 +17,8 @@ _NO_ERRORS = "no errors in the file: those of the scatter"
 _GAP, _BEYOND = 30.0, 60.0
 # Pixels whose scatter tells the noise of those in the midst of them, and the least noise.
 _BLOCK, _LEAST_NOISE = 100, 0.002
+# The inverse variance of a fainter flux, in any unit, would overflow.
+_FAINTEST = 1e-100
 
 
 def recognise(given, hints=None):
@@ -130,5 +132,7 @@ def _noise(flux, good):
     places, values = np.flatnonzero(whole) + 2, second[whole]
     blocks = [slice(start, start + _BLOCK) for start in range(0, places.size, _BLOCK)]
     centres, widths = ([np.median(part[block]) for block in blocks] for part in (places, values))
-    least = _LEAST_NOISE * abs(np.median(flux[good]))
-    return np.maximum(np.interp(np.arange(size), centres, widths), max(least, np.finfo(float).tiny))
+    typical = abs(np.median(flux[good]))
+    if typical < _FAINTEST:
+        raise InputError(f"a median flux of {typical:.2g} tells no noise; leave this spectrum out")
+    return np.maximum(np.interp(np.arange(size), centres, widths), _LEAST_NOISE * typical)

@@ -12,6 +12,8 @@ from slamlib.instruments import get_instrument
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# No spectrograph has more: what more costs, in time and memory, only a hostile file asks for.
+_MOST_PIXELS = 2_000_000
 # Native pixels this far beyond an arm [A] steady the spline at the arm's ends.
 _MARGIN = 20.0
 # A native pixel this many times wider than the median of its arm spans a gap.
@@ -53,6 +55,8 @@ class Spectrum:
         shapes = {np.shape(array) for array in (self.wave, self.flux, self.ivar, self.mask)}
         if len(shapes) != 1 or len(shapes.pop()) != 1:
             raise InputError("wave, flux, ivar and mask must be vectors of one length")
+        if len(self.wave) > _MOST_PIXELS:
+            raise InputError(f"{len(self.wave)} pixels, where {_MOST_PIXELS} is the most")
         if not (np.isfinite(self.wave).all() and (np.diff(self.wave) > 0).all()):
             raise InputError("the wavelengths do not increase strictly; sort them and drop repeated pixels")
 

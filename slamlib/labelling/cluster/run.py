@@ -34,6 +34,8 @@ _RETRIES, _DEATHS = 2, 10
 _GIVE_UP = 20
 # Seconds to wait for a scheduler to answer, and for its first worker.
 _ANSWER, _FIRST_WORKER = 5, 60
+# A worker that dies while a cluster of this machine starts breaks its start; so often it is tried again.
+_STARTS = 3
 # Seconds between two looks whether a worker is missing.
 _REVIVE = 2
 
@@ -82,16 +84,7 @@ def local_cluster(n_workers=None):
         As many as there are cores by default.
     """
     n_workers = n_workers or n_cores()
-    with LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",  # any free port
-        silence_logs=logging.CRITICAL,
-        scheduler_kwargs={"allowed_failures": _DEATHS},
-        env=thread_environment(1) | {CORES_VARIABLE: "1"},
-    ) as cluster:
+    with _started(n_workers) as cluster:
         # Dask restarts a worker that dies, but forgets one that dies again while it starts.
         revive = PeriodicCallback(lambda: cluster.scale(n_workers), 1000 * _REVIVE)
         cluster.loop.add_callback(revive.start)
@@ -101,9 +94,29 @@ def local_cluster(n_workers=None):
             cluster.loop.add_callback(revive.stop)
 
 
+def _started(n_workers):
+    """Return a LocalCluster that only who holds its key, made for it and kept in memory, may talk to."""
+    for _ in range(_STARTS):
+        try:
+            return LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                security=Security.temporary(),
+                dashboard_address="127.0.0.1:0",  # any free port
+                silence_logs=logging.CRITICAL,
+                scheduler_kwargs={"allowed_failures": _DEATHS},
+                env=thread_environment(1) | {CORES_VARIABLE: "1"},
+            )
+        except (OSError, RuntimeError) as error:
+            last = error
+    raise FileError(f"no cluster can be started on this machine ({last}); try again")
+
+
 @contextmanager
 def connected(address=None, n_workers=None):
-    """Give a Client of the scheduler at `address`, or of a LocalCluster.
+    """Give a Client of the scheduler at `address`, of the cluster it is, or of a LocalCluster.
 
     Raises
     ------
@@ -117,7 +130,8 @@ def connected(address=None, n_workers=None):
         return
     try:
         # A Client itself would take a minute to fail.
-        LoopRunner().run_sync(_knock, address)
+        if isinstance(address, str):
+            LoopRunner().run_sync(_knock, address)
     except (OSError, ValueError) as error:
         raise FileError(
             f"no Dask scheduler answers at {address} ({str(error) or 'it says nothing'}); "
@@ -173,8 +187,9 @@ def label_cluster(
     rv : "measured", None or float
     hints : Hints, optional
         As `Recipe` has them.
-    address : str, optional
-        Of a Dask scheduler, such as "tcp://10.0.0.1:8786"; without it, a LocalCluster.
+    address : str or Dask cluster, optional
+        Of a scheduler, such as "tls://10.0.0.1:8786", with the keys that Dask is configured for
+        (docs/cluster.md); without it, a LocalCluster.
     n_workers : int, optional
         Of the LocalCluster; as many as there are cores by default.
     part : int

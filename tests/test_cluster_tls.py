@@ -1,0 +1,68 @@
+"""The cluster of this machine lets only its own client in, and survives a start that fails."""
+
+import subprocess
+import sys
+
+import pytest
+from distributed import LocalCluster
+
+from slamlib.errors import FileError
+from slamlib.labelling.cluster import run as running
+from slamlib.labelling.cluster.run import connected, local_cluster
+
+STRANGER = """
+import asyncio, sys
+from distributed import Security
+from distributed.core import connect
+
+async def knock(address, **more):
+    comm = await connect(address, timeout=3, **more)
+    await comm.write({"op": "identity", "reply": True})
+    print("let in:", await asyncio.wait_for(comm.read(), 3))
+
+address = sys.argv[1].partition("://")[2]
+for scheme, security in (("tcp", Security()), ("tls", Security.temporary())):
+    try:
+        asyncio.run(knock(f"{scheme}://{address}", **security.get_connection_args("client")))
+    except Exception as error:
+        print("kept out:", type(error).__name__)
+"""
+
+
+def test_only_its_own_client_talks_to_a_local_cluster():
+    with local_cluster(1) as cluster, connected(cluster) as client:
+        assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
+        assert client.submit(abs, -1).result() == 1
+        command = [sys.executable, "-c", STRANGER, cluster.scheduler_address]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    assert [line.split(":")[0] for line in said] == ["kept out", "kept out"]
+
+
+def failing_starts(monkeypatch, number):
+    started = []
+
+    def start(**options):
+        started.append(options)
+        if len(started) <= number:
+            raise RuntimeError("Stream is closed")
+        return LocalCluster(**options)
+
+    monkeypatch.setattr(running, "LocalCluster", start)
+    return started
+
+
+def test_a_start_that_fails_is_tried_again(monkeypatch):
+    started = failing_starts(monkeypatch, 1)
+    with connected(None, 1) as client:
+        assert client.submit(abs, -2).result() == 2
+    assert len(started) == 2
+
+
+def test_a_start_that_fails_always_is_one_clear_error(monkeypatch):
+    started = failing_starts(monkeypatch, 99)
+    with (
+        pytest.raises(FileError, match=r"no cluster can be started on this machine \(Stream is closed"),
+        connected(),
+    ):
+        pass
+    assert len(started) == 3
