@@ -1,6 +1,6 @@
 """A `requests` session that keeps to a policy: its pace, its waits, and tokens that stay with one server."""
 
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -24,12 +24,18 @@ class Hopeless(TransferError):  # noqa: N818
 
 
 class _Session(requests.Session):
+    """A session that knows the `tokens` it was given, and takes none of them to another server."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = set()
+
     def get_redirect_target(self, resp):
         """Return where a redirect leads; to another server, or from https to http, no token goes along."""
         target = super().get_redirect_target(resp)
-        [token] = parse_qs(urlsplit(resp.url).query).get("token", [""])
-        if target and token and self.should_strip_auth(resp.url, urljoin(resp.url, target)):
-            return redact(target, token)
+        if target and self.should_strip_auth(resp.url, urljoin(resp.url, target)):
+            for token in self.tokens:
+                target = redact(target, token)
         return target
 
 

@@ -106,6 +106,8 @@ def _receive(job, session, limiter, policy, file, on_bytes):
     if start and (validator := _read_note(job)):
         headers = {"Range": f"bytes={start}-", "If-Range": validator}
     limiter.wait_turn()
+    if job.token:
+        session.tokens.add(job.token)
     try:
         answer = session.get(
             job.url,

@@ -74,11 +74,19 @@ def test_a_token_is_nowhere_to_be_seen(server, folder, caplog, capfd, trick):
     assert not [part for part in ("CRET", "word") if part in everything]
 
 
-def test_a_redirect_to_another_server_carries_no_token(server, folder, tmp_path):
+@pytest.mark.parametrize("hop", [False, True])
+def test_a_redirect_to_another_server_carries_no_token(server, folder, tmp_path, hop):
+    """Nor does one that first leads within the server and gives the token another name."""
+
+    def within(handler, content):
+        handler.answer(302, b"", {"Location": f"/hop{handler.path.replace('token=', 't=')}"})
+
+    name = f"{'/hop' * hop}{PATH}"
     with serving.serving(tmp_path / "other") as other:
-        other.put("data/file0.bin", FIRST)
-        server.tricks[PATH] = [redirect(other.base)]
+        other.put(name, FIRST)
+        server.tricks |= {PATH: [within]} if hop else {}
+        server.tricks[name] = [redirect(other.base)]
         assert len(fetch(job(server, folder, token=TOKEN)).fetched) == 1
-        assert "S3" in server.seen[0][0]
+        assert all("S3" in path for path, _ in server.seen)
         [(path, headers)] = other.seen
         assert "S3" not in path + str(headers) and "CRET" not in path + str(headers)
