@@ -1,8 +1,12 @@
 """The cluster of this machine lets only its own client in, and survives a start that fails."""
 
+import os
 import subprocess
 import sys
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 
+import psutil
 import pytest
 from distributed import LocalCluster
 
@@ -29,12 +33,27 @@ for scheme, security in (("tcp", Security()), ("tls", Security.temporary())):
 """
 
 
+def asked_for_logs(port):
+    """Status of an answer in plain HTTP; 0 if there is none."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/info/main/workers.html")
+            return connection.getresponse().status
+        except (OSError, HTTPException):
+            return 0
+
+
 def test_only_its_own_client_talks_to_a_local_cluster():
     with local_cluster(1) as cluster, connected(cluster) as client:
         assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
         assert client.submit(abs, -1).result() == 1
         command = [sys.executable, "-c", STRANGER, cluster.scheduler_address]
         said = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.splitlines()
+        own = psutil.Process(os.getpid())
+        links = [link for p in (own, *own.children(recursive=True)) for link in p.net_connections("inet")]
+        heard = {link.laddr for link in links if link.status == psutil.CONN_LISTEN}
+        assert {ip for ip, _ in heard} == {"127.0.0.1"}
+        assert {asked_for_logs(port) for _, port in heard} <= {0, 404}
     assert [line.split(":")[0] for line in said] == ["kept out", "kept out"]
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from slamlib.errors import FileError, InputError, SlamlibError
 
 try:
+    import dask
     import pyarrow  # noqa: F401, of the same extra
     from distributed import CancelledError, Client, LocalCluster, Security, WorkerPlugin, as_completed
     from distributed.core import connect
@@ -96,19 +97,22 @@ def local_cluster(n_workers=None):
 
 def _started(n_workers):
     """Return a LocalCluster that only who holds its key, made for it and kept in memory, may talk to."""
+    # Dask's status pages, which have tasks and logs, ask nobody for a key.
+    pages = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
     for _ in range(_STARTS):
         try:
-            return LocalCluster(
-                n_workers=n_workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                security=Security.temporary(),
-                dashboard_address="127.0.0.1:0",  # any free port
-                silence_logs=logging.CRITICAL,
-                scheduler_kwargs={"allowed_failures": _DEATHS},
-                env=thread_environment(1) | {CORES_VARIABLE: "1"},
-            )
+            with dask.config.set(pages):
+                return LocalCluster(
+                    n_workers=n_workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    security=Security.temporary(),
+                    dashboard_address="127.0.0.1:0",  # any free port
+                    silence_logs=logging.CRITICAL,
+                    scheduler_kwargs={"allowed_failures": _DEATHS, "dashboard": False},
+                    env=thread_environment(1) | {CORES_VARIABLE: "1"},
+                )
         except (OSError, RuntimeError) as error:
             last = error
     raise FileError(f"no cluster can be started on this machine ({last}); try again")
