@@ -7,6 +7,7 @@ import io
 import itertools
 import lzma
 import os
+import re
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -29,6 +30,10 @@ _PACKERS: dict = {
 }
 # What a damaged packed file raises; the last if it is encrypted, or packed in another way.
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
+
+
+# In the head of a table, or in JSON: a power of so many digits.
+_ENDLESS = re.compile(r"""unit['"]?\s*[:=]\s*['"]?[^,}"'>\n]*\d{5}""")
 
 
 def embedded(name):
@@ -103,6 +108,24 @@ def atomic(path):
         temporary.unlink(missing_ok=True)
 
 
+def check_units(text):
+    """Refuse text with a unit that would take for ever to compute, whatever astropy then reads of it.
+
+    Raises
+    ------
+    InputError
+
+    Examples
+    --------
+    >>> check_units("# - {name: x, unit: 10**1000000000 m}")
+    Traceback (most recent call last):
+        ...
+    slamlib.errors.InputError: 'unit: 10**1000000000' is no unit
+    """
+    if found := _ENDLESS.search(text):
+        raise InputError(f"{found.group()!r} is no unit")
+
+
 def check_version(path, found, known):
     """Refuse a file of another format than the one known.
 
@@ -150,6 +173,7 @@ def read_ecsv(path):
     """
     try:
         content = Path(path).read_text(encoding="utf-8")
+        check_units(content)
         # As lines: text without a line feed would be taken for the name of a file.
         table = Table.read(content.splitlines(), format="ascii.ecsv")
         ours = table.meta.pop("slamlib_table", None)

@@ -11,6 +11,7 @@ import numpy as np
 from astropy import units as u
 
 from slamlib.errors import InputError
+from slamlib.io import check_units
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Label:
         if isinstance(told, Label):
             return told
         if isinstance(told, Mapping):
+            check_units(f"unit: {told['unit']}")
             return cls(**dict(told) | {"unit": u.Unit(told["unit"])})
         return _KNOWN.get(told) or cls(told, symbol=told, description=told)
 

@@ -7,11 +7,15 @@ import zipfile
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
+from astropy.table import Table
 from hostile import whole_files
 
 from slamlib.errors import FileError
+from slamlib.fetch.lamost import targets
 from slamlib.grid.model_grid import ModelGrid
+from slamlib.io import read_ecsv
 from slamlib.spectra.hires import read_hires
 from slamlib.spectra.lamost import read, read_bytes
 
@@ -57,6 +61,20 @@ def test_a_hostile_model_grid_is_refused_at_once(name, whole, tmp_path):
     path.write_bytes(with_card(whole, name, 10**12))
     with pytest.raises(FileError, match=f"grid.*{name} = 1000000000000"):
         ModelGrid.read(path)
+
+
+@pytest.mark.parametrize("suffix", [".ecsv", ".vot", ".fits"])
+def test_a_unit_without_end_in_a_table_is_refused_at_once(suffix, tmp_path):
+    path, endless = tmp_path / f"wanted{suffix}", b"10**100000000 m"
+    Table({"obsid": [1] * u.km}).write(path, format="votable" if suffix == ".vot" else None)
+    content = path.read_bytes().replace(b"'km      '".ljust(20), (b"'%s'" % endless).ljust(20))
+    path.write_bytes(content.replace(b"km", endless))
+    assert endless in path.read_bytes()
+    with pytest.raises(FileError, match=r"wanted.*InputError"):
+        targets([path])
+    if suffix == ".ecsv":
+        with pytest.raises(FileError, match=r"wanted.*is no unit"):
+            read_ecsv(path)
 
 
 def zipped(content, names=("star.fits",)):

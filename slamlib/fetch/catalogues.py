@@ -14,7 +14,7 @@ from astropy.table import Table, vstack
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import Job, Report, download
 from slamlib.fetch.manifest import Manifest, sha256_of
-from slamlib.io import read_ecsv, write_ecsv
+from slamlib.io import check_units, read_ecsv, write_ecsv
 
 SERVER = "https://vizier.cds.unistra.fr"
 # Every row and column of every table, and positions in degrees, which VizieR computes.
@@ -100,6 +100,7 @@ def _tables(path):
         with warnings.catch_warnings():
             # What cannot be parsed becomes a masked value; that is all the warnings say.
             warnings.simplefilter("ignore")
+            check_units(path.read_text(encoding="utf-8", errors="replace"))
             document = votable.parse(path, verify="ignore", invalid="mask")
             for element in document.iter_tables():
                 name = document.get_table_by_id(element.ref).name if element.ref else element.name

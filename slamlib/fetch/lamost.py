@@ -1,5 +1,6 @@
 """LAMOST spectra by OBSID, from any public release."""
 
+import io
 import os
 import re
 from datetime import date, timedelta
@@ -9,10 +10,11 @@ from urllib.parse import urlsplit
 import numpy as np
 from astropy.table import Table, unique, vstack
 
+from slamlib.cards import check_cards
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.download import Job, Report, download
 from slamlib.fetch.manifest import Manifest
-from slamlib.io import read_ecsv
+from slamlib.io import check_units, read_ecsv
 from slamlib.spectra.lamost import read
 
 TOKEN_VARIABLE = "LAMOST_TOKEN"
@@ -74,7 +76,12 @@ def _read_targets(path):
         raise FileError(f"{path} is neither an OBSID nor a file")
     try:
         kind = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv"}.get(path.suffix.lower())
-        table = Table.read(path, format=kind)
+        content = path.read_bytes()
+        if content.startswith(b"SIMPLE  ="):
+            table = Table.read(io.BytesIO(check_cards(content)), format="fits")
+        else:
+            check_units(content.decode(errors="replace"))
+            table = Table.read(path, format=kind)
     except Exception as error:  # every reader of astropy has errors of its own
         raise FileError(f"{path} is not a table that can be read ({type(error).__name__})") from None
     names = {name.lower(): name for name in reversed(table.colnames)}
