@@ -5,7 +5,7 @@ from pathlib import Path
 
 LAYOUT = argparse.RawDescriptionHelpFormatter
 # astropy's name of the format of each suffix.
-FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits"}
+FORMATS = {".ecsv": "ascii.ecsv", ".csv": "ascii.csv", ".fits": "fits", ".vot": "votable"}
 USED_ALL, USED_NONE, USAGE, USED_SOME, INTERRUPTED = 0, 1, 2, 3, 130
 
 
