@@ -65,7 +65,9 @@ def test_other_tools_see_the_ucds(table, tmp_path):
 def test_every_ucd_is_of_the_controlled_vocabulary():
     names = [*_UCDS, *(f"e_{name}" for name in ("rv", "logg", "mass", "log_l_plx")), "ew_halpha"]
     wrong = [
-        name for name in names if not check_ucd(ucd_of(name), check_controlled_vocabulary=True, has_colon=False)
+        name
+        for name in names
+        if not check_ucd(ucd_of(name), check_controlled_vocabulary=True, has_colon=False)
     ]
     assert not wrong
     assert all(ucd_of(name) for name, *_ in luminosity._COLUMNS)

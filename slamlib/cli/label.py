@@ -4,7 +4,17 @@ import os
 import sys
 from functools import partial
 
-from slamlib.cli.options import FORMATS, LAYOUT, USAGE, USED_ALL, USED_SOME, add_models, path_ending
+from slamlib.cli.options import (
+    FORMATS,
+    LAYOUT,
+    USAGE,
+    USED_ALL,
+    USED_SOME,
+    add_hints,
+    add_models,
+    hints_of,
+    path_ending,
+)
 from slamlib.errors import SlamlibError
 
 _DESCRIPTION = """\
@@ -73,25 +83,16 @@ def add_parser(commands):
         "--output",
         type=path_ending(*FORMATS),
         metavar="TABLE",
-        help="write all columns to a table: .ecsv (units and descriptions), .csv or .fits",
+        help="write all columns to a table: .ecsv, .fits or .vot (units, descriptions, UCDs), or .csv",
     )
     parser.add_argument(
         "--plot",
         type=path_ending(".pdf"),
         metavar="PDF",
-        help="draw spectrum, model and residual of each star",
+        help="draw spectrum, model and residual of each star, or of the 100 most in need of a look",
     )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--instrument", metavar="NAME", help="of files that do not tell it: a name, or a .toml file"
-    )
-    which.add_argument(
-        "--resolution", type=float, metavar="R", help="instead: resolving power; the range is the file's"
-    )
-    parser.add_argument("--unit", metavar="UNIT", help="of the wavelengths: Angstrom, nm or um")
-    medium = parser.add_mutually_exclusive_group()
-    medium.add_argument("--vacuum", action="store_true", default=None, help="wavelengths are in vacuum")
-    medium.add_argument("--air", action="store_false", dest="vacuum", help="wavelengths are in air")
+    parser.add_argument("--samp", action="store_true", help="send the table to TOPCAT, if it is open")
+    add_hints(parser)
     add_models(parser)
     parser.add_argument(
         "--cluster",
@@ -108,12 +109,10 @@ def add_parser(commands):
 def run(options, tell):
     """Label what the options name; return the exit status."""
     # Imported here, since help and wrong usage shall be told at once.
-    from slamlib.cli.output import write
-    from slamlib.instruments import get_instrument
+    from slamlib.cli.output import send, write
     from slamlib.labelling.files import label_files, list_files, reasons
-    from slamlib.labelling.models import Models
+    from slamlib.labelling.models import Models, home
     from slamlib.labelling.summary import summary
-    from slamlib.spectra.reading import Hints
 
     paths = list_files(options.files)
     for target in (options.output, options.plot):
@@ -129,10 +128,7 @@ def run(options, tell):
     progress = not options.quiet and sys.stderr.isatty()
     models = Models(options.grid, options.models, not options.quiet, progress)
     cluster = options.cluster and partial(_label_on_cluster, options.cluster)
-    hints = Hints(
-        options.instrument and get_instrument(options.instrument),
-        *(options.resolution, options.unit, options.vacuum),
-    )
+    hints = hints_of(options)
     table = label_files(paths, models, progress, cluster, hints)
     unusable = reasons(table)
     tell(*unusable)
@@ -144,10 +140,14 @@ def run(options, tell):
         from slamlib.cli.pages import write_pages  # matplotlib takes a second
 
         try:
-            write_pages(table, paths, models, options.plot, progress, hints)
+            drawn = write_pages(table, paths, models, options.plot, progress, hints)
         except (SlamlibError, OSError) as error:
             tell(f"{options.plot} is not written ({error})" + f"; {options.output} is" * bool(options.output))
             return USED_SOME
+        if drawn < len(table) - len(unusable) and not options.quiet:
+            tell(f"{options.plot} shows the {drawn} fits most in need of a look, worst first")
+    if options.samp:
+        send(table, home() / "labels.vot")
     return USED_SOME if unusable else USED_ALL
 
 

@@ -44,3 +44,27 @@ def add_models(parser):
     parser.add_argument(
         "--models", metavar="FOLDER", help="of trained models; by default those kept in ~/.slamlib"
     )
+
+
+def add_hints(parser):
+    """Add the options that say what files do not tell."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--instrument", metavar="NAME", help="of files that do not tell it: a name, or a .toml file"
+    )
+    which.add_argument(
+        "--resolution", type=float, metavar="R", help="instead: resolving power; the range is the file's"
+    )
+    parser.add_argument("--unit", metavar="UNIT", help="of the wavelengths: Angstrom, nm or um")
+    medium = parser.add_mutually_exclusive_group()
+    medium.add_argument("--vacuum", action="store_true", default=None, help="wavelengths are in vacuum")
+    medium.add_argument("--air", action="store_false", dest="vacuum", help="wavelengths are in air")
+
+
+def hints_of(options):
+    """Return the `Hints` that the options of `add_hints` give."""
+    from slamlib.instruments import get_instrument
+    from slamlib.spectra.reading import Hints
+
+    instrument = options.instrument and get_instrument(options.instrument)
+    return Hints(instrument, options.resolution, options.unit, options.vacuum)

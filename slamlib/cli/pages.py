@@ -7,15 +7,13 @@ from matplotlib.backends.backend_pdf import PdfPages
 from tqdm import tqdm
 
 from slamlib.errors import printable
-from slamlib.inference.likelihood import rejected_pixels
 from slamlib.io import atomic
 from slamlib.labelling.files import usable
+from slamlib.labelling.inspection import fit_of, worst_first
 from slamlib.labelling.summary import quantities, verdict
 from slamlib.labels import LABELS
-from slamlib.spectra.drawing import draw_fit
-from slamlib.spectra.prepare import prepare_with_velocity
-from slamlib.spectra.recognise import recognise
-from slamlib.style import PAGE, apj_style, new_figure, note_simulated
+from slamlib.spectra.drawing import draw_fit, inside
+from slamlib.style import BLUE, PAGE, apj_style, new_figure, note_simulated
 
 ROWS = 4
 _HEIGHT = 9.6
@@ -25,8 +23,15 @@ _KEY = (
 _RATIOS = {"height_ratios": (3, 1), "hspace": 0}
 
 
+# Spectra drawn by `slamlib label --plot`: those most in need of a look if there are more.
+MOST = 100
+
+
 def write_pages(table, paths, models, target, progress=True, hints=None):
-    """Draw the fit of every spectrum that has labels into a PDF of several pages.
+    """Draw the fits of spectra that have labels into a PDF of several pages.
+
+    All of them in the order of the table, or, if there are more than `MOST`, those most in need of
+    a look, worst first.
 
     Parameters
     ----------
@@ -39,11 +44,20 @@ def write_pages(table, paths, models, target, progress=True, hints=None):
     progress : bool
     hints : Hints, optional
         With which the files were labelled.
+
+    Returns
+    -------
+    int
+        How many are drawn.
     """
-    rows = [(table[i], paths[i]) for i in usable(table).nonzero()[0]]
+    drawn = np.flatnonzero(usable(table))
+    if drawn.size > MOST:
+        drawn = worst_first(table, models)[:MOST]
+    rows = [(table[i], paths[i]) for i in drawn]
     with atomic(target) as temporary, PdfPages(temporary, metadata={"CreationDate": None}) as pdf:
         for first in tqdm(range(0, len(rows), ROWS), desc="pages", unit="page", disable=not progress):
             pdf.savefig(page(rows[first : first + ROWS], models, hints))
+    return len(rows)
 
 
 @apj_style()
@@ -52,30 +66,28 @@ def page(rows, models, hints=None):
     figure = new_figure(PAGE, _HEIGHT)
     panels = figure.subfigures(ROWS, 1, hspace=0.02)
     for panel, (row, path) in zip(panels, rows, strict=False):
-        _draw(panel, row, path, models, hints)
+        draw(panel, row, fit_of(row, path, models, hints))
+        name = printable(row["file"]).replace("$", r"\$")
+        title = f"{name} ({row['instrument']}): {verdict(row)}\n" + ",   ".join(
+            map(_quantity, LABELS, quantities(row))
+        )
+        panel.suptitle(title, x=0.01, ha="left", fontsize=9)
     figure.supxlabel(_KEY, fontsize=9)
     return figure
 
 
-def _draw(panel, row, path, models, hints):
-    instrument, spectrum = recognise(path, hints)
-    flux, ivar, _ = prepare_with_velocity(spectrum, instrument, row["rv"])
-    labeller = models.labeller(instrument)
-    labels = [row[name] for name in labeller.slam.names]
-    spectrum = {"wave": instrument.wave, "flux": flux, "ivar": ivar}
-    spectrum["model"] = labeller.predict([labels], extrapolate=True)[0]
-    spectrum["rejected"] = rejected_pixels(labeller.slam, flux, ivar, labels, labeller.systematics)
-    windows = _windows(instrument)
+def draw(panel, row, fit):
+    """Draw the `Fit` of a row into a figure or a part of one."""
+    windows = _windows(fit.instrument)
     axes = panel.subplots(2, len(windows), squeeze=False, gridspec_kw=_RATIOS)
+    spectrum = {"wave": fit.instrument.wave, **vars(fit)}
     for main, strip, window in zip(*axes, windows, strict=True):
-        draw_fit(main, strip, spectrum, instrument, window, len(windows))
+        draw_fit(main, strip, spectrum, fit.instrument, window, len(windows))
+        if fit.other is not None:
+            wave, show = inside(fit.instrument.wave, window, "the model")
+            main.plot(wave, fit.other[show], color=BLUE, linewidth=0.7, linestyle=":", zorder=1.5)
     for axis, text in zip(axes[:, 0], ("Normalised flux", "Residual"), strict=True):
         axis.set_ylabel(text)
-    name = printable(row["file"]).replace("$", r"\$")
-    title = f"{name} ({instrument.name}): {verdict(row)}\n" + ",   ".join(
-        map(_quantity, LABELS, quantities(row))
-    )
-    panel.suptitle(title, x=0.01, ha="left", fontsize=9)
     if row["simulated"]:
         note_simulated(axes[0, -1])
 

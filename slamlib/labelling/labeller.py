@@ -27,6 +27,7 @@ from slamlib.inference.systematics import Systematics
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
 from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
+from slamlib.labelling.recipe import training_code
 from slamlib.labelling.templates import velocity_templates
 from slamlib.labelling.worth import NOISE_ALONE, judged, of_more_than_a_star
 from slamlib.npz import check_shapes, half, reading_npz, write_npz
@@ -68,7 +69,8 @@ class Labeller:
         None: the paper's way, independent pixels and one start.
     about : dict
         What it was made of: regressor, continuum ("matched" or "true"), n_train, labels (ranges),
-        grid (sha256 of its file), notes (what to think of labels above a Teff), slamlib (version).
+        grid (sha256 of its file), notes (what to think of labels above a Teff), slamlib (version),
+        code (hash of what trained it: `slamlib.labelling.recipe`).
     extension : GridEdge or None
         Of all of the grid, if that is more: labels inside it, but not in the core, are flagged "X".
     """
@@ -172,6 +174,7 @@ class Labeller:
             "grid": grid.sha256,
             "notes": list(map(list, grid.notes)),
             "slamlib": slamlib.__version__,
+            "code": training_code(),
         }
         templates = velocity_templates(grid, instrument)
         instrument, extension = get_instrument(instrument), grid.edge if grid.core else None

@@ -105,7 +105,9 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
     teff, e_teff, logg, e_logg, mh, e_mh = (
         np.ma.filled(np.asarray(table[name], dtype=float), np.nan) for name in needed
     )
-    plx, e_plx, gmag, bp_rp = (np.asarray(matched[name]) for name in ("parallax", "e_parallax", "gmag", "bp_rp"))
+    plx, e_plx, gmag, bp_rp = (
+        np.asarray(matched[name]) for name in ("parallax", "e_parallax", "gmag", "bp_rp")
+    )
     mean, error = Evolution(isochrones).estimate(
         np.stack([teff, logg, mh], axis=1), np.stack([e_teff, e_logg, e_mh], axis=1)
     )
@@ -124,8 +126,8 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
     e_distance = distance * np.log(10) * np.hypot(0.2 * e_magnitude, 0.5 * e_log_l)
     tension = (log_l_plx - log_l) / np.hypot(e_log_l, e_log_l_plx)
     mass, e_mass = 10 ** mean[:, 0], np.log(10) * 10 ** mean[:, 0] * error[:, 0]
-    values = (mass, e_mass, mean[:, 1], error[:, 1], log_l, e_log_l, a_g, e_a_g)
-    values += (log_l_plx, e_log_l_plx, distance, e_distance, tension)
+    values = [mass, e_mass, mean[:, 1], error[:, 1], log_l, e_log_l, a_g, e_a_g]
+    values += [log_l_plx, e_log_l_plx, distance, e_distance, tension]
     for (name, unit, about), column in zip(_COLUMNS, values, strict=True):
         matched[name] = Column(column, unit=unit, description=about)
     company = np.select([tension > _TENSION, tension < -_TENSION], ["too bright", "too faint"], "")
@@ -155,19 +157,19 @@ def unreddened(teff):
 def _matched(table, gaia, radius):
     """Return the columns of Gaia for each row, NaN (and 0 for source_id) where there is no entry."""
     names = {}
-    for ours, theirs in GAIA.items():
-        found = [name for name in theirs if name in gaia.colnames]
+    for ours, known in GAIA.items():
+        found = [name for name in known if name in gaia.colnames]
         if not found:
-            raise InputError(f"the Gaia table lacks {' or '.join(theirs)}; it has {', '.join(gaia.colnames)}")
+            raise InputError(f"the Gaia table lacks {' or '.join(known)}; it has {', '.join(gaia.colnames)}")
         names[ours] = found[0]
     place = [np.asarray(table[name], dtype=float) for name in ("ra", "dec")]
     theirs = [np.asarray(gaia[names[name]], dtype=float) for name in ("ra_gaia", "dec_gaia")]
-    known = np.flatnonzero(np.isfinite(place).all(axis=0))
+    placed = np.flatnonzero(np.isfinite(place).all(axis=0))
     entry = np.full(len(table), -1)
-    if known.size and len(gaia):
-        ours = SkyCoord(*(values[known] for values in place), unit="deg")
-        nearest, apart, _ = ours.match_to_catalog_sky(SkyCoord(*theirs, unit="deg"))
-        entry[known] = np.where(apart.arcsec <= radius, nearest, -1)
+    if placed.size and len(gaia):
+        stars = SkyCoord(*(values[placed] for values in place), unit="deg")
+        nearest, apart, _ = stars.match_to_catalog_sky(SkyCoord(*theirs, unit="deg"))
+        entry[placed] = np.where(apart.arcsec <= radius, nearest, -1)
     matched, there = Table(), entry >= 0
     ids = np.zeros(len(table), dtype=np.int64)
     ids[there] = np.asarray(gaia[names["source_id"]])[entry[there]]

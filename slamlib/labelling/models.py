@@ -9,6 +9,7 @@ from slamlib.grid.joined import EMBEDDED, digests, named_grid
 from slamlib.instruments import get_instrument
 from slamlib.io import embedded
 from slamlib.labelling.labeller import Labeller
+from slamlib.labelling.recipe import training_code
 
 # What a labeller that gives the labels of a catalogue says of itself.
 KIND = {"regressor": "krr", "continuum": "matched"}
@@ -36,7 +37,8 @@ class Models:
     folder : str or Path, optional
         Of labellers, such as ``data/products/paper-mock-embedded`` of `make paper`. By default
         LRS and MRS come with slamlib; others are trained once, in a few minutes each, and kept
-        in `home`, where one that the user has trained is taken first.
+        in `home`, where one that the user has trained is taken first. One that other code has
+        trained is not used, unless its folder is named.
     talk : bool
         Say on standard error which models are used. A model that is there and cannot be used
         is named with the reason in any case.
@@ -99,6 +101,8 @@ class Models:
                 raise FileError(f"{path} was trained for another {name} than that of now; train it again")
             if labeller.about["grid"] not in self._digests:
                 raise FileError(f"{path} was trained on another grid than {self.grid}; train it again")
+            if not self._named and labeller.about.get("code") != training_code():
+                raise FileError(f"{path} was trained by other code than that of now; `slamlib train` anew")
         except FileError as error:
             if self._named:
                 raise
