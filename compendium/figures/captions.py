@@ -212,6 +212,15 @@ CAPTIONS = {
         "A panel for each label, spikes and running total as for LRS, over the two windows of MRS. "
         "Gravity sits in H-alpha alone.",
     ),
+    "luminosity": Caption(
+        "Luminosities by parallax and by labels",
+        "Left: logarithm of the luminosity by Gaia's parallax against that of the labels; single stars "
+        "scatter around the line of equality, stars with a companion lie above it, up to the dashed line of "
+        "twice the light. Right: the difference in standard errors, a histogram for single stars, near the "
+        "normal curve, and for stars with companions, shifted to the right; dotted lines at three errors.",
+        ours="Parallaxes, magnitudes and companions are drawn; a companion adds light and no lines.",
+        stars=True,
+    ),
     "mismatches": Caption(
         "Why real stars scatter more than models",
         "Error of each label of simulated stars against the mismatch added, step by step: it jumps when "

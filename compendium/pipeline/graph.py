@@ -164,6 +164,14 @@ GRAPH = (
         reads=("raw/miles",),
         extra=True,
     ),
+    Notebook(
+        "13_luminosity",
+        ("06_lamost_labels",),
+        products=("luminosity.ecsv",),
+        figures={"luminosity": "luminosity"},
+        extra=True,
+        lamost_reads=("raw/gaia.ecsv",),
+    ),
 )
 
 

@@ -45,12 +45,12 @@ _DWARFS = np.array(
 ).T
 _G_V, _BP_RP = 0.01, (-0.037, 1.19)
 # Extinction in G over the excess of BP - RP (Wang & Chen 2019, ApJ 877, 116), and its scatter with the dust.
-_A_G, _E_A_G = 1.89, 0.1
+A_G, _E_A_G = 1.89, 0.1
 # Errors of unreddened colours and of bolometric corrections [mag].
 _E_COLOUR, _E_BC = 0.03, 0.06
 # Median parallax of quasars (Lindegren et al. 2021, A&A 649, A4) [mas].
-_ZERO = -0.017
-_SUN_MBOL = 4.74
+ZERO_POINT = -0.017
+SUN_MBOL = 4.74
 # A parallax of fewer standard errors gives no luminosity; so many part two luminosities.
 _LEAST_PARALLAX, _TENSION = 4.0, 3.0
 _COLUMNS = (
@@ -113,16 +113,16 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
     )
     log_l, e_log_l = mean[:, 2], error[:, 2]
     correction, colour = unreddened(teff)
-    a_g = _A_G * (bp_rp - colour)
-    e_a_g = np.hypot(_A_G * _E_COLOUR, _E_A_G * (bp_rp - colour))
+    a_g = A_G * (bp_rp - colour)
+    e_a_g = np.hypot(A_G * _E_COLOUR, _E_A_G * (bp_rp - colour))
     e_magnitude = np.hypot(e_a_g, _E_BC)
     # Absolute bolometric magnitude at 10 pc: distance in pc is 1000 / parallax.
     bolometric = gmag - a_g + correction
-    plx = np.where(plx - _ZERO > _LEAST_PARALLAX * e_plx, plx - _ZERO, np.nan)
+    plx = np.where(plx - ZERO_POINT > _LEAST_PARALLAX * e_plx, plx - ZERO_POINT, np.nan)
     modulus, e_modulus = 10 - 5 * np.log10(plx), 5 / np.log(10) * e_plx / plx
-    log_l_plx = 0.4 * (_SUN_MBOL - bolometric + modulus)
+    log_l_plx = 0.4 * (SUN_MBOL - bolometric + modulus)
     e_log_l_plx = 0.4 * np.hypot(e_modulus, e_magnitude)
-    distance = 10 ** (0.2 * (bolometric - _SUN_MBOL) + 0.5 * log_l + 1)
+    distance = 10 ** (0.2 * (bolometric - SUN_MBOL) + 0.5 * log_l + 1)
     e_distance = distance * np.log(10) * np.hypot(0.2 * e_magnitude, 0.5 * e_log_l)
     tension = (log_l_plx - log_l) / np.hypot(e_log_l, e_log_l_plx)
     mass, e_mass = 10 ** mean[:, 0], np.log(10) * 10 ** mean[:, 0] * error[:, 0]

@@ -1,0 +1,65 @@
+"""What Gaia would say of simulated stars, some of which have an unseen companion."""
+
+import numpy as np
+from astropy.table import Column, Table
+
+from slamlib.labelling.evolution import Evolution
+from slamlib.labelling.luminosity import A_G, SUN_MBOL, ZERO_POINT, unreddened
+
+# Distances are drawn evenly in their logarithm between these [pc].
+_DISTANCES = (150.0, 2500.0)
+# Share of stars with a companion whose spectrum is not seen, of up to the same light.
+_COMPANIONS = 0.3
+# Error of a parallax [mas] up to G = 15, and of a magnitude [mag] (Gaia Collaboration 2021, A&A 649, A1).
+_E_PARALLAX, _E_MAGNITUDE = 0.02, 0.003
+# E(BP - RP) over E(B - V) (Wang & Chen 2019, ApJ 877, 116).
+_EXCESS = 1.32
+
+
+def observe(truth, rng):
+    """Draw distances and companions, and observe with Gaia.
+
+    The companion adds light and no lines: the survey's spectra are those of single stars.
+
+    Parameters
+    ----------
+    truth : Table
+        With ra, dec [deg], ebv and the true labels.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    gaia : Table
+        As `slamlib.labelling.luminosity.luminosities` takes it; magnitudes are NaN of stars that no
+        isochrone has.
+    stars : Table
+        Row by row with `truth`: true ``log_l``, ``distance`` [pc] and ``ratio``, the companion's
+        light over the star's.
+    """
+    n = len(truth)
+    labels = np.stack([np.asarray(truth[name], dtype=float) for name in ("teff", "logg", "mh")], axis=1)
+    log_l = Evolution().estimate(labels, np.tile([50.0, 0.01, 0.01], (n, 1)))[0][:, 2]
+    distance = 10 ** rng.uniform(*np.log10(_DISTANCES), n)
+    ratio = np.where(rng.random(n) < _COMPANIONS, rng.uniform(0, 1, n), 0)
+    correction, colour = unreddened(labels[:, 0])
+    excess = _EXCESS * np.asarray(truth["ebv"], dtype=float)
+    magnitude = SUN_MBOL - 2.5 * log_l - correction + 5 * np.log10(distance / 10) + A_G * excess
+    magnitude -= 2.5 * np.log10(1 + ratio)
+    error = _E_PARALLAX * 10 ** (0.2 * np.maximum(np.nan_to_num(magnitude) - 15, 0))
+    gaia = Table(
+        {
+            "source_id": 1 + np.arange(n),
+            "ra": truth["ra"],
+            "dec": truth["dec"],
+            "parallax": 1000 / distance + ZERO_POINT + rng.normal(0, error),
+            "parallax_error": error,
+            "phot_g_mean_mag": magnitude + rng.normal(0, _E_MAGNITUDE, n),
+            "bp_rp": colour + excess + rng.normal(0, _E_MAGNITUDE, n),
+        }
+    )
+    gaia.meta["simulated"] = True
+    stars = Table()
+    stars["true_log_l"] = Column(log_l, description="true logarithm of the luminosity of the star [solar]")
+    stars["true_distance"] = Column(distance, unit="pc", description="true distance")
+    stars["ratio"] = Column(ratio, description="light of the companion over that of the star; 0 for none")
+    return gaia, stars
