@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Column, Table
 
 from slamlib.labelling.evolution import Evolution
-from slamlib.labelling.luminosity import A_G, SUN_MBOL, ZERO_POINT, unreddened
+from slamlib.labelling.luminosity import A_G, E_A_G, E_BC, E_COLOUR, SUN_MBOL, ZERO_POINT, unreddened
 
 # Distances are drawn evenly in their logarithm between these [pc].
 _DISTANCES = (150.0, 2500.0)
@@ -19,7 +19,8 @@ _EXCESS = 1.32
 def observe(truth, rng):
     """Draw distances and companions, and observe with Gaia.
 
-    The companion adds light and no lines: the survey's spectra are those of single stars.
+    The companion adds light and no lines: the survey's spectra are those of single stars. Stars scatter about
+    isochrones, colours, bolometric corrections and the law of extinction as much as errors allow for.
 
     Parameters
     ----------
@@ -38,13 +39,15 @@ def observe(truth, rng):
     """
     n = len(truth)
     labels = np.stack([np.asarray(truth[name], dtype=float) for name in ("teff", "logg", "mh")], axis=1)
-    log_l = Evolution().estimate(labels, np.tile([50.0, 0.01, 0.01], (n, 1)))[0][:, 2]
+    mean, own = Evolution().estimate(labels, np.tile([50.0, 0.01, 0.01], (n, 1)))
+    log_l = mean[:, 2] + own[:, 2] * rng.normal(size=n)
     distance = 10 ** rng.uniform(*np.log10(_DISTANCES), n)
     ratio = np.where(rng.random(n) < _COMPANIONS, rng.uniform(0, 1, n), 0)
     correction, colour = unreddened(labels[:, 0])
+    correction, colour = correction + rng.normal(0, E_BC, n), colour + rng.normal(0, E_COLOUR, n)
     excess = _EXCESS * np.asarray(truth["ebv"], dtype=float)
-    magnitude = SUN_MBOL - 2.5 * log_l - correction + 5 * np.log10(distance / 10) + A_G * excess
-    magnitude -= 2.5 * np.log10(1 + ratio)
+    magnitude = SUN_MBOL - 2.5 * log_l - correction + 5 * np.log10(distance / 10)
+    magnitude += rng.normal(A_G, E_A_G, n) * excess - 2.5 * np.log10(1 + ratio)
     error = _E_PARALLAX * 10 ** (0.2 * np.maximum(np.nan_to_num(magnitude) - 15, 0))
     gaia = Table(
         {

@@ -63,7 +63,7 @@ def fig_luminosity(table):
     grid = np.linspace(_BINS[0], _BINS[-1], 200)
     right.plot(grid, np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi), color=GREY, zorder=0)
     for limit in (-3, 3):
-        right.axvline(limit, color=GREY, linestyle=":", linewidth=0.8)
+        right.axvline(limit, ymax=0.68, color=GREY, linestyle=":", linewidth=0.8)
     right.set(xlim=(_BINS[0], _BINS[-1]), xlabel="difference in standard errors", ylabel="density")
     right.set_ylim(top=1.45 * right.get_ylim()[1])
     right.legend(loc="upper left")

@@ -45,9 +45,9 @@ _DWARFS = np.array(
 ).T
 _G_V, _BP_RP = 0.01, (-0.037, 1.19)
 # Extinction in G over the excess of BP - RP (Wang & Chen 2019, ApJ 877, 116), and its scatter with the dust.
-A_G, _E_A_G = 1.89, 0.1
+A_G, E_A_G = 1.89, 0.1
 # Errors of unreddened colours and of bolometric corrections [mag].
-_E_COLOUR, _E_BC = 0.03, 0.06
+E_COLOUR, E_BC = 0.03, 0.06
 # Median parallax of quasars (Lindegren et al. 2021, A&A 649, A4) [mas].
 ZERO_POINT = -0.017
 SUN_MBOL = 4.74
@@ -114,8 +114,8 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
     log_l, e_log_l = mean[:, 2], error[:, 2]
     correction, colour = unreddened(teff)
     a_g = A_G * (bp_rp - colour)
-    e_a_g = np.hypot(A_G * _E_COLOUR, _E_A_G * (bp_rp - colour))
-    e_magnitude = np.hypot(e_a_g, _E_BC)
+    e_a_g = np.hypot(A_G * E_COLOUR, E_A_G * (bp_rp - colour))
+    e_magnitude = np.hypot(e_a_g, E_BC)
     # Absolute bolometric magnitude at 10 pc: distance in pc is 1000 / parallax.
     bolometric = gmag - a_g + correction
     plx = np.where(plx - ZERO_POINT > _LEAST_PARALLAX * e_plx, plx - ZERO_POINT, np.nan)
