@@ -147,14 +147,18 @@ def chromium():
         yield opened
 
 
+def _said(message):
+    return f"{message.text} ({message.location['url']})"
+
+
 @pytest.fixture(params=WIDTHS)
 def view(request, chromium):
     """A window of one width; what it complains of is an error."""
     width, height = WIDTHS[request.param]
     page, complaints = chromium.new_page(viewport={"width": width, "height": height}), []
-    page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
+    page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(_said(said)))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(request.url))
+    page.on("requestfailed", lambda request: complaints.append(f"{request.url}: {request.failure}"))
     page.shots = ROOT / "build" / "site-shots" / request.param
     yield page
     page.close()
@@ -192,6 +196,8 @@ def test_the_paper_stands_beside_ours_on_a_desk_and_above_it_on_a_phone(address,
 def test_search_and_menu_lead_to_pages(address, view):
     view.goto(f"{address}/search.html?q=multimodal")
     view.locator("#search-results li a[href*='flags.html']").first.wait_for()
+    # The search fetches each page that it found; to leave before would break that off.
+    view.wait_for_load_state("networkidle")
     view.goto(f"{address}/index.html")
     view.wait_for_url("**/docs/index.html")
     link = view.locator(".bd-sidebar-primary a", has_text="Cross-validation").first
