@@ -1,9 +1,12 @@
 """The explorer, without a browser: what it computes and what it says."""
 
 import contextlib
+from functools import partial
 
 import numpy as np
 import pytest
+import written
+from astropy.table import Table
 
 from compendium.explorer.app import Explorer
 from compendium.explorer.library import Library, Star
@@ -14,10 +17,12 @@ from compendium.run import Run
 from slamlib.errors import FileError, InputError
 from slamlib.grid.training import VSINI_MAX, synthesise
 from slamlib.instruments import C_KMS, INSTRUMENTS, LRS
+from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.worth import STATUSES
 from slamlib.labels import NAMES
 
 B_STAR = (22_000.0, 4.0, 0.0, 50.0)
+CONTROLS = {"velocity": "0", "snr": "100"} | dict(zip(NAMES, map(str, B_STAR), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +118,7 @@ def explorer(quick_run):
 @pytest.fixture(params=INSTRUMENTS)
 def asked(explorer, request):
     """The explorer, and where its controls stand without a star."""
-    labels = {name: str(value) for name, value in zip(NAMES, B_STAR, strict=True)}
-    return explorer, {"instrument": request.param, "velocity": "0", "snr": "100", **labels}
+    return explorer, CONTROLS | {"instrument": request.param}
 
 
 def test_a_star_stands_at_the_catalogues_labels_and_says_what_it_is(asked):
@@ -142,13 +146,43 @@ def test_a_file_gets_the_labels_that_the_catalogue_has_for_it(asked):
     catalogue = explorer.library.catalogues[name]
     row = catalogue[(catalogue["flag"] == "I") & (catalogue["status"] == "ok")][0]
     picked = explorer.take("mine.fits.gz", explorer.library.paths[name, row["file"]].read_bytes())
-    assert picked == {"star": "mine.fits.gz", "instrument": name}
+    assert (picked["star"], picked["instrument"]) == ("mine.fits.gz", name)
     found = explorer.look(query | {"star": "mine.fits.gz", "fit": "1"})
     for label in NAMES:
         assert found["labels"][label] == pytest.approx(row[label], abs=0.05 * row[f"e_{label}"])
     other = next(other for other in INSTRUMENTS if other != name)
     with pytest.raises(InputError, match=f"mine.fits.gz is a spectrum of {name}, not of {other}"):
         explorer.look(query | {"star": "mine.fits.gz", "instrument": other})
+
+
+def test_a_file_of_another_spectrograph_brings_an_instrument_of_its_own(
+    explorer, grid, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SLAMLIB_HOME", str(tmp_path))
+    small = partial(Labeller.train, n=300, n_calibration=20, snrs=(100.0,))
+    monkeypatch.setattr(Labeller, "train", small)
+    wave = np.arange(4200.0, 4702.0, 0.5)
+    flux, error = written.Star(grid, 3000, 100, seed=6)(wave)
+    text = "\n".join(
+        f"{w / 10:.3f} {f:.6e} {e:.3e}" for w, f, e in zip(wave, flux, error, strict=True)
+    ).encode()
+    with pytest.raises(InputError, match=r"^mine.txt: the file does not tell its resolving power"):
+        explorer.take("mine.txt", text, "nm")
+    with pytest.raises(InputError, match="'fast' says nothing of a spectrum"):
+        explorer.take("mine.txt", text, "fast")
+    picked = explorer.take("mine.txt", text, "3000 nm air")
+    name = picked["instrument"]
+    assert name == "R3000_4200-4700"
+    assert picked["about"]["stars"]["obsid"] == picked["about"]["suspicious"] == []
+    assert explorer.start["instruments"][name] == picked["about"]
+    query = CONTROLS | {"instrument": name, "star": "mine.txt", "fit": "1"}
+    found, table = (
+        explorer.look(query),
+        Table.read(explorer.save(query | {"what": "labels"}), format="ascii.ecsv"),
+    )
+    assert table.meta["instrument"] == name
+    for label, true in zip(NAMES, written.LABELS, strict=True):
+        assert found["labels"][label] == pytest.approx(true, abs=3 * table[f"e_{label}"][1])
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from matplotlib.image import imread
 from benchmarks.chromium import CHROMIUM, browser
 from benchmarks.explorer import opened, serving
 from slamlib.io import read_ecsv
+from slamlib.spectra.lamost import read
 
 SHOTS = Path(__file__).parents[1] / "build" / "explore"
 SIZES = {"desk": {"width": 1400, "height": 900}, "phone": {"width": 400, "height": 844}}
@@ -246,8 +247,17 @@ def test_a_file_is_labelled_and_what_cannot_be_shown_is_told_in_a_line(page, qui
     until(page, "#told", rf"{re.escape(good.name)} \(simulated star, LRS")
     until(page, "#message", r"^\s*$")
     inks(page, "file")
+    # Any other layout, with what it does not tell.
+    spectrum, text = read(good), tmp_path / "mine.txt"
+    np.savetxt(text, np.stack([spectrum.wave / 10, spectrum.flux], axis=1))
+    page.locator("#file").set_input_files(text)
+    until(page, "#message", "^mine.txt: .*does not tell its resolving power")
+    page.locator("#hints").fill("LRS nm")
+    page.locator("#file").set_input_files(text)
+    until(page, "#told", r"mine.txt \(LRS.*no errors in the file")
+    inks(page, "text")
     for typed, message in (("17", "no obsid 17 in the LRS"), ("<b>", "'<b>' is neither an obsid")):
         page.locator("#obsid").fill(typed)
         page.locator("#obsid").press("Enter")
         until(page, "#message", re.escape(message))
-        assert good.name in page.locator("#told").text_content()
+        assert text.name in page.locator("#told").text_content()

@@ -31,6 +31,7 @@ SHOWN = (
     "notebooks/06_lamost_labels",
     "notebooks/11_claims",
     "notebooks/12_calibration",
+    "notebooks/teaching/T1_what_a_spectrum_tells",
     "docs/formats",
     "data/DATASETS",
     "docs/reference/slamlib.inference.infer",
@@ -170,6 +171,9 @@ def test_pages_fit_the_window_show_their_images_and_no_empty_box(address, view):
         view.goto(f"{address}/{name}.html")
         for image in view.locator("article img").all():
             assert image.evaluate("image => image.complete && image.naturalWidth") > 100, name
+            assert image.evaluate("image => image.closest('a')?.href.endsWith('.png')"), (
+                f"{name}: no full size"
+            )
             box = image.bounding_box()
             assert box["width"] > 0.5 * min(view.viewport_size["width"], 600), name
         assert view.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, name

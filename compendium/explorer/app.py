@@ -13,10 +13,9 @@ from compendium.explorer.library import Library
 from compendium.explorer.lines import KNOWN
 from compendium.explorer.server import Server
 from compendium.explorer.view import Controls, look
-from compendium.explorer.words import DIGITS, STEPS, SYMBOLS, UNITS, step_text, table_of, told
+from compendium.explorer.words import DIGITS, STEPS, SYMBOLS, UNITS, hints_of, step_text, table_of, told
 from slamlib.errors import InputError
 from slamlib.inference.infer import default_bounds
-from slamlib.instruments import get_instrument
 from slamlib.labels import NAMES
 
 # Where the sliders start, and their steps: an early B star.
@@ -50,12 +49,9 @@ class Explorer:
     def __init__(self, run):
         self.library, self._files = Library(run), {}
         self._star = lru_cache(32)(self.library.star)
-        labellers = self.library.labellers
-        self._noise = {
-            name: run.rng(f"explorer {name}").normal(size=labeller.instrument.wave.size)
-            for name, labeller in labellers.items()
-        }
-        bounds = np.stack([default_bounds(labeller.slam) for labeller in labellers.values()])
+        self._noise = lru_cache(None)(lambda name, n: run.rng(f"explorer {name}").normal(size=n))
+        labellers = self.library.labellers.values()
+        bounds = np.stack([default_bounds(labeller.slam) for labeller in labellers])
         steps = np.array([_SLIDER_STEPS[name] for name in NAMES])
         low = np.floor(bounds[:, 0, : len(NAMES)].min(axis=0) / steps) * steps
         high = np.ceil(bounds[:, 1, : len(NAMES)].max(axis=0) / steps) * steps
@@ -92,7 +88,7 @@ class Explorer:
         }
 
     def _of_instrument(self, name):
-        instrument, stars = get_instrument(name), self.library.labelled(name)
+        instrument, stars = self.library.labellers[name].instrument, self.library.labelled(name)
         obsid, teff, logg, inside = _lists(stars["obsid"], stars["teff"], stars["logg"], stars["flag"] == "I")
         return {
             "wave": _packed(instrument.wave),
@@ -137,8 +133,20 @@ class Explorer:
         view, star, kept = self._view(query)
         return table_of(view, star, kept, query.get("what"))
 
-    def take(self, name, content):
-        """Label a file that the user picked; return its name and instrument.
+    def take(self, name, content, told=""):
+        """Label a file that the user picked, of any spectrograph.
+
+        Parameters
+        ----------
+        name : str
+        content : bytes
+        told : str
+            What the file does not tell, as `hints_of` takes it.
+
+        Returns
+        -------
+        dict
+            Name of the star, its instrument, and what the page must know of the latter.
 
         Raises
         ------
@@ -146,13 +154,17 @@ class Explorer:
             If the file cannot be used.
         """
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "picked.fits"
+            # The reader takes what is named FITS for nothing else.
+            path = Path(folder) / ("picked.fits" if ".fit" in name.lower() else "picked.txt")
             path.write_bytes(content)
-            star = self.library.file(path, name)
+            star = self.library.file(path, name, hints_of(told))
         self._files[name] = star
         for old in list(self._files)[:-_FILES_KEPT]:
             del self._files[old]
-        return {"star": name, "instrument": star.instrument}
+        instruments = self.start["instruments"]
+        if star.instrument not in instruments:
+            instruments[star.instrument] = self._of_instrument(star.instrument)
+        return {"star": name, "instrument": star.instrument, "about": instruments[star.instrument]}
 
     def _view(self, query):
         name = query.get("instrument")
@@ -164,9 +176,10 @@ class Explorer:
         else:
             labels, velocity = [self._value(query, label) for label in NAMES], self._value(query, "velocity")
         slope = query.get("slope") if query.get("slope") in NAMES else NAMES[0]
-        controls = Controls(name, tuple(map(float, labels)), self._value(query, "snr"), velocity, slope)
-        slam = self.library.labellers[name].slam
-        return look(controls, slam, self.library.grid, self._noise[name], star, kept), star, kept
+        labeller = self.library.labellers[name]
+        instrument, noise = labeller.instrument, self._noise(name, labeller.instrument.wave.size)
+        controls = Controls(instrument, tuple(map(float, labels)), self._value(query, "snr"), velocity, slope)
+        return look(controls, labeller.slam, self.library.grid, noise, star, kept), star, kept
 
     def _value(self, query, name):
         """Return where a control stands, within its span."""

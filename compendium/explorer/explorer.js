@@ -95,7 +95,8 @@ function choose() {
   });
   const { obsid } = here.stars;
   $("suspicious").replaceChildren(new Option("choose ...", ""), ...here.suspicious.map(([id, text], i) => new Option(`${i + 1}. ${text}`, id)));
-  $("shown").textContent = `${obsid.length.toLocaleString("en")} ${state.instrument} ${start.simulated ? "simulated stars" : "stars"}, `
+  $("shown").textContent = !obsid.length ? `No catalogue has stars of ${state.instrument}: pick a file.`
+    : `${obsid.length.toLocaleString("en")} ${state.instrument} ${start.simulated ? "simulated stars" : "stars"}, `
     + `${here.suspicious.length} of them suspicious; click one, or type an obsid. Grey: outside the grid. The cross is where the sliders stand.`;
   $("models").textContent = `Models: ${here.models}.`;
   drawStars();
@@ -419,9 +420,10 @@ function keep() {
 
 async function take(file) {
   if (!file) return;
-  say("labelling ...", "file");
+  say("labelling ... (the first file of a new instrument takes a few minutes: its models are trained)", "file");
   try {
-    const found = await ask("file", { name: file.name }, file);
+    const found = await ask("file", { name: file.name, told: $("hints").value }, file);
+    if (!(found.instrument in start.instruments)) meet(found.instrument, found.about);
     if (found.instrument !== state.instrument) {
       Object.assign(state, { instrument: found.instrument, kept: "", window: "" });
       choose();
@@ -429,6 +431,12 @@ async function take(file) {
     overlay(found.star);
   } catch (error) { say(error.message); }
   $("file").value = ""; // so that the same file can be picked again
+}
+
+function meet(name, about) {
+  about.wave = unpacked(about.wave);
+  start.instruments[name] = about;
+  $("instrument").append(new Option(name));
 }
 
 function offer(name, content, type) {
@@ -487,8 +495,7 @@ function listen() {
 (async () => {
   try {
     start = await ask("start");
-    for (const some of Object.values(start.instruments)) some.wave = unpacked(some.wave);
-    $("instrument").append(...Object.keys(start.instruments).map(name => new Option(name)));
+    for (const [name, about] of Object.entries(start.instruments)) meet(name, about);
     $("slope").append(...start.sliders.map(({ name, text }) => new Option(text, name)));
     makeSliders();
     fromAddress();

@@ -8,14 +8,16 @@ import numpy as np
 
 from compendium.train import read_labeller
 from slamlib.errors import FileError, InputError, SlamlibError
+from slamlib.grid.joined import EMBEDDED
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
-from slamlib.labelling.models import labeller_path
+from slamlib.labelling.models import Models, labeller_path
 from slamlib.labelling.worth import NOISE_ALONE, STATUSES
 from slamlib.labels import NAMES
 from slamlib.spectra.lamost import read
 from slamlib.spectra.prepare import prepare_with_velocity
+from slamlib.spectra.recognise import recognise
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Library:
     ----------
     grid : ModelGrid
     labellers : dict of Labeller
+        By instrument: those of the run, and those that files of the user's asked for.
     catalogues : dict of Table
         By instrument, as notebook 06 leaves them.
 
@@ -102,15 +105,31 @@ class Library:
         columns = (index["instrument"], index["file"])
         return {(name, Path(file).name): folder / file for name, file in zip(*columns, strict=True)}
 
+    @cached_property
+    def _others(self):
+        """Models of other instruments than the run's, trained once if need be."""
+        return Models(self.run.grid if self.run.grid == EMBEDDED else self.run.grid_path)
+
+    def labeller(self, instrument):
+        """Return the labeller of an `Instrument`: the run's, or slamlib's own, trained if there is none."""
+        known = self.labellers.get(instrument.name)
+        if known is None:
+            known = self.labellers[instrument.name] = self._others.labeller(instrument)
+        return known
+
     def labelled(self, instrument):
-        """Return the stars of a catalogue that have labels."""
-        catalogue = self.catalogues[instrument]
+        """Return the stars of a catalogue that have labels: none where there is no catalogue."""
+        catalogue = self.catalogues.get(instrument, next(iter(self.catalogues.values()))[:0])
         return catalogue[np.isfinite(catalogue["teff"]) & np.isfinite(catalogue["logg"])]
 
     def models(self, instrument):
         """Say which models predict the spectra of an instrument: file, grid, regression."""
-        path = labeller_path(self.run.products, instrument).relative_to(self.run.root)
-        n = len(self.labellers[instrument].slam.training_labels_)
+        labeller = self.labellers[instrument]
+        if instrument in self.catalogues:
+            path = labeller_path(self.run.products, instrument).relative_to(self.run.root)
+        else:
+            path = self._others.path(labeller.instrument)
+        n = len(labeller.slam.training_labels_)
         return f"{path} ({n:,} training spectra, grid {self.run.grid})"
 
     def doubts(self, instrument):
@@ -144,20 +163,22 @@ class Library:
         if not len(rows):
             raise InputError(f"no obsid {obsid} in the {instrument} catalogue of {len(catalogue)} stars")
         row = rows[0]
-        if not np.isfinite(row["teff"]):
-            raise InputError(f"obsid {obsid} has no labels: {row['reason'] or row['status']}")
+        if not _complete(row):
+            raise InputError(f"obsid {obsid} lacks labels: {row['reason'] or row['status']}")
         spectrum = read(self.paths[instrument, row["file"]])
         flux, ivar, _ = prepare_with_velocity(spectrum, instrument, float(row["rv"]))
         return _star(f"obsid {obsid}", obsid, instrument, flux, ivar, row, row, self.run.simulated)
 
-    def file(self, path, name=None):
-        """Return the star of a LAMOST file: read, prepared and labelled as every file of a catalogue.
+    def file(self, path, name=None, hints=None):
+        """Return the star of a file of any spectrograph, labelled as `slamlib label` does.
 
         Parameters
         ----------
         path : str or Path
         name : str, optional
             What to call it, in errors too; the file's name otherwise.
+        hints : Hints, optional
+            What the file does not tell.
 
         Raises
         ------
@@ -167,26 +188,30 @@ class Library:
         path = Path(path)
         name = name or path.name
         try:
-            spectrum = read(path)
-            instrument = spectrum.header["instrument"]
-            simulated = spectrum.header["simulated"]
-            labeller = self.labellers[instrument]
+            instrument, spectrum = recognise(path, hints)
+            labeller, header = self.labeller(instrument), spectrum.header
             flux, ivar, velocity = prepare_with_velocity(spectrum, instrument, labeller.templates)
-            fit = labeller.label(flux, ivar, [simulated], [spectrum.header["snr"]])[0]
+            fit = labeller.label(flux, ivar, [header["simulated"]], [header["snr"]])[0]
         except SlamlibError as error:
-            raise type(error)(str(error).replace(str(path), name)) from None
-        if not np.isfinite(fit["teff"]):
+            raise type(error)(str(error).replace(str(path), name).replace(path.name, name)) from None
+        if not _complete(fit):
             raise InputError(f"{name} has too few good pixels to be labelled")
-        header = spectrum.header | velocity
-        return _star(name, None, instrument, flux, ivar, header, fit, simulated)
+        told = header | velocity, fit, header["simulated"], header.get("assumed", "")
+        return _star(name, None, instrument.name, flux, ivar, *told)
 
 
-def _star(name, obsid, instrument, flux, ivar, header, fit, simulated):
+def _complete(row):
+    return bool(np.isfinite([float(row[name]) for name in NAMES]).all())
+
+
+def _star(name, obsid, instrument, flux, ivar, header, fit, simulated, assumed=""):
     notes = [STATUSES[fit["status"]]] if fit["status"] != "ok" else []
     if fit["flag"] != "I":
         notes.append("outside the grid")
     if np.isfinite(fit["vsini_limit"]):
         notes.append(f"v sin i below {fit['vsini_limit']:.0f} km/s (95%)")
+    if assumed:
+        notes.append(assumed)
     labels, errors = (
         np.array([fit[prefix + label] for label in NAMES], dtype=float) for prefix in ("", "e_")
     )

@@ -98,7 +98,9 @@ class _Handler(BaseHTTPRequestHandler):
             "/start": lambda: explorer.start,
             "/look": lambda: explorer.look(query),
             "/save": lambda: {"ecsv": explorer.save(query)},
-            "/file": lambda: explorer.take(query.get("name", "a file"), content or b""),
+            "/file": lambda: explorer.take(
+                query.get("name", "a file"), content or b"", query.get("told", "")
+            ),
         }
         if path not in answers:
             raise InputError(f"no page {path}")

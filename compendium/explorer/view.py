@@ -24,7 +24,7 @@ class Controls:
 
     Attributes
     ----------
-    instrument : str
+    instrument : str or Instrument
     labels : tuple of float, (4,)
     snr : float
         Per pixel, of the simulated noise.
@@ -34,7 +34,7 @@ class Controls:
         The label that the flux is differentiated with respect to.
     """
 
-    instrument: str
+    instrument: object
     labels: tuple
     snr: float = 100.0
     velocity: float = 0.0

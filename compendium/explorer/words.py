@@ -5,7 +5,10 @@ from io import StringIO
 import numpy as np
 from astropy.table import Table
 
+from slamlib.errors import InputError
+from slamlib.instruments import get_instrument, known_instruments
 from slamlib.labels import NAMES
+from slamlib.spectra.reading import Hints
 
 # Steps of the labels that a derivative is quoted for: about what OB spectra can tell apart.
 STEPS = {"teff": 1000.0, "logg": 0.1, "mh": 0.1, "vsini": 10.0}
@@ -48,6 +51,37 @@ def step_text(name):
     return f"{STEPS[name]:,g} {UNITS[name]} of {SYMBOLS[name]}"
 
 
+def hints_of(text):
+    """Return the `Hints` that words give: an instrument or a resolving power, a unit, vacuum or air.
+
+    Raises
+    ------
+    InputError
+        If a word is none of these.
+
+    Examples
+    --------
+    >>> hints_of("5400 nm vacuum")
+    Hints(instrument=None, resolution=5400.0, unit='nm', vacuum=True)
+    """
+    found = {}
+    for word in text.replace(",", " ").split():
+        if word in ("nm", "um", "Angstrom"):
+            found["unit"] = word
+        elif word in ("vacuum", "air"):
+            found["vacuum"] = word == "vacuum"
+        elif word in known_instruments():
+            found["instrument"] = word
+        elif word.isdecimal():
+            found["resolution"] = float(word)
+        else:
+            raise InputError(
+                f"{word!r} says nothing of a spectrum; give a resolving power, such as 5000, or one of "
+                f"{', '.join(known_instruments())}; nm, um or Angstrom; vacuum or air"
+            )
+    return Hints(**found)
+
+
 def told(view, shown, star):
     """Say which star an `Overlay` shows, what was found for it, and how well the model fits."""
     if star is None:
@@ -76,7 +110,7 @@ def table_of(view, star, kept, what):
     rows = [["model drawn", *controls.labels, controls.velocity, *[np.nan] * len(NAMES)]]
     rows += [[some.name, *some.labels, some.rv, *some.errors] for some in (star, kept) if some is not None]
     names = ["name", *NAMES, "rv", *(f"e_{name}" for name in NAMES)]
-    meta = {"instrument": controls.instrument, "spectrum": view.star.name}
+    meta = {"instrument": get_instrument(controls.instrument).name, "spectrum": view.star.name}
     if what == "labels":
         units = {prefix + name: UNITS[name] for name in NAMES for prefix in ("", "e_")} | {"rv": "km/s"}
         table = Table(rows=rows, names=names, units=units, meta=meta)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from pathlib import Path
 
 import nbformat
@@ -71,8 +72,8 @@ def tidy(notebook, simulated):
     """Ready a notebook for the site, in place: images described, nothing shown twice or half drawn.
 
     An image has the alternative text of its author; else of the figure of `CAPTIONS` that its cell
-    names; else the heading and the text above it. Of the parameters only those stay that the
-    notebook was run with, and of a progress bar nothing.
+    names; else the heading and the text above it. Each links to its full size. Of the parameters
+    only those stay that the notebook was run with, and of a progress bar nothing.
     """
     tags = [set(cell.metadata.get("tags", ())) for cell in notebook.cells]
     if any("injected-parameters" in some for some in tags):
@@ -90,10 +91,14 @@ def tidy(notebook, simulated):
             said = [output.get("text", "no stream") for output in cell.outputs]
             kept = [some.strip() != "" and "\r" not in some for some in said]
             cell.outputs = [output for output, keep in zip(cell.outputs, kept, strict=True) if keep]
-            if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            drawn = [some.data["image/png"] for some in cell.outputs if "image/png" in some.get("data", {})]
+            if drawn:
                 known = _QUOTED_FIGURE.findall(cell.source)
                 shown = CAPTIONS[known[-1]].description(simulated) if known else f"{heading}. {text}"
-                cell.metadata.setdefault("mystnb", {}).setdefault("image", {}).setdefault("alt", shown)
+                options = cell.metadata.setdefault("mystnb", {}).setdefault("image", {})
+                options.setdefault("alt", shown)
+                # Its own width, in the first bytes of a PNG: Sphinx links what has a width to full size.
+                options.setdefault("width", f"{int.from_bytes(b64decode(drawn[0])[16:20])}px")
 
 
 def build(run, folder):
