@@ -251,7 +251,7 @@ def test_a_file_is_labelled_and_what_cannot_be_shown_is_told_in_a_line(page, qui
     spectrum, text = read(good), tmp_path / "mine.txt"
     np.savetxt(text, np.stack([spectrum.wave / 10, spectrum.flux], axis=1))
     page.locator("#file").set_input_files(text)
-    until(page, "#message", "^mine.txt: .*does not tell its resolving power")
+    until(page, "#message", "^mine.txt: .*they look like nm: give the unit")
     page.locator("#hints").fill("LRS nm")
     page.locator("#file").set_input_files(text)
     until(page, "#told", r"mine.txt \(LRS.*no errors in the file")
