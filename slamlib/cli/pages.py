@@ -18,8 +18,8 @@ from slamlib.style import BLUE, PAGE, apj_style, new_figure, note_simulated
 ROWS = 4
 _HEIGHT = 9.6
 _KEY = (
-    "Wavelength [$\\rm\\AA$]; spectrum black, model red dashed, second solution blue dotted, noise (one sigma) "
-    "blue, rejected x"
+    "Wavelength [$\\rm\\AA$]; spectrum black, model red dashed, second solution blue dotted, "
+    "noise (one sigma) blue, rejected x"
 )
 _RATIOS = {"height_ratios": (3, 1), "hspace": 0}
 # Spectra drawn by `slamlib label --plot`: those most in need of a look if there are more.
