@@ -19,8 +19,8 @@ from slamlib.errors import FileError, SlamlibError
 _QUOTED_FIGURE = re.compile(rf"[\"']({'|'.join(CAPTIONS)})(?:\.png)?[\"']")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)\s]+\)")
 # The pages are in docs/, as in the repository; who opens the folder finds the first one. Browsers ask for
-# /favicon.ico where a page names no icon.
-_FIRST = """<link rel="icon" href="_static/icon.svg">
+# /favicon.ico where a page names no icon; this one names an empty one, since it is left at once.
+_FIRST = """<link rel="icon" href="data:,">
 <meta http-equiv="refresh" content="0; url=docs/index.html">
 <a href="docs/index.html">slamlib</a>
 """
