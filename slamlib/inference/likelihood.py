@@ -156,6 +156,15 @@ class Likelihood:
             chi2 -= (shared.astype(float) ** 2).sum(axis=1)
         return chi2 + (self.precision * (self.expected - z) ** 2).sum(axis=1)
 
+    def gram(self, rows):
+        """Products (m, k, k) of `rows` (m, k, n_pix) with one another, by the inverse covariance."""
+        weighted = rows * self.weight[:, None]
+        gram = (weighted @ rows.transpose(0, 2, 1)).astype(float)
+        if self.shared is not None:
+            onto = self.onto_shared(weighted)
+            gram -= onto @ onto.transpose(0, 2, 1)
+        return gram
+
     def template_chi2(self, templates):
         """Chi-square (m, k), without what pixels share, of standardised spectra (k, n_pix)."""
         weighted = self.weight * self.target

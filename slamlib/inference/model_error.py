@@ -76,8 +76,8 @@ def model_error(slam, instrument, scale=1.0):
     slam : Slam
         Whose spectra tell what lines look like.
     instrument : Instrument
-    scale : float
-        Factor of every amplitude.
+    scale : float or ndarray, (k, t)
+        Factor of every amplitude; or k independent errors as sums of those of `responses`.
 
     Returns
     -------
@@ -85,27 +85,52 @@ def model_error(slam, instrument, scale=1.0):
         The covariance is ``components.T @ components``, in flux squared.
     variance : ndarray of float32, (n_pix,)
     """
-    wave = instrument.wave
-    flux = slam.predict(slam.training_labels_[:_SPECTRA], extrapolate=True).astype(float)
-    depth, reach = flux - 1, 3 * wave.mean() / instrument.effective_resolution
-    parts, lines = [], np.zeros(wave.size)
-    for term in TERMS:
-        shapes = [_window(wave, centre, max(term.reach, reach)) for centre in term.wave]
-        lines = np.maximum(lines, np.max(shapes, axis=0))
-        for shape in [np.max(shapes, axis=0)] if term.together else shapes:
-            parts.append(_leading(term.amplitude * depth * shape))
-    for first in np.arange(wave[0], wave[-1], _ALIKE):
-        within = (wave >= first) & (wave < first + _ALIKE)
-        parts.append(_leading(_METALS * depth * (1 - lines) * within, 1))
-    parts += _of_profile(flux, instrument)
-    for centre in _CALCIUM:
-        width = 1.3 * centre / instrument.effective_resolution / _FWHM
-        parts.append(_DEPTH * np.exp(-0.5 * ((wave - centre) / width) ** 2)[None])
-    parts = scale * np.concatenate(parts)
+    flux = slam.predict(slam.training_labels_[:_SPECTRA], extrapolate=True)
+    single = responses(flux, instrument)
+    if np.ndim(scale):
+        mixed = (np.tensordot(row.astype(np.float32), single, 1) for row in scale)
+        parts = np.concatenate([_leading(each, _OF_TERM) for each in mixed])
+    else:
+        parts = scale * np.concatenate([_leading(each, _OF_TERM) for each in single])
     vectors = eigh(parts @ parts.T)[1]
     components = vectors[:, ::-1][:, :RANK].T @ parts
     variance = np.maximum((parts**2).sum(axis=0) - (components**2).sum(axis=0), 0)
     return components.astype(np.float32), variance.astype(np.float32)
+
+
+def responses(flux, instrument):
+    """How spectra change by one standard deviation of each error.
+
+    Parameters
+    ----------
+    flux : ndarray, (n, n_pix)
+        Normalised model spectra.
+    instrument : Instrument
+
+    Returns
+    -------
+    ndarray of float32, (t, n, n_pix)
+        Linear in `flux`, and of every depth but those between the stars.
+    """
+    wave = instrument.wave
+    reach = 3 * wave.mean() / instrument.effective_resolution
+    factors, lines = [], np.zeros(wave.size)
+    for term in TERMS:
+        shapes = [_window(wave, centre, max(term.reach, reach)) for centre in term.wave]
+        lines = np.maximum(lines, np.max(shapes, axis=0))
+        factors += [
+            term.amplitude * shape for shape in ([np.max(shapes, axis=0)] if term.together else shapes)
+        ]
+    for first in np.arange(wave[0], wave[-1], _ALIKE):
+        factors.append(_METALS * (1 - lines) * ((wave >= first) & (wave < first + _ALIKE)))
+    factors = np.array([factor for factor in factors if factor.any()], dtype=np.float32)
+    parts = [factors[:, None] * (flux - 1), _of_profile(flux, instrument)]
+    for centre in _CALCIUM:
+        width = 1.3 * centre / instrument.effective_resolution / _FWHM
+        parts.append(
+            np.broadcast_to(_DEPTH * np.exp(-0.5 * ((wave - centre) / width) ** 2), (1, *flux.shape))
+        )
+    return np.concatenate(parts).astype(np.float32)
 
 
 def _of_profile(flux, instrument):
@@ -116,7 +141,7 @@ def _of_profile(flux, instrument):
         curvature[:, arm] = np.gradient(slope, wave[arm], axis=1)
     change = 2 * _PROFILE * curvature * (wave / instrument.effective_resolution / _FWHM) ** 2
     tilt = 2 * (wave - wave.mean()) / np.ptp(wave)
-    return [_leading(change), _leading(change * tilt)]
+    return np.stack([change, change * tilt])
 
 
 def _window(wave, centre, reach):
@@ -124,7 +149,7 @@ def _window(wave, centre, reach):
     return np.clip(2 - 2 * np.abs(wave - centre) / reach, 0, 1)
 
 
-def _leading(responses, rank=_OF_TERM):
+def _leading(responses, rank):
     """Leading components (rank, n_pix) of the mean square of responses (n, n_pix)."""
     vectors = eigh(responses @ responses.T / len(responses))[1]
     return vectors[:, ::-1][:, :rank].T @ responses / np.sqrt(len(responses))

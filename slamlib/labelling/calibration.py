@@ -151,8 +151,10 @@ class Observatory:
     def _of_b_stars(self, labels3):
         return self.grid.contains(labels3) & (labels3[:, 0] >= COOLEST_B)
 
-    def observe(self, rows, seed):
+    def observe(self, rows, seed, change=None):
         """Simulate and prepare the stars of `rows`; those without a velocity are left out.
+
+        `change` is that of `simulate`.
 
         Returns
         -------
@@ -163,8 +165,8 @@ class Observatory:
             for start in range(0, len(rows), _CHUNK):
                 some = rows[start : start + _CHUNK]
                 pairs = zip(
-                    simulate(some, self.library, self.grid, self.instrument, seed),
-                    simulate(some, self.library, self.grid, self.instrument, seed, noise=False),
+                    simulate(some, self.library, self.grid, self.instrument, seed, change=change),
+                    simulate(some, self.library, self.grid, self.instrument, seed, False, change),
                     strict=True,
                 )
                 jobs = (

@@ -211,7 +211,7 @@ def _forget_other_surveys(truth, folder, seed):
             temporary.write_text(recipe)
 
 
-def simulate(rows, library, grid, instrument, seed, noise=True):
+def simulate(rows, library, grid, instrument, seed, noise=True, change=None):
     """Simulate the spectra of some rows of the truth table.
 
     Parameters
@@ -224,6 +224,9 @@ def simulate(rows, library, grid, instrument, seed, noise=True):
     instrument : Instrument or str
     noise : bool
         False gives the same stars, as free of noise as `observed_counts` can.
+    change : callable, optional
+        ``change(flux, rows)`` gives the spectra that the telescope sees, of those at the surface (n,
+        n_pix); by default they are broadened and shifted as `rows` say.
 
     Returns
     -------
@@ -238,7 +241,10 @@ def simulate(rows, library, grid, instrument, seed, noise=True):
         flux = flux + responses()(labels, rows["vturb"], rows["he"])
     for i, group in enumerate(rows["group"]):
         flux[i] = emission(grid.wave, flux[i], group, streams[i])
-    fine = blurred(flux, grid, instrument, rows["vsini"], rows["sigma"], rows["rv"])
+    if change is None:
+        fine = blurred(flux, grid, instrument, rows["vsini"], rows["sigma"], rows["rv"])
+    else:
+        fine = change(flux, rows)
     arms = []
     for wave in native_pixels(instrument):
         arms.append((wave, fine @ rebin_matrix(pixel_edges(grid.wave), pixel_edges(wave))))

@@ -1,6 +1,7 @@
 """Slam: from labels to the flux of every pixel, learned from a training set."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -271,6 +272,27 @@ class Slam:
             squares += error * part.pixels.size
         compressed.compression_error_ = float(np.sqrt(squares / self.flux_mean_.size))
         return compressed
+
+    def changed(self, change):
+        """Return the model whose flux is larger by a linear function of it: of a compressed model.
+
+        Parameters
+        ----------
+        change : callable
+            ``change(flux)`` of spectra (n, n_pix), linear but for a constant.
+        """
+        if len(self.expansions_) != 1 or self.expansions_[0].components is None:
+            raise InputError("only a compressed model with one kernel can be changed; train one by krr")
+        changed, part = Slam(**self.get_params()), self.expansions_[0]
+        changed.__dict__.update(self.__dict__)
+        constant = self.flux_mean_ + self.flux_scale_ * self.intercept_
+        scale, pixels = self.flux_scale_, part.pixels
+        directions = np.zeros((len(part.components), scale.size), np.float32)
+        directions[:, pixels] = part.components
+        directions += (change(1 + directions * scale) - change(np.ones((1, scale.size)))) / scale
+        changed.flux_mean_ = (self.flux_mean_ + change(constant[None])[0]).astype(np.float32)
+        changed.expansions_ = [replace(part, components=directions[:, pixels].astype(np.float32))]
+        return changed
 
     def to_arrays(self):
         """Return all that was learned as named arrays, for a file."""

@@ -1,0 +1,164 @@
+"""A laboratory of mismatches: choose what is wrong with simulated stars and by how much, see what labels become.
+
+``python -m compendium.laboratory`` prints the table of several mismatches, for both instruments.
+"""
+
+import numpy as np
+from astropy.table import Table
+
+from compendium.explorer.lines import KNOWN
+from slamlib.errors import InputError
+from slamlib.grid.broaden import broaden, instrument_sigma
+from slamlib.inference.model_error import HELIUM
+from slamlib.instruments import C_KMS, get_instrument
+from slamlib.labels import NAMES
+
+# What can be wrong, how much of it the table has, and what the amount means.
+MISMATCHES = {
+    "nothing": (0.0, "models and stars share their physics"),
+    "helium": (0.15, "lines of He I deeper or shallower by this share, by chance"),
+    "companion": (0.5, "a second star of 0.1 to this flux ratio, up to 200 km/s apart"),
+    "profile": (1.0, "FWHM constant in A, in units of that in the middle of the spectrum"),
+    "H alpha": (0.15, "H alpha filled by up to this share of the continuum"),
+    "interstellar": (0.3, "interstellar Ca II H and K up to this deep"),
+    "all helium": (0.1, "lines of He I deeper by this share, in all stars alike"),
+    "metals": (0.25, "lines of each metal ion off by this share (standard deviation), in all alike"),
+    "width": (0.08, "profile wider by this share, in all stars alike"),
+}
+ROWS = ("nothing", "helium", "companion", "profile", "H alpha", "interstellar")
+# Reach of a line [A]; FWHM [A] of what fills H alpha, sigma [km/s] of an interstellar cloud; how fast
+# a companion is at most against its star [km/s].
+_HELIUM, _METAL, _FILLING, _CLOUD, _APART = 8.0, 2.0, 6.0, 6.0, 200.0
+_CALCIUM, _H_ALPHA = (3933.66, 3968.47), 6562.8
+# Widths that a profile which changes along the spectrum is interpolated between.
+_WIDTHS = 6
+
+
+class Mismatch:
+    """What a telescope sees of stars that differ from the models: the `change` of `simulate`.
+
+    Parameters
+    ----------
+    observatory : Observatory
+    amounts : dict of str to float
+        Keys of `MISMATCHES`.
+    seed : int
+        Of what differs from star to star, which does not depend on their company, and of `metals`.
+    """
+
+    def __init__(self, observatory, amounts, seed):
+        if unknown := set(amounts) - set(MISMATCHES):
+            raise InputError(f"no mismatch {sorted(unknown)}; choose from {', '.join(MISMATCHES)}")
+        self._grid, self._library = observatory.grid, observatory.library
+        self._amounts = dict.fromkeys(MISMATCHES, 0.0) | amounts
+        self._seed, self._sigma = seed, instrument_sigma(get_instrument(observatory.instrument).resolution)
+
+    def __call__(self, flux, rows):
+        """Spectra at the telescope (n, n_pix) of surface spectra (n, n_pix) of `rows` of the truth table."""
+        amounts, wave = self._amounts, self._grid.wave
+        draws = [np.random.default_rng([self._seed, int(obsid)]).uniform(-1, 1, 3) for obsid in rows["obsid"]]
+        sign, share, apart = np.transpose(draws)[..., None]
+        share = np.abs(share)
+        of_star = amounts["helium"] * np.sign(sign) + amounts["all helium"]
+        strength = 1 + of_star * _near(wave, HELIUM, _HELIUM) + self._metals()
+        fine = self._broadened(1 + (flux - 1) * strength, rows, 0)
+        if amounts["companion"]:
+            ratio = 0.1 + (amounts["companion"] - 0.1) * share
+            # Fainter, it is cooler: along the main sequence.
+            teff = np.maximum(rows["teff"] * ratio[:, 0] ** 0.2, self._grid.ranges[0, 0])
+            labels = np.column_stack([teff, np.full(len(rows), 4.2), rows["mh"]])
+            second = self._broadened(self._library.spectra(labels), rows, _APART * apart[:, 0])
+            fine = (fine + ratio * second) / (1 + ratio)
+        centre = _H_ALPHA * (1 + np.asarray(rows["rv"])[:, None] / C_KMS)
+        fine = fine + amounts["H alpha"] * share * np.exp(-0.5 * ((wave - centre) / (_FILLING / 2.355)) ** 2)
+        cloud = np.hypot(_CLOUD, self._sigma) / C_KMS
+        depth = sum(np.exp(-0.5 * (np.log(wave / line) / cloud) ** 2) for line in _CALCIUM)
+        return (fine * (1 - amounts["interstellar"] * share * depth)).astype(np.float32)
+
+    def _metals(self):
+        rng, wave = np.random.default_rng(self._seed), self._grid.wave
+        lines = [[at for at, name in KNOWN if name == ion] for ion in sorted({name for _, name in KNOWN})]
+        metals = [line for line in lines if not np.isin(line, HELIUM).any() and len(line)]
+        return self._amounts["metals"] * sum(rng.normal() * _near(wave, line, _METAL) for line in metals)
+
+    def _broadened(self, flux, rows, velocity):
+        vsini, sigma, rv = (np.asarray(rows[name], dtype=float) for name in ("vsini", "sigma", "rv"))
+        wave, dv = self._grid.wave, self._grid.dv
+        wider = (1 + self._amounts["width"]) ** 2 - 1
+        variance = sigma**2 + wider * self._sigma**2
+        if not (fixed := self._amounts["profile"]):
+            return broaden(flux, dv, vsini, np.sqrt(variance), rv + velocity)
+        of_pixel = (fixed * self._sigma * np.mean(wave) / wave) ** 2
+        nodes = np.linspace(of_pixel.min(), of_pixel.max(), _WIDTHS)
+        total = 0
+        for node, unit in zip(nodes, np.eye(_WIDTHS), strict=True):
+            width = np.sqrt(np.maximum(variance - self._sigma**2 + node, 0))
+            total = total + np.interp(of_pixel, nodes, unit) * broaden(flux, dv, vsini, width, rv + velocity)
+        return total
+
+
+def _near(wave, centres, reach):
+    return np.any([np.abs(wave - centre) < reach for centre in centres], axis=0).astype(np.float32)
+
+
+def try_out(labeller, observatory, amounts, n, snr, seed):
+    """Label simulated stars of which something is wrong, with the errors that real stars get.
+
+    Parameters
+    ----------
+    labeller : Labeller
+    observatory : Observatory
+    amounts : dict of str to float
+        Of `MISMATCHES`.
+    n : int
+        Stars.
+    snr : float
+        Signal-to-noise ratio per pixel of the files.
+    seed : int
+
+    Returns
+    -------
+    Table
+        One row a star: that of `Labeller.label`, and true labels as ``true_teff``, ...
+    """
+    rows = observatory.draw(n, snr, seed)
+    stars = observatory.observe(rows, seed, Mismatch(observatory, amounts, seed))
+    table = labeller.label(stars.flux, stars.ivar, np.zeros(len(stars.flux), bool), [snr] * len(stars.flux))
+    for name, true in zip(NAMES, stars.labels.T, strict=False):
+        table[f"true_{name}"] = true
+    table.meta["simulated"] = True
+    return table
+
+
+def summarised(table):
+    """What a table of `try_out` comes to: a Table of one row a label.
+
+    label, rms and bias (mean) of found minus true, quoted (median error), cover68 and cover95, chi2
+    (median) and ok (share of flag I and status ok) of all stars. An upper limit of v sin i covers if the
+    truth is below.
+    """
+    rows = []
+    labelled = np.isfinite(table["chi2"])
+    good = (np.asarray(table["status"]) == "ok") & (np.asarray(table["flag"]) != "O")
+    for name in NAMES:
+        error = np.asarray(table[name] - table[f"true_{name}"], dtype=float)
+        pull = np.abs(error / np.asarray(table[f"e_{name}"], dtype=float))
+        kept = good & np.isfinite(pull)
+        if name == "vsini":
+            kept &= ~np.isfinite(np.ma.filled(np.ma.asarray(table["vsini_limit"], dtype=float), np.nan))
+        covers = [np.mean(pull[kept] < sigmas) for sigmas in (1, 1.96)]
+        values = np.sqrt(np.mean(error[kept] ** 2)), np.mean(error[kept])
+        quoted = np.median(np.asarray(table[f"e_{name}"], dtype=float)[kept])
+        rows.append(
+            (
+                name,
+                int(kept.sum()),
+                *values,
+                quoted,
+                *covers,
+                np.median(table["chi2"][labelled]),
+                np.mean(good),
+            )
+        )
+    names = ("label", "n", "rms", "bias", "quoted", "cover68", "cover95", "chi2", "ok")
+    return Table(rows=rows, names=names)
