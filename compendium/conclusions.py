@@ -4,7 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from compendium.hrs import comparable, floats
-from compendium.hrs_stars import REAL
+from compendium.hrs_stars import LIBRARY, REAL
 from slamlib.inference.validate import scatter_and_bias
 from slamlib.labels import NAMES
 
@@ -147,7 +147,7 @@ def _real_scatter(steps, hrs, name):
     of = steps[(steps["instrument"] == name) & (steps["label"] == "teff")]
     rms = dict(zip(of["step"], of["rms"], strict=True))
     alone = rms["noise alone"]
-    real = hrs[(hrs["instrument"] == name) & (hrs["origin"] == REAL) & comparable(hrs, "teff")]
+    real = hrs[(hrs["instrument"] == name) & (np.isin(hrs["origin"], (REAL, LIBRARY)) & comparable(hrs, "teff")]
     conclusion = f"real stars scatter more than models ({name})"
     if not len(real):
         evidence = (

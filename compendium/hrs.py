@@ -5,7 +5,8 @@ import math
 import numpy as np
 from astropy.table import Table, vstack
 
-from compendium.hrs_stars import KNOWN, ORIGINS, REAL, SNR
+from compendium.hrs_stars import KNOWN, ORIGINS, REAL, SIMULATED, SNR, SPUN
+from compendium.libraries import prepare_library
 from slamlib.errors import SlamlibError
 from slamlib.inference.validate import scatter_and_bias
 from slamlib.instruments import INSTRUMENTS
@@ -54,22 +55,26 @@ def label_stars(stars, labellers, rng_of):
                 row["resolution"] = star.spectrum.resolution
                 try:
                     rng = rng_of(f"noise of {star.file or star.star} {star.origin} {name}")
-                    flux[i], ivar[i], velocity = prepare_hires(
-                        *(star.spectrum.wave, star.spectrum.flux, star.spectrum.resolution),
-                        *(instrument, SNR, labeller.templates, {"file": star.file or star.star}, rng),
-                    )
+                    if math.isfinite(star.fwhm) and name == "LRS":
+                        prepared = prepare_library(star, instrument, SNR, labeller.templates, rng)
+                    else:
+                        prepared = prepare_hires(
+                            *(star.spectrum.wave, star.spectrum.flux, star.spectrum.resolution),
+                            *(instrument, SNR, labeller.templates, {"file": star.file or star.star}, rng),
+                        )
+                    flux[i], ivar[i], velocity = prepared
                     row["rv"] = velocity["rv"]
                 except SlamlibError as error:
                     row["reason"] = str(error)
             rows.append(row | {f"{key}_hrs": value for key, value in star.known.items()})
         table = Table(rows)
-        fit = labeller.label(flux, ivar, [star.origin != REAL for star in stars])
+        fit = labeller.label(flux, ivar, [star.simulated for star in stars])
         for column in (*KNOWN, "vsini_limit", "chi2", "flag", "status"):
             table[column] = fit[column]
         tables.append(table)
         spectra[name] = flux, ivar
     table = vstack(tables)
-    table.meta["simulated"] = any(star.origin != REAL for star in stars)
+    table.meta["simulated"] = any(star.simulated for star in stars)
     return table, spectra
 
 
@@ -159,7 +164,8 @@ def hrs_errors(table, published=None):
         One row an instrument, kind of spectra and label: unit, n (stars that count, see
         `comparable`), scatter, bias, error (median of those quoted), n_limits and limits_hold
         (upper limits of v sin i of trusted stars, and how many are not below the known value),
-        paper. Of fewer than three stars there is no scatter.
+        paper; within1 and within2, the shares that agree within one and two joint errors. Of fewer than
+        three stars there is no scatter.
     """
     rows = []
     for name in INSTRUMENTS:
@@ -167,10 +173,12 @@ def hrs_errors(table, published=None):
             some = table[(table["instrument"] == name) & (table["origin"] == origin)]
             for label in (TEFF, LOGG, VSINI):
                 counts = some[comparable(some, label.name)]
-                values, known, error = (
-                    floats(counts, column) for column in (label.name, f"{label.name}_hrs", f"e_{label.name}")
+                values, known, error, own = (
+                    floats(counts, column.format(label.name))
+                    for column in ("{}", "{}_hrs", "e_{}", "e_{}_hrs")
                 )
                 scatter = bias = quoted = math.nan
+                pull = np.abs(values - known) / np.hypot(error, np.nan_to_num(own))
                 if len(counts) >= _LEAST_STARS:
                     (scatter,), (bias,) = scatter_and_bias(values[:, None], known[:, None])
                     quoted = np.median(error)
@@ -181,10 +189,11 @@ def hrs_errors(table, published=None):
                     {"instrument": name, "origin": origin, "label": label.name, "unit": unit_of(label)}
                     | {"n": len(counts), "scatter": scatter, "bias": bias, "error": quoted}
                     | {"n_limits": limited.sum(), "limits_hold": (known <= limit)[limited].sum()}
+                    | {f"within{n}": np.mean(pull < n) if len(pull) else math.nan for n in (1, 2)}
                     | {"paper": (published or {}).get(f"sigma_{label.name}_{name.lower()}_hrs", math.nan)}
                 )
     errors = Table(rows)
-    errors.meta["simulated"] = bool((table["origin"] != REAL).any())
+    errors.meta["simulated"] = bool(np.isin(table["origin"], (SIMULATED, SPUN)).any())
     return errors
 
 

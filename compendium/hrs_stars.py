@@ -16,8 +16,10 @@ from slamlib.spectra.degrade import without_telluric
 from slamlib.spectra.hires import HighResolution, read_hires
 
 REAL, SIMULATED, SPUN = "real", "simulated", "simulated, spun"
+# Real stars too, of the libraries MILES and STELIB: at the resolution of LRS from the beginning.
+LIBRARY = "real, library"
 # Kinds of spectra, in the order of figures and tables.
-ORIGINS = (SIMULATED, SPUN, REAL)
+ORIGINS = (SIMULATED, SPUN, LIBRARY, REAL)
 # Resolving power and SNR of a pixel of the simulated spectra.
 RESOLUTION, SNR = 45_000, 150
 # v sin i of the stars that are spun [km/s].
@@ -44,6 +46,8 @@ class HrsStar:
         What the file did not tell.
     reason : str
         Why there is no spectrum.
+    fwhm : float
+        Of a spectrum whose profile is the same in A everywhere; nan if it has a resolving power.
     """
 
     star: str
@@ -53,6 +57,12 @@ class HrsStar:
     known: dict = field(default_factory=dict)
     assumed: str = ""
     reason: str = ""
+    fwhm: float = math.nan
+
+    @property
+    def simulated(self):
+        """Whether it is no star."""
+        return self.origin in (SIMULATED, SPUN)
 
 
 def real_stars(folder, known):

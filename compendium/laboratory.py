@@ -8,9 +8,10 @@ from astropy.table import Table
 
 from compendium.explorer.lines import KNOWN
 from slamlib.errors import InputError
-from slamlib.grid.broaden import broaden, instrument_sigma
+from slamlib.grid.broaden import instrument_sigma
+from slamlib.grid.training import blurred
 from slamlib.inference.model_error import HELIUM
-from slamlib.instruments import C_KMS, get_instrument
+from slamlib.instruments import C_KMS
 from slamlib.labels import NAMES
 
 # What can be wrong, how much of it the table has, and what the amount means.
@@ -30,8 +31,6 @@ ROWS = ("nothing", "helium", "companion", "profile", "H alpha", "interstellar")
 # a companion is at most against its star [km/s].
 _HELIUM, _METAL, _FILLING, _CLOUD, _APART = 8.0, 2.0, 6.0, 6.0, 200.0
 _CALCIUM, _H_ALPHA = (3933.66, 3968.47), 6562.8
-# Widths that a profile which changes along the spectrum is interpolated between.
-_WIDTHS = 6
 
 
 class Mismatch:
@@ -51,7 +50,12 @@ class Mismatch:
             raise InputError(f"no mismatch {sorted(unknown)}; choose from {', '.join(MISMATCHES)}")
         self._grid, self._library = observatory.grid, observatory.library
         self._amounts = dict.fromkeys(MISMATCHES, 0.0) | amounts
-        self._seed, self._sigma = seed, instrument_sigma(get_instrument(observatory.instrument).resolution)
+        self._seed, self._instrument = seed, observatory.instrument
+        self._sigma = instrument_sigma(self._instrument.resolution)
+        if fixed := self._amounts["profile"]:
+            wave = self._instrument.wave[[0, -1]]
+            powers = self._instrument.resolution * wave / (fixed * wave.mean())
+            self._instrument = replace(self._instrument, profile=tuple(zip(wave, powers, strict=True)))
 
     def __call__(self, flux, rows):
         """Spectra at the telescope (n, n_pix) of surface spectra (n, n_pix) of `rows` of the truth table."""
@@ -77,24 +81,15 @@ class Mismatch:
 
     def _metals(self):
         rng, wave = np.random.default_rng(self._seed), self._grid.wave
-        lines = [[at for at, name in KNOWN if name == ion] for ion in sorted({name for _, name in KNOWN})]
-        metals = [line for line in lines if not np.isin(line, HELIUM).any() and len(line)]
-        return self._amounts["metals"] * sum(rng.normal() * _near(wave, line, _METAL) for line in metals)
+        # All but hydrogen and helium.
+        ions = sorted({name for _, name in KNOWN if not name.startswith("H")})
+        lines = [_near(wave, [at for at, name in KNOWN if name == ion], _METAL) for ion in ions]
+        return self._amounts["metals"] * sum(rng.normal() * line for line in lines)
 
     def _broadened(self, flux, rows, velocity):
-        vsini, sigma, rv = (np.asarray(rows[name], dtype=float) for name in ("vsini", "sigma", "rv"))
-        wave, dv = self._grid.wave, self._grid.dv
         wider = (1 + self._amounts["width"]) ** 2 - 1
-        variance = sigma**2 + wider * self._sigma**2
-        if not (fixed := self._amounts["profile"]):
-            return broaden(flux, dv, vsini, np.sqrt(variance), rv + velocity)
-        of_pixel = (fixed * self._sigma * np.mean(wave) / wave) ** 2
-        nodes = np.linspace(of_pixel.min(), of_pixel.max(), _WIDTHS)
-        total = 0
-        for node, unit in zip(nodes, np.eye(_WIDTHS), strict=True):
-            width = np.sqrt(np.maximum(variance - self._sigma**2 + node, 0))
-            total = total + np.interp(of_pixel, nodes, unit) * broaden(flux, dv, vsini, width, rv + velocity)
-        return total
+        sigma = np.sqrt(np.asarray(rows["sigma"]) ** 2 + wider * self._sigma**2)
+        return blurred(flux, self._grid, self._instrument, rows["vsini"], sigma, rows["rv"] + velocity)
 
 
 def _near(wave, centres, reach):

@@ -34,7 +34,8 @@ def read_miles(folder):
     Returns
     -------
     table : Table
-        name (such as "m0100"), teff [K], logg and feh [dex] of the stars whose parameters are known.
+        name (such as "m0100"), teff [K], logg and feh [dex] of the stars whose Teff and log g are known;
+        feh may be NaN.
     wave : ndarray, (n_pix,)
         In air [A], at rest; 2.5 A FWHM.
     flux : ndarray, (n, n_pix)
@@ -49,9 +50,8 @@ def read_miles(folder):
         rows = [line.split() for line in (folder / "MILES_params.db").read_text().splitlines()]
         rows = [(f"m{name}", *map(float, rest)) for name, *rest in rows if name.isdigit()]
         table = Table(rows=rows, names=("name", "teff", "logg", "feh"))
-        table = table[
-            (table["teff"] < 10 * _UNKNOWN) & (table["logg"] < _UNKNOWN) & (table["feh"] < _UNKNOWN)
-        ]
+        table = table[(table["teff"] < 10 * _UNKNOWN) & (table["logg"] < _UNKNOWN)]
+        table["feh"][table["feh"] >= _UNKNOWN] = np.nan
         table = table[[(folder / _file(name)).is_file() for name in table["name"]]]
         table.sort("name")
         flux = np.array([fits.getdata(folder / _file(name)) for name in table["name"]], dtype=float)

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from compendium.hrs import floats, hrs_errors, trusted, unit_of
-from compendium.hrs_stars import ORIGINS, REAL, SIMULATED, SPUN
+from compendium.hrs_stars import LIBRARY, ORIGINS, REAL, SIMULATED, SPUN
 from slamlib.errors import InputError
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import VSINI_MAX
@@ -34,6 +34,7 @@ _HRS_STYLE = {"LRS": {"color": RED, "marker": "o"}, "MRS": {"color": BLUE, "mark
 _ORIGIN_STYLE = {
     SIMULATED: {"markersize": 4.5, "markerfacecolor": "white", "zorder": 3},
     SPUN: {"markersize": 2.5, "markerfacecolor": "white", "markeredgewidth": 0.6, "alpha": 0.7, "zorder": 2},
+    LIBRARY: {"markersize": 3.5, "markeredgecolor": BLACK, "markeredgewidth": 0.4, "zorder": 4},
     REAL: {"markersize": 6.5, "markeredgecolor": BLACK, "zorder": 4},
 }
 # Decimals of a scatter.
@@ -67,7 +68,7 @@ def fig08_hrs(table):
     matplotlib.figure.Figure
         A panel for each label, the differences below it. HRS-LRS red circles, HRS-MRS blue
         squares; open if the spectrum is simulated, small if the star was spun as well, filled
-        with a black edge if it is real, crossed if the labels are outside the grid or not ok; an
+        with a black edge if it is real, small for a library's, crossed if the labels are outside the grid or not ok; an
         arrow hangs from an upper limit. The numbers are those of `hrs_errors`: the scatter, the
         rms of SLAM - HRS (paper eq. 1), over the n stars that are neither crossed nor limits,
         and how many upper limits are not below the value of HRS.
@@ -111,7 +112,7 @@ def fig08_hrs(table):
     for axes in panels[0]:
         drawn |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(drawn.values(), drawn, loc="outside upper left", ncols=math.ceil(len(drawn) / 2))
-    if set(origin) - {REAL}:
+    if set(origin) & {SIMULATED, SPUN}:
         note_simulated(panels[0, 2])
     return figure
 

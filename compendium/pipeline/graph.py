@@ -128,7 +128,7 @@ GRAPH = (
         products=("hrs.ecsv",),
         figures={"fig08": "compare"},
         tables=("hrs_errors.ecsv",),
-        reads=("raw/hires",),
+        reads=("raw/hires", "raw/miles", "raw/stelib"),
     ),
     Notebook("09_lrs_vs_mrs", ("06_lamost_labels",), products=("common.ecsv",), figures={"fig09": "compare"}),
     Notebook(
@@ -172,6 +172,8 @@ GRAPH = (
         extra=True,
         lamost_reads=("raw/gaia.ecsv",),
     ),
+    Notebook("13_laboratory", ("02_train_slam",), tables=("laboratory.ecsv",), extra=True),
+    Notebook("14_learning", ("02_train_slam",), tables=("learning.ecsv",), extra=True),
 )
 
 

@@ -3,7 +3,7 @@
 import sys
 
 from slamlib import __version__
-from slamlib.cli import cluster, fetch, info, inspect, label, luminosity, train
+from slamlib.cli import cluster, fetch, info, inspect, label, learn, luminosity, train
 from slamlib.cli.options import INTERRUPTED, LAYOUT, USED_NONE, Parser
 from slamlib.errors import SlamlibError
 
@@ -48,7 +48,7 @@ def parser():
     top = Parser(prog="slamlib", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=LAYOUT)
     top.add_argument("--version", action="version", version=f"slamlib {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for module in (label, inspect, luminosity, train, cluster, fetch, info):
+    for module in (label, inspect, luminosity, train, learn, cluster, fetch, info):
         module.add_parser(commands)
     return top
 

@@ -173,7 +173,7 @@ def label_files(given, models, progress=True, cluster=None, hints=None):
         raise InputError(enumerated(reasons(table)))
     about = "LRS, MRS or another; empty if unknown"
     table.add_column(Column(told, description=about), name="instrument", index=1)
-    used = ", ".join(f"{name} {models.labeller(seen[name]).slam.digest()[:12]}" for name in names)
+    used = ", ".join(models.labeller(seen[name]).identity for name in names)
     table.meta.update(slamlib=slamlib.__version__, models=used)
     return table
 

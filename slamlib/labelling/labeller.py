@@ -70,7 +70,8 @@ class Labeller:
     about : dict
         What it was made of: regressor, continuum ("matched" or "true"), n_train, labels (ranges),
         grid (sha256 of its file), notes (what to think of labels above a Teff), slamlib (version),
-        code (hash of what trained it: `slamlib.labelling.recipe`).
+        code (hash of what trained it: `slamlib.labelling.recipe`), learned (what
+        `slamlib.labelling.learned` learned from, if it did).
     extension : GridEdge or None
         Of all of the grid, if that is more: labels inside it, but not in the core, are flagged "X".
     """
@@ -216,6 +217,13 @@ class Labeller:
     @cached_property
     def _starts(self):
         return start_spectra(self.slam)
+
+    @property
+    def identity(self):
+        """What a catalogue's header says: instrument, digest of the model, and what it learned from."""
+        learned = self.about.get("learned")
+        taught = f" learned from {learned['stars']} stars ({learned['spectra']})" if learned else ""
+        return f"{self.instrument.name} {self.slam.digest()[:12]}{taught}"
 
     def predict(self, labels: ArrayLike, extrapolate: bool = False) -> np.ndarray:
         """Normalised flux at labels (m, d), as `Slam.predict`: float32, (m, n_pix)."""

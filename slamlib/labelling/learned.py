@@ -10,7 +10,7 @@ scatter and what is still uncertain of the mean. This is repeated with the new l
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from tqdm import tqdm
@@ -31,18 +31,9 @@ _MOST_STARS = 1000
 _COMMON, _PRIOR_STARS = 0.5, 2.0
 # Rounds at most, and the median change of labels, in errors, that ends them; the same of amplitudes.
 _ROUNDS, _STABLE = 6, 0.05
-_STEPS, _SETTLED = 200, 1e-3
+_STEPS, _SETTLED, _TOLD = 100, 1e-2, 60
 # Precision of standardised labels: as good as none.
 _UNKNOWN, _CHUNK = 1e-2, 32
-
-
-@dataclass(frozen=True)
-class Amplitudes:
-    """Those of t errors, in units of the table of terms: their mean, its covariance, their scatter."""
-
-    mean: np.ndarray
-    covariance: np.ndarray
-    scatter: np.ndarray
 
 
 def learned(labeller, flux, ivar, snr, progress=True):
@@ -87,8 +78,7 @@ def learned(labeller, flux, ivar, snr, progress=True):
     base, now = without_model_error(labeller), labeller
     labels, rounds = _fitted(now, flux, ivar), 0
     for rounds in tqdm(range(1, _ROUNDS + 1), desc="learning", unit="round", disable=not progress):
-        amplitudes = estimate(*statistics(base, now, flux, ivar, labels.labels))
-        now = corrected(base, amplitudes)
+        now = corrected(base, *estimate(*statistics(base, now, flux, ivar, labels.labels)))
         before, labels = labels, _fitted(now, flux, ivar)
         change = np.abs(labels.labels - before.labels) / before.errors
         if np.nanmedian(change, axis=0).max() < _STABLE:
@@ -156,8 +146,13 @@ def estimate(precision, weighted):
 
     Returns
     -------
-    Amplitudes
+    mean : ndarray, (t,)
+    covariance : ndarray, (t, t)
+        Of one star's amplitudes about it: their scatter, and what is not known of the mean.
     """
+    # Sums of terms that the stars tell most about; of the others the prior is all that is known.
+    told = np.linalg.eigh(precision.mean(axis=0))[1][:, -_TOLD:]
+    precision, weighted = told.T @ precision @ told, weighted @ told
     m, t, _ = precision.shape
     scatter = np.full(t, 1 - _COMMON)
     for _ in range(_STEPS):
@@ -167,19 +162,19 @@ def estimate(precision, weighted):
         covariance = np.linalg.inv(total)
         mean = covariance @ (weighted - np.matvec(onto, weighted)).sum(axis=0)
         off = np.matvec(own, weighted + mean / scatter) - mean
-        told = m - np.diagonal(own, axis1=1, axis2=2).sum(axis=0) / scatter
-        new = ((off**2).sum(axis=0) + _PRIOR_STARS * (1 - _COMMON)) / (told + _PRIOR_STARS)
+        counted = m - np.diagonal(own, axis1=1, axis2=2).sum(axis=0) / scatter
+        new = ((off**2).sum(axis=0) + _PRIOR_STARS * (1 - _COMMON)) / (counted + _PRIOR_STARS)
         settled = np.abs(np.log(new / scatter)).max() < _SETTLED
         scatter = new
         if settled:
             break
-    return Amplitudes(mean, covariance, np.sqrt(scatter))
+    known = covariance + np.diag(scatter)
+    return told @ mean, np.eye(len(told)) + told @ (known - np.eye(t)) @ told.T
 
 
-def corrected(base, amplitudes):
+def corrected(base, mean, covariance):
     """Return the labeller with models changed by the mean, and errors of what is left."""
-    slam = base.slam.changed(lambda flux: np.tensordot(amplitudes.mean, responses(flux, base.instrument), 1))
-    covariance = amplitudes.covariance + np.diag(amplitudes.scatter**2)
+    slam = base.slam.changed(lambda flux: np.tensordot(mean, responses(flux, base.instrument), 1))
     further = model_error(slam, base.instrument, np.linalg.cholesky(covariance).T)
     systematics = replace(base.systematics.joined(*further), model=slam.digest())
     return replace(base, slam=slam, systematics=systematics)

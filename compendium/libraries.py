@@ -1,0 +1,177 @@
+"""Observed spectra of hot stars in two libraries, MILES and STELIB, as LRS would have taken them.
+
+``python -m compendium.libraries`` takes both out of the Python package `sdss-mangadap`, a zip
+file, as data: nothing of it is installed or imported.
+"""
+
+import subprocess
+import sys
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyWarning
+
+from compendium.hrs_stars import KNOWN, LIBRARY, HrsStar
+from compendium.miles import FOLDER, read_miles
+from slamlib.errors import FileError
+from slamlib.fetch.manifest import sha256_of
+from slamlib.grid.broaden import instrument_sigma
+from slamlib.grid.training import blurred
+from slamlib.instruments import C_KMS
+from slamlib.io import atomic
+from slamlib.spectra.hires import HighResolution
+from slamlib.spectra.prepare import prepare_with_velocity
+from slamlib.spectra.spectrum import Spectrum
+
+PACKAGE, SHA256 = "sdss-mangadap==4.5.0", "b8478bb24c32fe736fa6a2881805458719281862313838f8b032f3c10527ff34"
+STELIB = Path("raw/stelib")
+_INSIDE = {
+    FOLDER: "mangadap/data/spectral_templates/miles/",
+    STELIB: "mangadap/data/spectral_templates/stelib/",
+}
+# FWHM [A] of the libraries, and where the hot stars begin [K].
+MILES_FWHM, STELIB_FWHM, _HOT = 2.5, 3.0, 15_000.0
+# Errors of the parameters of MILES, which it does not give for single stars: share of Teff, and log g.
+_TEFF_ERROR, _LOGG_ERROR = 0.05, 0.15
+# Step [km/s] of the broadened spectra, and the wavelengths that its width is interpolated between.
+_STEP, _NODES = 30.0, 12
+
+
+def fetch(data):
+    """Put both libraries into the folder `data`, unless they are there; return what was done, in a line.
+
+    Raises
+    ------
+    FileError
+        If pip cannot download the package, or it is not the one that was checked.
+    """
+    missing = [folder for folder in _INSIDE if not (data / folder).is_dir()]
+    if not missing:
+        return f"MILES and STELIB are in {data / FOLDER} and {data / STELIB}"
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            temporary,
+            PACKAGE,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            told = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise FileError(f"pip cannot download {PACKAGE} ({told}); notebooks go on without the libraries")
+        unpack(next(Path(temporary).iterdir()), data, missing)
+    return f"{' and '.join(str(data / folder) for folder in missing)} taken from {PACKAGE}"
+
+
+def unpack(wheel, data, folders=tuple(_INSIDE), sha256=SHA256):
+    """Take the libraries out of a downloaded package; FileError if it is another one."""
+    if (found := sha256_of(wheel)) != sha256:
+        raise FileError(f"{wheel.name} has the sha256 {found}, not {sha256}; nothing was taken from it")
+    with zipfile.ZipFile(wheel) as archive:
+        for folder in folders:
+            # The table of parameters comes last: without it a library is not whole.
+            inside = [
+                name for name in archive.namelist() if name.startswith(_INSIDE[folder]) and name[-1] != "/"
+            ]
+            for name in sorted(inside, key=lambda name: not name.endswith(".fits")):
+                with atomic(data / folder / Path(name).name) as path:
+                    path.write_bytes(archive.read(name))
+
+
+def library_stars(data, known):
+    """Read the stars hotter than 15,000 K of both libraries in the folder `data`.
+
+    Parameters
+    ----------
+    data : Path
+    known : Table
+        As `hrs_labels.ecsv`: STELIB has no parameters, only its stars that are there count.
+
+    Returns
+    -------
+    list of HrsStar
+        With constant FWHM [A]; none of a library that is not there. Teff and log g of MILES are of
+        Cenarro et al. 2007; errors of 5% and 0.15 dex are assumed.
+    """
+    stars = []
+    if (data / FOLDER).is_dir():
+        table, wave, flux = read_miles(data / FOLDER)
+        for row, spectrum in zip(table, flux, strict=True):
+            if row["teff"] > _HOT:
+                labels = dict.fromkeys(KNOWN, np.nan) | {
+                    "teff": row["teff"],
+                    "logg": row["logg"],
+                    "mh": row["feh"],
+                }
+                labels |= {"e_teff": _TEFF_ERROR * row["teff"], "e_logg": _LOGG_ERROR}
+                stars.append(_star(f"MILES {row['name']}", wave, spectrum, MILES_FWHM, labels))
+    for row in known:
+        path = data / STELIB / f"STELIB_v3.2_HD{int(row['star'].removeprefix('HD')):06d}.fits"
+        if path.is_file():
+            labels = {name: float(row[name]) if name in row.colnames else np.nan for name in KNOWN}
+            stars.append(_star(f"STELIB {row['star']}", *_read_stelib(path), STELIB_FWHM, labels))
+    return stars
+
+
+def _star(name, wave, flux, fwhm, labels):
+    labels = {key: float(value) for key, value in labels.items()}
+    spectrum = HighResolution(wave, flux, float(np.mean(wave) / fwhm))
+    return HrsStar(name, name, LIBRARY, spectrum, labels, fwhm=fwhm)
+
+
+def _read_stelib(path):
+    with warnings.catch_warnings():
+        # Cards that nothing here reads.
+        warnings.simplefilter("ignore", VerifyWarning)
+        flux, header = fits.getdata(path, header=True)
+        wave = header["CRVAL1"] + header["CDELT1"] * np.arange(flux.size)
+    return wave, np.asarray(flux, dtype=float)
+
+
+def prepare_library(star, instrument, snr, templates, rng):
+    """Prepare a star of constant FWHM: as `slamlib.spectra.degrade.prepare_hires`.
+
+    Where it is sharper than the instrument it is broadened; where it is not, it stays.
+    """
+    spectrum, fwhm = star.spectrum, star.fwhm
+    fine = np.exp(np.arange(*np.log(spectrum.wave[[0, -1]]), _STEP / C_KMS))
+    nodes = np.linspace(*fine[[0, -1]], _NODES)
+    sigma = np.sqrt(np.maximum(instrument.resolution**-2 - (fwhm / nodes) ** 2, 1e-10))
+    profile = SimpleNamespace(
+        resolution=instrument.resolution, profile=tuple(zip(nodes, 1 / sigma, strict=True))
+    )
+    grid = SimpleNamespace(wave=fine, dv=_STEP)
+    flux = np.interp(fine, spectrum.wave, spectrum.flux / np.median(spectrum.flux))[None]
+    smooth = blurred(flux, grid, profile, 0.0, instrument_sigma(instrument.resolution))[0]
+    wide = instrument.widened()
+    flux = np.interp(wide.wave, fine, smooth)
+    missing = (flux <= 0) | (wide.wave < fine[0]) | (wide.wave > fine[-1])
+    noise = np.where(missing, 1, flux) / snr
+    flux = flux + noise * rng.normal(size=flux.size)
+    header = {"file": star.file}
+    observed = Spectrum(wide.wave, flux, np.where(missing, 0, noise**-2), missing, header)
+    return prepare_with_velocity(observed, instrument, templates)
+
+
+def main():
+    """Fetch the libraries into data/; say what happened in one line, and go on without them."""
+    from compendium.run import find_root
+
+    try:
+        print(fetch(find_root() / "data"))
+    except FileError as error:
+        print(error, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
