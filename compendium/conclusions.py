@@ -147,7 +147,8 @@ def _real_scatter(steps, hrs, name):
     of = steps[(steps["instrument"] == name) & (steps["label"] == "teff")]
     rms = dict(zip(of["step"], of["rms"], strict=True))
     alone = rms["noise alone"]
-    real = hrs[(hrs["instrument"] == name) & (np.isin(hrs["origin"], (REAL, LIBRARY)) & comparable(hrs, "teff")]
+    stars = np.isin(hrs["origin"], (REAL, LIBRARY))
+    real = hrs[(hrs["instrument"] == name) & stars & comparable(hrs, "teff")]
     conclusion = f"real stars scatter more than models ({name})"
     if not len(real):
         evidence = (

@@ -1,4 +1,4 @@
-"""A laboratory of mismatches: choose what is wrong with simulated stars and by how much, see what labels become.
+"""A laboratory of mismatches: choose what is wrong with simulated stars and by how much, and see labels.
 
 ``python -m compendium.laboratory`` prints the table of several mismatches, for both instruments.
 """
@@ -7,12 +7,13 @@ import numpy as np
 from astropy.table import Table
 
 from compendium.explorer.lines import KNOWN
-from slamlib.errors import InputError
+from compendium.hrs import floats
+from slamlib.errors import InputError, SlamlibError
 from slamlib.grid.broaden import instrument_sigma
 from slamlib.grid.training import blurred
 from slamlib.inference.model_error import HELIUM
-from slamlib.instruments import C_KMS
-from slamlib.labels import NAMES
+from slamlib.instruments import C_KMS, INSTRUMENTS
+from slamlib.labels import NAMES, VSINI
 
 # What can be wrong, how much of it the table has, and what the amount means.
 MISMATCHES = {
@@ -118,7 +119,12 @@ def try_out(labeller, observatory, amounts, n, snr, seed):
     """
     rows = observatory.draw(n, snr, seed)
     stars = observatory.observe(rows, seed, Mismatch(observatory, amounts, seed))
-    table = labeller.label(stars.flux, stars.ivar, np.zeros(len(stars.flux), bool), [snr] * len(stars.flux))
+    return with_truth(labeller, stars, np.full(len(stars.flux), float(snr)))
+
+
+def with_truth(labeller, stars, snr):
+    """Label `Observed` stars as real ones; the table of `try_out`."""
+    table = labeller.label(stars.flux, stars.ivar, np.zeros(len(stars.flux), dtype=bool), snr)
     for name, true in zip(NAMES, stars.labels.T, strict=False):
         table[f"true_{name}"] = true
     table.meta["simulated"] = True
@@ -126,34 +132,88 @@ def try_out(labeller, observatory, amounts, n, snr, seed):
 
 
 def summarised(table):
-    """What a table of `try_out` comes to: a Table of one row a label.
+    """Sum up a table of `try_out`.
 
-    label, rms and bias (mean) of found minus true, quoted (median error), cover68 and cover95, chi2
-    (median) and ok (share of flag I and status ok) of all stars. An upper limit of v sin i covers if the
-    truth is below.
+    Returns
+    -------
+    Table
+        One row a label: n, rms and bias (mean) of found minus true, quoted (median error), cover68 and
+        cover95 (shares of stars within one and 1.96 errors), of stars that are not outside the grid and
+        whose status is ok; upper limits of v sin i do not count. And of all stars chi2 (median), ok (the
+        share with that status) and statuses (how often others were given).
     """
-    rows = []
-    labelled = np.isfinite(table["chi2"])
-    good = (np.asarray(table["status"]) == "ok") & (np.asarray(table["flag"]) != "O")
+    status = np.asarray(table["status"])
+    good = (status == "ok") & (np.asarray(table["flag"]) != "O")
+    others = Counter(status[status != "ok"].tolist())
+    told = ", ".join(f"{word} {n}" for word, n in others.most_common())
+    chi2, rows = np.nanmedian(np.asarray(table["chi2"], dtype=float)), []
     for name in NAMES:
-        error = np.asarray(table[name] - table[f"true_{name}"], dtype=float)
-        pull = np.abs(error / np.asarray(table[f"e_{name}"], dtype=float))
-        kept = good & np.isfinite(pull)
-        if name == "vsini":
-            kept &= ~np.isfinite(np.ma.filled(np.ma.asarray(table["vsini_limit"], dtype=float), np.nan))
-        covers = [np.mean(pull[kept] < sigmas) for sigmas in (1, 1.96)]
-        values = np.sqrt(np.mean(error[kept] ** 2)), np.mean(error[kept])
-        quoted = np.median(np.asarray(table[f"e_{name}"], dtype=float)[kept])
-        rows.append(
-            (
-                name,
-                int(kept.sum()),
-                *values,
-                quoted,
-                *covers,
-                np.median(table["chi2"][labelled]),
-                np.mean(good),
-            )
-        )
-    names = ("label", "n", "rms", "bias", "quoted", "cover68", "cover95", "chi2", "ok")
-    return Table(rows=rows, names=names)
+        found, true, quoted = (floats(table, column.format(name)) for column in ("{}", "true_{}", "e_{}"))
+        kept = good & np.isfinite(found) & np.isfinite(quoted)
+        if name == VSINI.name:
+            kept &= ~np.isfinite(floats(table, "vsini_limit"))
+        error = (found - true)[kept]
+        pull = np.abs(error) / quoted[kept]
+        if not len(pull):
+            pull = error = np.array([np.nan])
+        values = [
+            np.sqrt(np.mean(error**2)),
+            np.mean(error),
+            np.median(quoted[kept]) if kept.any() else np.nan,
+        ]
+        covers = [np.mean(pull < sigmas) for sigmas in (1, 1.96)]
+        rows.append((name, int(kept.sum()), *values, *covers, chi2, np.mean(good), told))
+    names = ("label", "n", "rms", "bias", "quoted", "cover68", "cover95", "chi2", "ok", "statuses")
+    table = Table(rows=rows, names=names, meta={"simulated": True})
+    for name in names[2:9]:
+        table[name].info.format = ".3g"
+    return table
+
+
+def laboratory(run, n, snr=100.0, rows=ROWS, instruments=tuple(INSTRUMENTS), say=print):
+    """Try one mismatch after the other on `n` stars: `summarised`, with instrument and mismatch."""
+    grid, parts = labelling_grid(run), []
+    for name in instruments:
+        labeller = read_labeller(run, name)
+        observatory = Observatory.of(grid, name, labeller.templates)
+        for row in rows:
+            amounts = row if isinstance(row, dict) else {row: MISMATCHES[row][0]}
+            part = summarised(try_out(labeller, observatory, amounts, n, snr, run.seed))
+            what = ", ".join(f"{key} {amount:g}" for key, amount in amounts.items())
+            part.add_column([what] * len(part), 0, name="mismatch")
+            part.add_column([name] * len(part), 0, name="instrument")
+            say(f"{name}, {what}: done")
+            parts.append(part)
+    return vstack(parts, metadata_conflicts="silent")
+
+
+def main(arguments=None):
+    """Print the table; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m compendium.laboratory", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--wrong",
+        nargs="+",
+        default=[],
+        metavar="WHAT=AMOUNT",
+        help="; ".join(f"{name} ({amount:g}): {about}" for name, (amount, about) in MISMATCHES.items()),
+    )
+    parser.add_argument("--n", type=int, default=120, help="stars, default %(default)s")
+    parser.add_argument("--snr", type=float, default=100.0, help="default %(default)s")
+    parser.add_argument("--profile", default="quick", help="of the models, quick or paper")
+    options = parser.parse_args(arguments)
+    try:
+        amounts = {name: float(amount) for name, _, amount in (text.partition("=") for text in options.wrong)}
+        rows = (amounts,) if amounts else ROWS
+        laboratory(Run(options.profile), options.n, options.snr, rows, say=lambda _: None).pprint_all()
+    except ValueError as error:
+        parser.error(f"{error}; write for instance --wrong helium=0.1 'H alpha=0.2'")
+    except SlamlibError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
