@@ -3,16 +3,24 @@
 ``python -m compendium.laboratory`` prints the table of several mismatches, for both instruments.
 """
 
+import argparse
+import sys
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from compendium.explorer.lines import KNOWN
 from compendium.hrs import floats
+from compendium.run import Run
+from compendium.train import labelling_grid, read_labeller
 from slamlib.errors import InputError, SlamlibError
 from slamlib.grid.broaden import instrument_sigma
 from slamlib.grid.training import blurred
 from slamlib.inference.model_error import HELIUM
-from slamlib.instruments import C_KMS, INSTRUMENTS
+from slamlib.instruments import C_KMS
+from slamlib.labelling.calibration import Observatory
 from slamlib.labels import NAMES, VSINI
 
 # What can be wrong, how much of it the table has, and what the amount means.
@@ -170,7 +178,7 @@ def summarised(table):
     return table
 
 
-def laboratory(run, n, snr=100.0, rows=ROWS, instruments=tuple(INSTRUMENTS), say=print):
+def laboratory(run, n, snr=100.0, rows=ROWS, instruments=("LRS", "MRS"), say=print):
     """Try one mismatch after the other on `n` stars: `summarised`, with instrument and mismatch."""
     grid, parts = labelling_grid(run), []
     for name in instruments:

@@ -68,10 +68,10 @@ def fig08_hrs(table):
     matplotlib.figure.Figure
         A panel for each label, the differences below it. HRS-LRS red circles, HRS-MRS blue
         squares; open if the spectrum is simulated, small if the star was spun as well, filled
-        with a black edge if it is real, small for a library's, crossed if the labels are outside the grid or not ok; an
-        arrow hangs from an upper limit. The numbers are those of `hrs_errors`: the scatter, the
-        rms of SLAM - HRS (paper eq. 1), over the n stars that are neither crossed nor limits,
-        and how many upper limits are not below the value of HRS.
+        with a black edge if it is real (small: a library), crossed if the labels are outside the
+        grid or not ok; an arrow hangs from an upper limit. The numbers are those of `hrs_errors`:
+        the scatter, the rms of SLAM - HRS (paper eq. 1), over the n stars that are neither crossed
+        nor limits, and how many upper limits are not below the value of HRS.
 
     Raises
     ------

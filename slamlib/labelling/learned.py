@@ -76,15 +76,16 @@ def learned(labeller, flux, ivar, snr, progress=True):
     stars = stars[np.unique(np.linspace(0, stars.size - 1, _MOST_STARS).astype(int))]
     flux, ivar = flux[stars], ivar[stars]
     base, now = without_model_error(labeller), labeller
-    labels, rounds = _fitted(now, flux, ivar), 0
-    for rounds in tqdm(range(1, _ROUNDS + 1), desc="learning", unit="round", disable=not progress):
+    labels, changes = _fitted(now, flux, ivar), []
+    for _ in tqdm(range(_ROUNDS), desc="learning", unit="round", disable=not progress):
         now = corrected(base, *estimate(*statistics(base, now, flux, ivar, labels.labels)))
         before, labels = labels, _fitted(now, flux, ivar)
         change = np.abs(labels.labels - before.labels) / before.errors
-        if np.nanmedian(change, axis=0).max() < _STABLE:
+        changes.append(np.nanmedian(change, axis=0).max())
+        if changes[-1] < _STABLE:
             break
     digest = hashlib.sha256(flux.tobytes() + ivar.tobytes()).hexdigest()[:12]
-    told = {"stars": int(stars.size), "rounds": rounds, "spectra": digest}
+    told = {"stars": int(stars.size), "rounds": len(changes), "spectra": digest}
     return replace(now, about=labeller.about | {"learned": told})
 
 
@@ -105,7 +106,7 @@ def without_model_error(labeller):
 
 
 def statistics(base, now, flux, ivar, labels):
-    """What each star tells of the amplitudes: precision (m, t, t) and precision times value (m, t).
+    """Tell what each star says of the amplitudes: precision (m, t, t), and that times value (m, t).
 
     Labels are marginalised, at `labels` (m, d) of the fit; pixels that `now` rejects do not count.
     """
