@@ -5,7 +5,9 @@ be off by, of the errors measured on simulated stars, and of noise. The amplitud
 mean, common to all stars, and a scatter from star to star. Both are estimated by expectation
 maximisation, with the table of terms as prior; the labels may take any value, so that what they can
 explain is learned from no star. The models are changed by the mean, and the errors of labels get the
-scatter and what is still uncertain of the mean. This is repeated with the new labels until they stay
+scatter and what is still uncertain of the mean; half of their variance stays that of the prior, for
+what no term contains. Rotation imitates a wider profile in every star: how wide it is, the slowest stars
+tell. This is repeated with the new labels until they stay
 (Bestenlehner et al. 2023, arXiv:2309.06474, learn one covariance of residuals in the same way).
 """
 
@@ -16,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from slamlib.errors import InputError
+from slamlib.grid.broaden import instrument_sigma
 from slamlib.inference.infer import checked, infer
 from slamlib.inference.likelihood import Likelihood
 from slamlib.inference.model_error import RANK, model_error, responses
@@ -29,9 +32,15 @@ _MOST_STARS = 1000
 # Part of each term's variance that the prior takes for common to all stars, and how many stars the
 # prior of the scatter counts for.
 _COMMON, _PRIOR_STARS = 0.5, 2.0
+# Part of the variance of errors that is always the prior's.
+_KEPT = 0.5
+# This share of the stars of a survey rotates too slowly to be told.
+_SLOWEST = 0.05
 # Rounds at most, and the median change of labels, in errors, that ends them; the same of amplitudes.
-_ROUNDS, _STABLE = 6, 0.05
+_ROUNDS, _STABLE = 5, 0.05
 _STEPS, _SETTLED, _TOLD = 100, 1e-2, 60
+# This share of the stars rotates too slowly to be told.
+_SLOWEST = 0.05
 # Precision of standardised labels: as good as none.
 _UNKNOWN, _CHUNK = 1e-2, 32
 
@@ -78,7 +87,8 @@ def learned(labeller, flux, ivar, snr, progress=True):
     base, now = without_model_error(labeller), labeller
     labels, changes = _fitted(now, flux, ivar), []
     for _ in tqdm(range(_ROUNDS), desc="learning", unit="round", disable=not progress):
-        now = corrected(base, *estimate(*statistics(base, now, flux, ivar, labels.labels)))
+        told = estimate(*statistics(base, now, flux, ivar, labels.labels))
+        now = corrected(base, *told, _blur(base, labels.labels))
         before, labels = labels, _fitted(now, flux, ivar)
         change = np.abs(labels.labels - before.labels) / before.errors
         changes.append(np.nanmedian(change, axis=0).max())
@@ -94,7 +104,18 @@ def _fitted(labeller, flux, ivar):
     known = labeller.systematics
     zero = {name: np.zeros_like(getattr(known, name)) for name in ("offset", "blur")}
     raw = replace(known, inflation=np.ones_like(known.inflation), **zero)
-    return infer(labeller.slam, flux, ivar, raw, reject=REJECT)
+    return infer(labeller.slam, flux, ivar, raw, reject=REJECT, starts=1)
+
+
+def _blur(base, labels):
+    """What else than rotation widens lines (`Systematics.blur`), if the slowest stars do not rotate."""
+    blur = base.systematics.blur
+    if base.slam.rotation is None:
+        return blur
+    slowest = np.nanquantile(labels[:, base.slam.rotation], _SLOWEST) ** 2
+    further = max(slowest - blur[0], 0)
+    # How slow they are is known by half.
+    return np.array([blur[0] + further, np.hypot(blur[1], further / 2)])
 
 
 def without_model_error(labeller):
@@ -173,9 +194,10 @@ def estimate(precision, weighted):
     return told @ mean, np.eye(len(told)) + told @ (known - np.eye(t)) @ told.T
 
 
-def corrected(base, mean, covariance):
+def corrected(base, mean, covariance, blur):
     """Return the labeller with models changed by the mean, and errors of what is left."""
     slam = base.slam.changed(lambda flux: np.tensordot(mean, responses(flux, base.instrument), 1))
-    further = model_error(slam, base.instrument, np.linalg.cholesky(covariance).T)
-    systematics = replace(base.systematics.joined(*further), model=slam.digest())
+    left = _KEPT * np.eye(len(mean)) + (1 - _KEPT) * covariance
+    further = model_error(slam, base.instrument, np.linalg.cholesky(left).T)
+    systematics = replace(base.systematics.joined(*further), model=slam.digest(), blur=blur)
     return replace(base, slam=slam, systematics=systematics)
