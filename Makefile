@@ -32,7 +32,7 @@ STRIP = $(PY) -m nbstripout --extra-keys metadata.language_info
 unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help install paper quick notebooks data test fuzz test-served lint models calibration bench bench-cluster bench-long
+.PHONY: help install paper quick notebooks data test fuzz test-served lint models calibration laboratory learning bench bench-cluster bench-long
 .PHONY: site picture lab explore clean lock verify stale trace numbers verify-twice torture audit sbom
 .DELETE_ON_ERROR:
 
@@ -105,6 +105,12 @@ models: $(READY) ## the labellers of LRS and MRS that come with slamlib, anew; a
 
 calibration: $(READY) ## do errors mean what they say? build/calibration.json
 	@$(PIPELINE) calibration $(OPTIONS)
+
+laboratory: $(READY) ## what is wrong with a star, and what becomes of its labels
+	@$(PIPELINE) laboratory $(OPTIONS)
+
+learning: $(READY) ## a simulated survey tells what is wrong with the models
+	@$(PIPELINE) learning $(OPTIONS)
 
 site: notebooks ## the site, offline: build/site/html/index.html
 	@$(PY) -m compendium.teaching shown build/lessons

@@ -119,7 +119,8 @@ def library_stars(data, known):
         path = data / STELIB / f"STELIB_v3.2_HD{int(row['star'].removeprefix('HD')):06d}.fits"
         if path.is_file():
             labels = {name: float(row[name]) if name in row.colnames else np.nan for name in KNOWN}
-            stars.append(_star(f"STELIB {row['star']}", *_read_stelib(path), STELIB_FWHM, labels))
+            wave, flux = _read_stelib(path)
+            stars.append(_star(f"STELIB {row['star']}", wave, flux, STELIB_FWHM, labels))
     return stars
 
 

@@ -30,9 +30,8 @@ def labeller(matched_slam, grid):
 def survey(labeller):
     """Stars whose helium lines are 12% deeper than the model's."""
     labels = labeller.slam.training_labels_
-    labels = np.tile(labels[(labels[:, 0] < 29_000) & (labels[:, 0] > 17_000) & (labels[:, 1] > 3)], (4, 1))[
-        :N
-    ]
+    labels = labels[(labels[:, 0] < 29_000) & (labels[:, 0] > 17_000) & (labels[:, 1] > 3)]
+    labels = np.tile(labels, (4, 1))[:N]
     shape = np.max([_window(LRS.wave, centre, 12) for centre in HELIUM], axis=0)
     flux = 1 + (labeller.predict(labels) - 1) * (1 + 0.12 * shape)
     return labels, *noisy(flux, 120, LRS.good, np.random.default_rng(2))
@@ -40,7 +39,7 @@ def survey(labeller):
 
 def test_mean_and_scatter_of_amplitudes_are_recovered():
     rng, m, true = np.random.default_rng(4), 3000, np.array([2.0, -1.0, 0.0])
-    design = rng.normal(size=(m, 12, 3))
+    design = rng.normal(size=(m, 12, 3)) * [1, 2, 3]
     amplitudes = true + rng.normal(size=(m, 3)) * [0.1, 0.5, 1.0]
     seen = np.matvec(design, amplitudes) + rng.normal(size=(m, 12))
     mean, covariance = estimate(design.swapaxes(1, 2) @ design, np.vecmat(seen, design))
@@ -66,7 +65,7 @@ def test_what_was_learned_frees_labels_of_bias_and_is_kept_in_the_file(labeller,
 
 def test_too_few_stars_and_models_without_errors_are_refused(labeller, survey):
     _, flux, ivar = survey
-    with pytest.raises(InputError, match="0 of 20 stars.*learning needs 200"):
+    with pytest.raises(InputError, match=r"0 of 20 stars.*learning needs 200"):
         learned(labeller, flux[:20], ivar[:20], np.full(20, 50.0), progress=False)
     with pytest.raises(InputError, match="model_errors"):
         learned(replace(labeller, systematics=None), flux, ivar, np.full(N, 120.0), progress=False)

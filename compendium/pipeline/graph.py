@@ -172,8 +172,8 @@ GRAPH = (
         extra=True,
         lamost_reads=("raw/gaia.ecsv",),
     ),
-    Notebook("13_laboratory", ("02_train_slam",), tables=("laboratory.ecsv",), extra=True),
-    Notebook("14_learning", ("02_train_slam",), tables=("learning.ecsv",), extra=True),
+    Notebook("14_laboratory", ("02_train_slam",), tables=("laboratory.ecsv",), extra=True),
+    Notebook("15_learning", ("02_train_slam",), tables=("learning.ecsv",), extra=True),
 )
 
 

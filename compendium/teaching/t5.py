@@ -11,6 +11,7 @@ from compendium.teaching.classroom import models, trained, training
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import observe, synthesise
 from slamlib.inference.infer import infer
+from slamlib.inference.model_error import HELIUM
 from slamlib.instruments import LRS
 from slamlib.regression.slam import Slam
 from slamlib.spectra.matching import match_continuum
@@ -20,6 +21,7 @@ SNR, LOGG = 100.0, 1
 WIDE = LRS.widened()
 # The SNR of the spectra on which the continuum of training spectra is fitted, as in notebook 02.
 _CONTINUUM_SNR, _N_STARS, _SEED = 200, 100, 3
+_HELIUM_REACH = 8.0
 _INNER = np.searchsorted(WIDE.wave, LRS.wave - 0.5)
 
 
@@ -77,6 +79,19 @@ def errors_of(how):
     """Found minus true labels of the stars found inside the grid, and their standard errors, (n, 4)."""
     found = labelled(how)
     return (found.labels - truth())[found.inside], found.errors[found.inside]
+
+
+@cache
+def deeper_helium(share):
+    """Return `errors_of` and chi-square of the stars whose lines of He I are deeper than the models'."""
+    near = np.min(np.abs(LRS.wave - np.array(HELIUM)[:, None]), axis=0) < _HELIUM_REACH
+    flux, slope = observed()
+    flux = (flux / slope)[:, _INNER]
+    depth = synthesise(models(), truth(), LRS) - 1
+    ivar = np.broadcast_to(SNR**2 * LRS.good, flux.shape)
+    found = infer(trained(), flux + share * depth * near, ivar, inside=models().contains)
+    wrong, inside = found.labels - truth(), found.inside
+    return wrong[inside], found.errors[inside], found.chi2[inside]
 
 
 @cache
@@ -182,3 +197,16 @@ def _strangers(answer):
         "number 0 is a star of 11,500 K, cooler than any model; number 4 a hot subdwarf of 25,000 K and "
         "log g = 5.75, denser than any; number 2 a B star whose velocity of 80 km/s nobody took out."
     )
+
+
+@exercise("T5.6")
+def _model_error(answer):
+    wrong, error, _ = deeper_helium(0.15)
+    share = np.mean(np.abs(wrong / error)[:, LOGG] < 1)
+    usual = [
+        (100 * share, "a fraction please, not per cent"),
+        (1 - share, "that is the share outside"),
+        (np.mean(np.abs(wrong / error)[:, 0] < 1), "that is Teff; log g is column 1"),
+    ]
+    judge(answer, share, usual, rtol=0.01, atol=0.001, hint="mean of |pull| < 1, column 1")
+    return "an error that knows only noise says nothing of models that are wrong, and chi-square hardly does."

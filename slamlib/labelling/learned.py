@@ -18,7 +18,6 @@ import numpy as np
 from tqdm import tqdm
 
 from slamlib.errors import InputError
-from slamlib.grid.broaden import instrument_sigma
 from slamlib.inference.infer import checked, infer
 from slamlib.inference.likelihood import Likelihood
 from slamlib.inference.model_error import RANK, model_error, responses
@@ -87,8 +86,8 @@ def learned(labeller, flux, ivar, snr, progress=True):
     base, now = without_model_error(labeller), labeller
     labels, changes = _fitted(now, flux, ivar), []
     for _ in tqdm(range(_ROUNDS), desc="learning", unit="round", disable=not progress):
-        told = estimate(*statistics(base, now, flux, ivar, labels.labels))
-        now = corrected(base, *told, _blur(base, labels.labels))
+        mean, covariance = estimate(*statistics(base, now, flux, ivar, labels.labels))
+        now = corrected(base, mean, covariance, _blur(base, labels.labels))
         before, labels = labels, _fitted(now, flux, ivar)
         change = np.abs(labels.labels - before.labels) / before.errors
         changes.append(np.nanmedian(change, axis=0).max())
@@ -108,7 +107,7 @@ def _fitted(labeller, flux, ivar):
 
 
 def _blur(base, labels):
-    """What else than rotation widens lines (`Systematics.blur`), if the slowest stars do not rotate."""
+    """Return the `blur` of `Systematics` if the slowest stars do not rotate."""
     blur = base.systematics.blur
     if base.slam.rotation is None:
         return blur

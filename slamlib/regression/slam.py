@@ -281,9 +281,10 @@ class Slam:
         change : callable
             ``change(flux)`` of spectra (n, n_pix), linear but for a constant.
         """
-        if len(self.expansions_) != 1 or self.expansions_[0].components is None:
+        part = self.expansions_[0]
+        if len(self.expansions_) != 1 or part.components is None:
             raise InputError("only a compressed model with one kernel can be changed; train one by krr")
-        changed, part = Slam(**self.get_params()), self.expansions_[0]
+        changed = Slam(**self.get_params())
         changed.__dict__.update(self.__dict__)
         constant = self.flux_mean_ + self.flux_scale_ * self.intercept_
         scale, pixels = self.flux_scale_, part.pixels

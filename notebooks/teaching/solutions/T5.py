@@ -16,3 +16,6 @@ factor = (high - low) / 2
 
 # %% T5.5
 reject = [0, 2, 4]
+
+# %% T5.6
+sure = np.mean(np.abs(off[:, 1] / quoted[:, 1]) < 1)
