@@ -62,7 +62,7 @@ def test_a_sharper_library_star_gets_the_profile_of_lrs(grid):
     sharp = broaden(flux, grid.dv, 30.0, instrument_sigma(6678 / 2.5))[0]
     star = HrsStar("a", "a", LIBRARY, HighResolution(grid.wave, sharp, 2000.0), {}, fwhm=2.5)
     found, ivar, _ = prepare_library(
-        star, LRS, 1e5, velocity_templates(grid, "LRS"), np.random.default_rng(1)
+        star, LRS, 1e3, velocity_templates(grid, "LRS"), np.random.default_rng(1)
     )
     wanted = synthesise(grid, labels, LRS)[0]
     line = (abs(LRS.wave - 6678.15) < 15) & (ivar > 0)
