@@ -93,6 +93,8 @@ def fig08_hrs(table):
         limit = floats(table, "vsini_limit") if label is VSINI else np.full(len(table), np.nan)
         limited = np.isfinite(limit)
         slam[:, limited] = limit[limited], np.full(limited.sum(), _ARROW)
+        # Errors of stars that do not count would stretch the axes.
+        slam[1, ~trusted(table) & ~limited] = 0
         shown = np.isfinite(hrs[0]) & np.isfinite(slam[0])
         if not shown.any():
             raise InputError(f"no star of the HRS table has finite {label.name} from both SLAM and HRS")

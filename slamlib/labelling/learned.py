@@ -36,7 +36,7 @@ _KEPT = 0.5
 # This share of the stars of a survey rotates too slowly to be told.
 _SLOWEST = 0.05
 # Rounds at most, and the median change of labels, in errors, that ends them; the same of amplitudes.
-_ROUNDS, _STABLE = 5, 0.05
+_ROUNDS, _STABLE = 4, 0.1
 _STEPS, _SETTLED, _TOLD = 100, 1e-2, 60
 # This share of the stars rotates too slowly to be told.
 _SLOWEST = 0.05
