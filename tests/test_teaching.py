@@ -161,6 +161,7 @@ WRONG = [
     ("T5.3", 0.683, "should be"),
     ("T5.4", 1.0, "too small"),
     ("T5.5", [1, 3, 5], "the others"),
+    ("T5.6", lambda: np.mean(np.abs(np.divide(*t5.deeper_helium(0.15)[:2])[:, 1]) >= 1), "outside"),
     ("T5.5", [0, 4], "look at chi2"),
     ("T5.5", [2], "look at flag"),
     ("T5.5", [1, 3, 5, 9], "0 to 5"),
