@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 from astropy.table import Table, vstack
 
-from compendium.explorer.lines import KNOWN
 from compendium.hrs import floats
+from compendium.lines import KNOWN
 from compendium.run import Run
 from compendium.train import labelling_grid, read_labeller
 from slamlib.errors import InputError, SlamlibError

@@ -10,9 +10,9 @@ from astropy.table import Table
 
 from compendium.explorer.app import Explorer
 from compendium.explorer.library import Library, Star
-from compendium.explorer.lines import KNOWN, strongest
 from compendium.explorer.view import Controls, look, outside
 from compendium.explorer.words import STEPS
+from compendium.lines import KNOWN, strongest
 from compendium.run import Run
 from slamlib.errors import FileError, InputError
 from slamlib.grid.training import VSINI_MAX, synthesise

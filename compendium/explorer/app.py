@@ -10,10 +10,10 @@ import numpy as np
 from IPython.display import IFrame, display
 
 from compendium.explorer.library import Library
-from compendium.explorer.lines import KNOWN
 from compendium.explorer.server import Server
 from compendium.explorer.view import Controls, look
 from compendium.explorer.words import DIGITS, STEPS, SYMBOLS, UNITS, hints_of, step_text, table_of, told
+from compendium.lines import KNOWN
 from slamlib.errors import InputError
 from slamlib.inference.infer import default_bounds
 from slamlib.labels import NAMES

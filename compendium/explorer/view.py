@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from compendium.explorer.lines import strongest
 from compendium.explorer.words import STEPS, UNITS, number, quantity
+from compendium.lines import strongest
 from slamlib.grid.training import VSINI_MAX
 from slamlib.inference.validate import cramer_rao
 from slamlib.instruments import C_KMS, get_instrument

@@ -207,7 +207,7 @@ def fetch_gaia(table: Table, radius: float = RADIUS) -> Table:
         from astroquery.xmatch import XMatch
     except ModuleNotFoundError:
         raise InputError(
-            "astroquery is not installed; install it, or give a file with the columns of Gaia"
+            "astroquery is not installed: pip install 'slamlib[gaia]', or give a file of Gaia's columns"
         ) from None
     known = np.isfinite(table["ra"]) & np.isfinite(table["dec"])
     # Names that are not Gaia's.

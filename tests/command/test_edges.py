@@ -42,6 +42,8 @@ def parts():
 
 def test_each_file_is_read_once_and_labels_are_kept_before_the_next_part_is_read(survey, here, monkeypatch):
     monkeypatch.setattr(catalogue, "PART", 2)
+    for part in parts():
+        part.unlink()
     original, read = prepare.recognise, []
 
     def noted(path, hints):
