@@ -53,7 +53,7 @@ def is_there(name):
 
 
 CORE = declared("pyproject.toml")
-LIBRARY = declared("pyproject.toml", "cluster", "fetch", "posterior")
+LIBRARY = declared("pyproject.toml", "cluster", "fetch", "gaia", "posterior")
 PAPER = LIBRARY | declared("compendium/pyproject.toml")
 
 
