@@ -159,7 +159,7 @@ RECOVERY = {
     "teff": (1500, 600, 200),
     "logg": (0.15, 0.10, 0.06),
     "mh": (0.25, 0.15, 0.08),
-    # The width of the profile is uncertain by 15%, which rotation must be told from.
+    # The width of the profile is uncertain, which rotation must be told from.
     "vsini": (30, 20, 6),
 }
 
