@@ -61,7 +61,7 @@ class HrsStar:
 
     @property
     def simulated(self):
-        """Whether it is no star."""
+        """Whether its spectrum is simulated."""
         return self.origin in (SIMULATED, SPUN)
 
 

@@ -11,7 +11,7 @@ from slamlib.labelling.files import usable
 from slamlib.spectra.prepare import prepare_with_velocity
 from slamlib.spectra.recognise import recognise
 
-# Labels of a spectrum that differs from the models, or at a bound, are off by some errors: as many as these.
+# Where a spectrum differs from the models, or a label is at its bound, labels are off by about so many errors.
 _STRANGE = ("emission", "edge", "outliers", "poor fit", "multimodal", "unconverged", "arms apart")
 _ERRORS = 5.0
 # Places of a label between the ends of the grid that are tried.
@@ -69,7 +69,7 @@ def outside(table, labeller):
         for prefix in ("", "e_")
     )
     low, high = (part(slam.training_labels_[:, of_grid], axis=0) for part in (np.min, np.max))
-    # A log g that was refused is anything.
+    # A log g that was refused may have any value.
     refused = ~(np.isfinite(values) & (errors > 0))
     values, errors = np.where(refused, (low + high) / 2, values), np.where(refused, np.inf, errors)
     near = np.clip(values, low, high)

@@ -1,42 +1,36 @@
 """Everything that turns a spectrum into labels, in one object and one file."""
 
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import astropy.units as u
 import numpy as np
-from astropy.table import Column, Table, hstack
+from astropy.table import Table, hstack
 from numpy.typing import ArrayLike
 
 import slamlib
-from slamlib.errors import FileError, InputError
+from slamlib.errors import FileError
 from slamlib.grid.edge import GridEdge
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import draw_labels
-from slamlib.inference.blocks import BLOCK, BlockErrors
-from slamlib.inference.double import SecondStar
-from slamlib.inference.fitted import at_fits
-from slamlib.inference.infer import checked, infer, inside_grid, start_spectra
+from slamlib.inference.infer import checked, infer, start_spectra
 from slamlib.inference.model_error import model_error
 from slamlib.inference.result import Inference
 from slamlib.inference.systematics import Systematics
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
-from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
+from slamlib.labelling.label_table import label_table
 from slamlib.labelling.recipe import training_code
+from slamlib.labelling.stored import read_labeller, write_labeller
 from slamlib.labelling.templates import velocity_templates
-from slamlib.labelling.worth import NOISE_ALONE, judged, of_more_than_a_star
-from slamlib.npz import check_shapes, half, reading_npz, write_npz
+from slamlib.npz import half
 from slamlib.regression.slam import Slam
 from slamlib.spectra.prepare import read_many
 from slamlib.spectra.velocity import VelocityTemplates
 from slamlib.threads import n_cores
 
-FORMAT = 2
 # Enough training spectra for errors near the Cramer-Rao bound.
 N_TRAIN = 1500
 # Principal components of the spectra in a labeller of `train`: few enough for a small file.
@@ -44,13 +38,6 @@ COMPONENTS = 160
 # SNR per pixel of files, where the systematics are measured.
 SNRS = (20, 60, 180)
 SEED = 257
-# Columns of what a second star is like: name, unit, description.
-SECOND_COLUMNS = (
-    ("gain_2", None, "by how much a second star lowers chi-square"),
-    ("ratio_2", None, "flux of the fainter star over the brighter one's, where two stars were fitted"),
-    ("v_1", u.km / u.s, "velocity of the brighter star, less rv"),
-    ("v_2", u.km / u.s, "velocity of the fainter star, less rv"),
-)
 
 
 @dataclass(frozen=True)
@@ -279,81 +266,19 @@ class Labeller:
         Table
             What files say (`read_many`), then that of `judged`, and, unless this is the paper's way,
             the errors by blocks ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini``
-            (`slamlib.inference.blocks`); that of a v sin i too slow to be measured is NaN; and
-            `SECOND_COLUMNS`. Where H alpha or H beta is in emission, the labels are those without
-            these lines. Log g of MRS without H alpha is NaN.
+            (`slamlib.inference.blocks`); that of a v sin i too slow to be measured is NaN; and what
+            a second star is like. Where H alpha or H beta is in emission, the labels are those
+            without these lines. Log g of MRS without H alpha is NaN.
         """
         if ivar is None:
             flux, ivar, table = read_many(spectra, self.instrument, self.templates, n_cores(), False)
             return hstack([table, self.label(flux, ivar, table["simulated"], table["snr"])])
         flux, ivar = (np.atleast_2d(part) for part in checked(self.slam, spectra, ivar))
-        found, doubts = self.fit(flux, ivar), {}
-        if self.systematics is not None:
-            ivar, doubts["emission"] = self._refit_emission(found, flux, ivar)
-            measures = [BlockErrors(self.slam, self.instrument.wave), SecondStar(self.slam, self.instrument)]
-            errors, second = at_fits(measures, self.slam, flux, ivar, found.labels, self.systematics, REJECT)
-            alone = found.chi2, found.n_pix, second, doubts["emission"]
-            doubts |= of_more_than_a_star(self.instrument, *alone)
-        table = judged(found, self.slam, self.instrument, flux, ivar, snr, doubts)
-        if self.extension is not None:
-            beyond = inside_grid(self.slam, found.labels, self.extension.contains)
-            table["flag"][(table["flag"] == "O") & beyond] = "X"
-        table["note"] = Column(
-            ["; ".join(note for over, note in self.about["notes"] if teff > over) for teff in table["teff"]],
-            dtype="U",
-            description="a known fault of the models of this star",
-        )
-        if self.systematics is None:
-            return table
-        if self.slam.rotation is not None:
-            errors[np.isfinite(found.vsini_limit), self.slam.rotation] = np.nan
-        for label, error in zip(found.label_set, errors.T, strict=True):
-            if label.nuisance:
-                continue
-            about = f"error of {label.name} from the disagreement of blocks of {BLOCK:.0f} A"
-            table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
-            quoted = table[f"e_{label.name}"]
-            noise_alone = np.asarray(simulated) & (found.chi2 < NOISE_ALONE)
-            quoted[:] = np.where(noise_alone, quoted, np.fmax(quoted, error))
-        for (name, unit, about), values in zip(SECOND_COLUMNS, second.T, strict=False):
-            table[name] = Column(values, unit=unit, description=about)
-        if self.instrument.name == "MRS":
-            # Nothing else there tells gravity: without H alpha log g would be a guess.
-            for name in ("logg", "e_logg", "b_logg"):
-                table[name][lacks_h_alpha(self.instrument, ivar)] = np.nan
-        return table
-
-    def _refit_emission(self, found, flux, ivar):
-        """Replace fits of stars in emission by those without the lines: the ivar left, and which they are."""
-        known = np.isfinite(found.labels).all(axis=1)
-        model = np.full_like(flux, np.nan)
-        model[known] = self.predict(found.labels[known], extrapolate=True)
-        emission = excess(self.instrument, flux, ivar, model)[1]
-        if emission.any():
-            ivar = np.where(emission[:, None], without_lines(self.instrument, ivar), ivar)
-            again = self.fit(flux[emission], ivar[emission])
-            for name in ("labels", "covariance", "chi2", "n_pix", "status", "inside", "vsini_limit"):
-                getattr(found, name)[emission] = getattr(again, name)
-        return ivar, emission
+        return label_table(self, flux, ivar, simulated, snr)
 
     def save(self, path: str | Path) -> None:
         """Write to one npz file, whole or not at all."""
-        params = {
-            "instrument": asdict(self.instrument),
-            "slam": self.slam.get_params(),
-            "templates": {"max_velocity": self.templates.max_velocity, "step": self.templates.step},
-            "systematics_of": self.systematics.model if self.systematics else None,
-            "about": self.about,
-        }
-        parts = {
-            "slam": self.slam.to_arrays(),
-            "systematics": self.systematics.to_arrays() if self.systematics else {},
-            "templates": {"wave": self.templates.wave, "flux": self.templates.flux.astype(np.float32)},
-            "edge": self.edge.to_arrays(),
-            "extension": self.extension.to_arrays() if self.extension else {},
-        }
-        arrays = {f"{part}.{name}": array for part, some in parts.items() for name, array in some.items()}
-        write_npz(path, FORMAT, params, arrays)
+        write_labeller(self, path)
 
     @classmethod
     def read(cls, path: str | Path, instrument: str | None = None, **about: object) -> Self:
@@ -371,35 +296,9 @@ class Labeller:
         FileError
             If the file is missing, of another version, damaged, or not what was asked for.
         """
-        with reading_npz(path, FORMAT, "labeller", "train again") as (params, arrays):
-            parts: dict = defaultdict(dict)
-            for name, array in arrays.items():
-                part, _, name = name.partition(".")
-                parts[part][name] = array
-            check_shapes(parts["templates"], wave="p", flux="tp")
-            systematics = None
-            if parts["systematics"]:
-                systematics = Systematics.from_arrays(parts["systematics"], params["systematics_of"])
-            read = cls(
-                Instrument.of(params["instrument"]),
-                Slam.from_arrays(params["slam"], parts["slam"]),
-                VelocityTemplates(**parts["templates"], **params["templates"]),
-                GridEdge.from_arrays(parts["edge"]),
-                systematics,
-                params["about"],
-                GridEdge.from_arrays(parts["extension"]) if parts["extension"] else None,
-            )
-            read._check()
+        read = read_labeller(cls, path)
         said = read.about | {"instrument": read.instrument.name}
         for key, asked in {"instrument": instrument, **about}.items():
             if asked not in (None, said.get(key)):
                 raise FileError(f"{path} says {key}: {said.get(key)}, not {asked}; name another file")
         return read
-
-    def _check(self):
-        """Refuse parts that do not belong together."""
-        self.slam.check_wave(self.instrument.wave)
-        if self.systematics is not None:
-            self.systematics.check(self.slam)
-        if self.slam.flux_mean_.size != self.instrument.wave.size:
-            raise InputError(f"a model of {self.slam.flux_mean_.size} pixels for {self.instrument.name}")

@@ -35,11 +35,10 @@ _COMMON, _PRIOR_STARS = 0.5, 2.0
 _KEPT = 0.5
 # This share of the stars of a survey rotates too slowly to be told.
 _SLOWEST = 0.05
-# Rounds at most, and the median change of labels, in errors, that ends them; the same of amplitudes.
+# Rounds at most, and the median change of labels, in errors, that ends them; the same of the steps of
+# expectation maximisation and of the scatter; sums of terms that are learned at most.
 _ROUNDS, _STABLE = 4, 0.1
 _STEPS, _SETTLED, _TOLD = 100, 1e-2, 60
-# This share of the stars rotates too slowly to be told.
-_SLOWEST = 0.05
 # Precision of standardised labels: as good as none.
 _UNKNOWN, _CHUNK = 1e-2, 32
 
@@ -113,7 +112,7 @@ def _blur(base, labels):
         return blur
     slowest = np.nanquantile(labels[:, base.slam.rotation], _SLOWEST) ** 2
     further = max(slowest - blur[0], 0)
-    # How slow they are is known by half.
+    # Their own rotation may be as much as half of it.
     return np.array([blur[0] + further, np.hypot(blur[1], further / 2)])
 
 

@@ -102,7 +102,7 @@ class Models:
             if labeller.about["grid"] not in self._digests:
                 raise FileError(f"{path} was trained on another grid than {self.grid}; train it again")
             if not self._named and labeller.about.get("code") != training_code():
-                raise FileError(f"{path} was trained by other code than that of now; `slamlib train` anew")
+                raise FileError(f"{path} was trained by another version of the code; train it again")
         except FileError as error:
             if self._named:
                 raise

@@ -17,6 +17,7 @@ from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.files import list_files
 from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.models import Models
+from slamlib.labelling.recipe import training_code
 from slamlib.labelling.summary import verdict
 from slamlib.labels import NAMES
 
@@ -86,6 +87,12 @@ def test_a_model_that_cannot_be_used_is_named_with_the_reason(
     replace(labeller, about=labeller.about | change).save(kept)
     with pytest.raises(FileError, match=reason):
         Models(folder=kept.parent).path("LRS")
+
+
+def test_models_that_come_with_slamlib_are_of_this_code():
+    for name in INSTRUMENTS:
+        code = Labeller.read(embedded("models") / f"krr_{name}.npz").about["code"]
+        assert code == training_code(), "run: make models"
 
 
 def test_a_named_folder_without_models_is_an_error(here, tmp_path):

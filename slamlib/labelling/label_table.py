@@ -1,0 +1,78 @@
+"""The table of labels of prepared spectra: the fit, what it is worth, and the errors to quote."""
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Column
+
+from slamlib.inference.blocks import BLOCK, BlockErrors
+from slamlib.inference.double import SecondStar
+from slamlib.inference.fitted import at_fits
+from slamlib.inference.infer import inside_grid
+from slamlib.labelling.calibration import REJECT
+from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
+from slamlib.labelling.worth import NOISE_ALONE, judged, of_more_than_a_star
+
+# Columns of what a second star is like: name, unit, description.
+SECOND_COLUMNS = (
+    ("gain_2", None, "by how much a second star lowers chi-square"),
+    ("ratio_2", None, "flux of the fainter star over the brighter one's, where two stars were fitted"),
+    ("v_1", u.km / u.s, "velocity of the brighter star, less rv"),
+    ("v_2", u.km / u.s, "velocity of the fainter star, less rv"),
+)
+
+
+def label_table(labeller, flux, ivar, simulated=False, snr=None):
+    """Label prepared spectra, (m, n_pix): arguments and table as `Labeller.label` has them."""
+    slam, instrument, systematics = labeller.slam, labeller.instrument, labeller.systematics
+    found, doubts = labeller.fit(flux, ivar), {}
+    if systematics is not None:
+        ivar, doubts["emission"] = _refit_emission(labeller, found, flux, ivar)
+        measures = [
+            BlockErrors(slam, instrument.wave),
+            SecondStar(slam, instrument),
+        ]
+        errors, second = at_fits(measures, slam, flux, ivar, found.labels, systematics, REJECT)
+        alone = found.chi2, found.n_pix, second, doubts["emission"]
+        doubts |= of_more_than_a_star(instrument, *alone)
+    table = judged(found, slam, instrument, flux, ivar, snr, doubts)
+    if labeller.extension is not None:
+        beyond = inside_grid(slam, found.labels, labeller.extension.contains)
+        table["flag"][(table["flag"] == "O") & beyond] = "X"
+    table["note"] = Column(
+        ["; ".join(note for over, note in labeller.about["notes"] if teff > over) for teff in table["teff"]],
+        dtype="U",
+        description="a known fault of the models of this star",
+    )
+    if systematics is None:
+        return table
+    if slam.rotation is not None:
+        errors[np.isfinite(found.vsini_limit), slam.rotation] = np.nan
+    for label, error in zip(found.label_set, errors.T, strict=True):
+        if label.nuisance:
+            continue
+        about = f"error of {label.name} from the disagreement of blocks of {BLOCK:.0f} A"
+        table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
+        quoted = table[f"e_{label.name}"]
+        noise_alone = np.asarray(simulated) & (found.chi2 < NOISE_ALONE)
+        quoted[:] = np.where(noise_alone, quoted, np.fmax(quoted, error))
+    for (name, unit, about), values in zip(SECOND_COLUMNS, second.T, strict=False):
+        table[name] = Column(values, unit=unit, description=about)
+    if instrument.name == "MRS":
+        # Nothing else there tells gravity: without H alpha log g would be a guess.
+        for name in ("logg", "e_logg", "b_logg"):
+            table[name][lacks_h_alpha(instrument, ivar)] = np.nan
+    return table
+
+
+def _refit_emission(labeller, found, flux, ivar):
+    """Replace fits of stars in emission by those without the lines: the ivar left, and which they are."""
+    known = np.isfinite(found.labels).all(axis=1)
+    model = np.full_like(flux, np.nan)
+    model[known] = labeller.predict(found.labels[known], extrapolate=True)
+    emission = excess(labeller.instrument, flux, ivar, model)[1]
+    if emission.any():
+        ivar = np.where(emission[:, None], without_lines(labeller.instrument, ivar), ivar)
+        again = labeller.fit(flux[emission], ivar[emission])
+        for name in ("labels", "covariance", "chi2", "n_pix", "status", "inside", "vsini_limit"):
+            getattr(found, name)[emission] = getattr(again, name)
+    return ivar, emission
