@@ -11,7 +11,7 @@ from slamlib.labelling.files import usable
 from slamlib.spectra.prepare import prepare_with_velocity
 from slamlib.spectra.recognise import recognise
 
-# Where a spectrum differs from the models, or a label is at its bound, labels are off by about so many errors.
+# Where a spectrum differs from the models, or a label is at its bound, labels are off by so many errors.
 _STRANGE = ("emission", "edge", "outliers", "poor fit", "multimodal", "unconverged", "arms apart")
 _ERRORS = 5.0
 # Places of a label between the ends of the grid that are tried.
