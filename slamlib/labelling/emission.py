@@ -14,7 +14,10 @@ _LEAST_COVERED = 0.5
 
 
 def excess(instrument, flux, ivar, model):
-    """Flux above the model in the core of H alpha or H beta, the larger one.
+    """Flux above the model in the core of H alpha, or of H beta where H alpha is not seen.
+
+    Discs, winds and nebulae fill H alpha more than H beta: where H alpha is as the model has it, a
+    residual in H beta is the model's.
 
     Parameters
     ----------
@@ -31,10 +34,11 @@ def excess(instrument, flux, ivar, model):
     """
     largest, clear = np.full(len(flux), np.nan), np.zeros(len(flux), dtype=bool)
     for centre in LINES:
+        unseen = np.isnan(largest)
         for half in _CORES:
             core = np.abs(instrument.wave - centre) < half
             good = ivar[:, core] > 0
-            seen = np.flatnonzero(good.sum(axis=1) > _LEAST_COVERED * max(core.sum(), 1))
+            seen = np.flatnonzero(unseen & (good.sum(axis=1) > _LEAST_COVERED * max(core.sum(), 1)))
             good, residual = good[seen], (flux - model)[seen][:, core]
             above = np.ma.median(np.ma.array(residual, mask=~good), axis=1).filled(np.nan)
             variance = np.where(good, 1 / np.where(good, ivar[seen][:, core], 1), 0).sum(axis=1)
