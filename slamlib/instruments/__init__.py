@@ -20,8 +20,8 @@ C_KMS = 299792.458
 INTERSTELLAR_BANDS = ((4430.0, 20.0), (5780.5, 6.0), (6196.0, 4.0), (6283.8, 8.0), (6613.6, 5.0))
 _BANDS = tuple((centre - half, centre + half) for centre, half in INTERSTELLAR_BANDS)
 # Bands of the Earth's atmosphere within the instruments' ranges [A, air], widened by the 0.7 A of
-# the Earth's motion: oxygen's gamma band, water, oxygen's B band. Water goes on to 6600 A, and
-# stays there: He II 6527 and H alpha would be lost with it.
+# the Earth's motion: oxygen's gamma band, water, oxygen's B band. Water goes on to 6600 A, about
+# H alpha: there its single lines are left out, where they are seen (`slamlib.spectra.water`).
 TELLURIC = ((6275.3, 6318.7), (6464.0, 6520.0), (6866.0, 6945.0))
 # Interstellar sodium, and water beside it.
 _SODIUM = (5887.0, 5990.0)

@@ -21,6 +21,7 @@ from slamlib.spectra.reading import Hints
 from slamlib.spectra.recognise import recognise
 from slamlib.spectra.spectrum import Spectrum, to_instrument
 from slamlib.spectra.velocity import KnownVelocities, VelocityTemplates, shift_to_rest
+from slamlib.spectra.water import without_water
 from slamlib.threads import in_processes
 
 # The continuum is fitted this far beyond an arm [A], so that 600 km/s shift no pixel out
@@ -169,6 +170,7 @@ def _at_rest(spectrum, instrument, rv):
     instrument = get_instrument(instrument)
     try:
         flux, ivar = normalise(spectrum.wave, spectrum.flux, spectrum.ivar, instrument)
+        ivar = without_water(spectrum.wave, flux, ivar, instrument.resolution)
         velocity = _velocity(spectrum, flux, ivar, instrument, rv)
     except InputError as error:
         raise InputError(f"{spectrum.header.get('file', 'spectrum')}: {error}") from None
