@@ -1,10 +1,13 @@
 """Errors of the models as shared errors: what they cover, and what they cost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from slamlib.grid.training import synthesise
 from slamlib.inference.infer import infer
-from slamlib.inference.model_error import HELIUM, HYDROGEN, RANK, TERMS, _window, model_error
+from slamlib.inference.model_error import HELIUM, HYDROGEN, RANK, TERMS, _window, model_error, profile_scatter
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS
@@ -70,3 +73,16 @@ def test_errors_cover_lines_that_are_wrong(lines, matched_slam, error, stars, pl
     assert without.min() < 0.4
     # Errors that grow beyond use would cover everything.
     assert np.median(errors[:, 0] / labels[:, 0]) < 0.05 and np.median(errors[:, 1]) < 0.15
+
+
+def test_a_wider_profile_adds_what_is_promised_to_the_square_of_v_sin_i(grid, krr_slam):
+    """Spectra of a spectrograph whose lines are wider by 15%, half of the standard deviation."""
+    labels = np.array(
+        [[t, 4.0, 0.0, v] for t in (18_000.0, 22_000.0, 26_000.0) for v in (90.0, 150.0, 210.0)]
+    )
+    blunt = replace(LRS, resolution=LRS.resolution / 1.15)
+    flux, ivar = noisy(synthesise(grid, labels, blunt), 300, LRS.good, np.random.default_rng(5))
+    found = infer(krr_slam, flux, ivar).labels[:, 3]
+    # The variance of a profile wider by 30% is larger by 0.6, of this one by 0.32.
+    added = np.median(found**2 - labels[:, 3] ** 2) * 0.6 / (1.15**2 - 1)
+    assert profile_scatter(krr_slam, LRS) == pytest.approx(added, rel=0.3)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 
+from slamlib.instruments import C_KMS
+
 # Training spectra that tell what a line looks like, components kept, and those of one term; of sums of
 # terms, which are many, every so many of the spectra tell.
 _SPECTRA, RANK, _OF_TERM, _OF_MIXED = 200, 40, 4, 4
@@ -129,6 +131,18 @@ def responses(flux, instrument):
         depth = _DEPTH * np.exp(-0.5 * ((wave - centre) / width) ** 2)
         parts.append(np.broadcast_to(depth, (1, *flux.shape)))
     return np.concatenate(parts).astype(np.float32)
+
+
+def profile_scatter(slam, instrument):
+    """Scatter of the square of v sin i that an error of the width of the profile makes [km^2 / s^2].
+
+    It is nearly the same at all speeds, and no fit can tell it from rotation.
+    """
+    labels = slam.training_labels_.mean(axis=0, keepdims=True)
+    speed = labels[0, slam.rotation] = C_KMS / instrument.effective_resolution
+    change = _of_profile(slam.predict(labels, extrapolate=True), instrument)[0, 0]
+    slope = slam.jacobian(labels, extrapolate=True)[0, slam.rotation]
+    return 2 * speed * float(change @ slope / (slope @ slope))
 
 
 def _of_profile(flux, instrument):

@@ -57,6 +57,29 @@ def remove_extra_broadening(speed, error, blur):
     return freed, np.maximum(error, widened)
 
 
+def with_scatter(speed, error, limit, scatter):
+    """Return error and upper limit of v sin i when its square scatters by more than the fit knew of.
+
+    Parameters
+    ----------
+    speed, error, limit : ndarray, (m,)
+        As the fit has them [km/s]; limit NaN where v sin i is measured.
+    scatter : float
+        [km^2 / s^2].
+
+    Examples
+    --------
+    >>> speed, error = np.array([30.0, 200.0]), np.array([5.0, 5.0])
+    >>> error, limit = with_scatter(speed, error, np.array([np.nan, np.nan]), 9000.0)
+    >>> error.round(1), limit.round(0)
+    (array([94.9, 23. ]), array([125.,  nan]))
+    """
+    square, width = np.square(speed), np.hypot(2 * speed * error, scatter)
+    error = remove_extra_broadening(speed, error, (0.0, scatter))[1]
+    new = np.sqrt(square + _ONE_SIDED * width)
+    return error, np.where(square < 2 * width, np.fmax(limit, new), limit)
+
+
 def vsini_limit(likelihood, z, error, inflation, blur):
     """Return the upper limit of v sin i [km/s] where it is not measured, NaN elsewhere.
 

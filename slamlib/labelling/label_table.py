@@ -8,6 +8,8 @@ from slamlib.inference.blocks import BLOCK, BlockErrors
 from slamlib.inference.double import SecondStar
 from slamlib.inference.fitted import at_fits
 from slamlib.inference.infer import inside_grid
+from slamlib.inference.model_error import profile_scatter
+from slamlib.inference.vsini import with_scatter
 from slamlib.labelling.calibration import REJECT
 from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
 from slamlib.labelling.worth import NOISE_ALONE, judged, of_more_than_a_star
@@ -47,14 +49,21 @@ def label_table(labeller, flux, ivar, simulated=False, snr=None):
         return table
     if slam.rotation is not None:
         errors[np.isfinite(found.vsini_limit), slam.rotation] = np.nan
+    noise_alone = np.asarray(simulated) & (found.chi2 < NOISE_ALONE)
     for label, error in zip(found.label_set, errors.T, strict=True):
         if label.nuisance:
             continue
         about = f"error of {label.name} from the disagreement of blocks of {BLOCK:.0f} A"
         table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
         quoted = table[f"e_{label.name}"]
-        noise_alone = np.asarray(simulated) & (found.chi2 < NOISE_ALONE)
         quoted[:] = np.where(noise_alone, quoted, np.fmax(quoted, error))
+    if slam.rotation is not None and (scale := labeller.about.get("model_errors", 0)):
+        name = slam.names[slam.rotation]
+        speed, error, limit = table[name], table[f"e_{name}"], table["vsini_limit"]
+        scatter = scale * profile_scatter(slam, instrument)
+        known = with_scatter(speed.data, error.data, limit.data, scatter)
+        for column, values in zip((error, limit), known, strict=True):
+            column[:] = np.where(noise_alone, column, values)
     for (name, unit, about), values in zip(SECOND_COLUMNS, second.T, strict=False):
         table[name] = Column(values, unit=unit, description=about)
     if instrument.name == "MRS":
