@@ -11,7 +11,6 @@ from scipy.interpolate import interpn
 from scipy.ndimage import gaussian_filter
 
 from slamlib.errors import InputError
-from slamlib.grid.model_grid import ModelGrid
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
 from slamlib.labels import LABELS, LOGG, NAMES, TEFF, VSINI
@@ -286,7 +285,7 @@ def fig07(run):
     exported = run.root / "data/raw/isochrones.ecsv"
     isochrones = exported if exported.is_file() else run.root / "data/embedded/parsec_isochrones.ecsv"
     catalogues = {name: read_ecsv(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}
-    boundary = ModelGrid.read(run.grid_path).boundary
+    boundary = run.models.boundary
     return fig07_hr_diagram(catalogues, read_ecsv(isochrones), boundary, run.simulated)
 
 
