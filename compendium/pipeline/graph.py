@@ -166,8 +166,15 @@ GRAPH = (
         figures=dict.fromkeys(
             ("calibration", "ranks", "efficiency", "information_LRS", "information_MRS"), "trust"
         ),
-        tables=("calibration.ecsv", "failures.ecsv", "selection.ecsv", "detection.ecsv", "efficiency.ecsv"),
-        reads=("raw/miles",),
+        tables=(
+            "calibration.ecsv",
+            "failures.ecsv",
+            "selection.ecsv",
+            "detection.ecsv",
+            "efficiency.ecsv",
+            "extension.ecsv",
+        ),
+        reads=("raw/miles", "embedded/models"),
         extra=True,
     ),
     Notebook(
