@@ -309,7 +309,7 @@ def fig07(run):
 def hr_extended(run):
     """Draw the companion of Fig. 7: stars labelled by the models that come with slamlib."""
     models = Labeller.read(labeller_path(run.root / "data/embedded/models", "LRS"))
-    return _hr_diagram(run, "extended", models.edge.boundary, models.extension.boundary)
+    return _hr_diagram(run, "extended", models.edge.boundary, (models.extension or models.edge).boundary)
 
 
 def _hr_diagram(run, product, boundary, extension=None):
