@@ -1,6 +1,6 @@
 """One run, side by side: training and inference, ours and the reference's.
 
-    python -m benchmarks.bench [--small] [--parts train infer scale]
+    python -m benchmarks.bench [--small] [--parts train turbulence infer scale]
 
 Prints a table; writes build/bench.json, build/bench_labels.ecsv and build/bench.png.
 """
@@ -18,10 +18,11 @@ from benchmarks.drawing import draw, exponent, straight
 from benchmarks.isolated import run
 from compendium.run import EMBEDDED_GRID, find_root
 from slamlib import style
+from slamlib.grid.joined import turbulent_grid
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import training_set
 from slamlib.io import atomic, write_ecsv
-from slamlib.labels import NAMES
+from slamlib.labels import NAMES, VTURB
 
 # Training sets, and how many pixels are timed where all of them would take hours; the seconds
 # of a sample are scaled linearly to all pixels.
@@ -65,12 +66,15 @@ class Bench:
         grid = ModelGrid.read(find_root() / EMBEDDED_GRID)
         for name, most in sizes["models"].items():
             most = max([n for other, n in sizes["sets"] if other == name] + [most])
-            files = []
-            for kind, n, seed in (("training", most, 1), ("unseen", sizes["unseen"], 2)):
-                files.append(folder / f"bench_{kind}_{name}.npz")
-                training_set(grid, name, n, seed).save(files[-1])
-            self.sets[name] = files
+            self.sets[name] = self._drawn(grid, name, most)
         self.n_pix = {name: training.spectra(files[1], 1).flux.shape[1] for name, files in self.sets.items()}
+
+    def _drawn(self, grid, name, most, kind=""):
+        """Write spectra to train on, and unseen ones; return their files."""
+        files = [self.folder / f"bench_{what}{kind}_{name}.npz" for what in ("training", "unseen")]
+        for path, n, seed in zip(files, (most, self.sizes["unseen"]), (1, 2), strict=True):
+            training_set(grid, name, n, seed).save(path)
+        return files
 
     def train(self):
         """Time the four ways to train, and what their labels are worth."""
@@ -84,18 +88,36 @@ class Bench:
                 ("krr", "krr", "screened"),
             ):
                 some = None if method == "krr" else self.sizes[search][n]
-                result, peak = run(training.ours, *files, n, regressor, search, some)
-                self._add("train", name, n, method, result, peak, reference)
-                for snr, scatter, bound in result["scatter"]:
-                    ratio = np.divide(scatter, bound)
-                    for label, *values in zip(NAMES, scatter, bound, ratio, strict=True):
-                        self.labels.append((name, n, method, snr, label, *values))
+                self._train("train", name, n, method, reference, *files, n, regressor, search, some)
         for name, n in self.sizes["sets"]:
             if n <= 5000:
                 loss, _ = run(training.search_loss, self.sets[name][0], n, self.sizes["loss"])
                 self.notes.append(
                     f"screened search, {name} {n}: CV error {100 * loss:+.2f}% of the exhaustive one"
                 )
+
+    def turbulence(self):
+        """Time kernel ridge with microturbulence as a fifth label beside four, at paper size."""
+        for name, n in self.sizes["models"].items():
+            files = self._drawn(turbulent_grid(), name, n, "_vturb")
+            ways = {"krr": self.sets[name], "krr with vturb": files}
+            four, five = (
+                self._train("five labels", name, n, method, None, *paths, n, "krr", "screened")["cpu"]
+                for method, paths in ways.items()
+            )
+            ratios = [row[-1] for row in self.labels if row[0] == name and row[2] == "krr with vturb"]
+            self.notes.append(
+                f"five labels, {name}: {n} spectra train in {five:.1f} s of processor, {five / four:.2f} "
+                f"times that of four; scatter over the Cramer-Rao bound at most {max(ratios):.2f}"
+            )
+
+    def _train(self, work, name, n, method, reference, *arguments):
+        """Train in one way; add its row, and those of its labels."""
+        result, peak = run(training.ours, *arguments)
+        for snr, scatter, bound in result["scatter"]:
+            for label, *values in zip((*NAMES, VTURB.name), scatter, bound, strict=False):
+                self.labels.append((name, n, method, snr, label, *values, np.divide(*values)))
+        return self._add(work, name, n, method, result, peak, reference)
 
     def infer(self):
         """Time labels of stars: low-rank, exact and one by one."""
@@ -139,6 +161,7 @@ class Bench:
         row |= {"flux_rms": result.get("flux_rms"), "peak_gb": peak, "per_second": per_second}
         # How much of the work was timed; the rest of `seconds` is linear extrapolation.
         row["timed"] = stars or result["timed"]
+        row["cpu"] = result["cpu"] * scale if "cpu" in result else None
         self.rows.append(row)
         self.write()
         return row
@@ -157,11 +180,12 @@ class Bench:
         table = Table(rows=[tuple(row.values()) for row in self.rows], names=list(self.rows[0]))
         for column, form in (("seconds", ".1f"), ("speedup", ".1f"), ("peak_gb", ".2f")):
             table[column].format = form
-        for column in ("flux_rms", "per_second"):
+        for column in ("flux_rms", "per_second", "cpu"):
             table[column] = [f"{value:.3g}" if value is not None else "" for value in table[column]]
         table.pprint_all()
         print(
-            "seconds: of all pixels, linearly from those timed; flux_rms: in sd of a pixel, unseen spectra\n"
+            "seconds, cpu (of the processor): of all pixels, linearly from those timed; flux_rms: in sd of a "
+            "pixel, unseen spectra\n"
         )
         if self.labels:
             labels = Table.read(self.folder / "bench_labels.ecsv")
@@ -177,10 +201,9 @@ class Bench:
                 f"time of {series[0]} ({series[1]}): {fixed:.2f} s and {1000 * slope:.2f} s a thousand, "
                 f"within {100 * worst:.0f}%"
             )
-        for method in dict.fromkeys(row["method"] for row in self.rows if row["work"] == "train"):
-            points = [
-                (r["n"], r["seconds"]) for r in self.rows if (r["method"], r["instrument"]) == (method, "MRS")
-            ]
+        trained = [row for row in self.rows if (row["work"], row["instrument"]) == ("train", "MRS")]
+        for method in dict.fromkeys(row["method"] for row in trained):
+            points = [(row["n"], row["seconds"]) for row in trained if row["method"] == method]
             if len(points) > 1:
                 print(f"time of {method} (MRS) grows with training spectra as n^{exponent(points):.2f}")
         print(style.save(draw(self.rows, self.scaling), self.folder, "bench"))
@@ -192,7 +215,7 @@ def main():
     parser.add_argument(
         "--small", action="store_true", help="tiny sizes, to see that it works; means nothing"
     )
-    parts = ("train", "infer", "scale")
+    parts = ("train", "turbulence", "infer", "scale")
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts, help="all by default")
     parser.add_argument("--folder", type=Path, default=find_root() / "build")
     options = parser.parse_args()

@@ -9,8 +9,8 @@ from slamlib.errors import InputError
 from slamlib.labels import NAMES
 
 
-def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",)):
-    """Scatter and bias of the labels of simulated stars inside the grid, against the truth.
+def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",), group="OB"):
+    """Scatter and bias of the labels of simulated stars, by default those inside the grid, against the truth.
 
     The stars are those of status "ok", the same for all regressors.
 
@@ -25,6 +25,8 @@ def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",)):
         Only stars above this.
     suffixes : sequence of str
         Of the label columns: "" or "_svr".
+    group : str
+        Of the stars, by the truth.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",)):
     ok = (catalogue["status"] == "ok") & np.isfinite([catalogue["teff" + suffix] for suffix in suffixes]).all(
         axis=0
     )
-    chosen = np.flatnonzero(ok & (true["group"] == "OB") & (true["snr"] > snr))
+    chosen = np.flatnonzero(ok & (true["group"] == group) & (true["snr"] > snr))
     rows = []
     for suffix in suffixes:
         for label in NAMES:

@@ -34,8 +34,8 @@ _INSIDE = {
     FOLDER: "mangadap/data/spectral_templates/miles/",
     STELIB: "mangadap/data/spectral_templates/stelib/",
 }
-# FWHM [A] of the libraries, and where the hot stars begin [K].
-MILES_FWHM, STELIB_FWHM, _HOT = 2.5, 3.0, 15_000.0
+# FWHM [A] of the libraries, and Teff of the hot stars [K].
+MILES_FWHM, STELIB_FWHM, _HOT = 2.5, 3.0, (15_000.0, np.inf)
 # Errors of the parameters of MILES, which it does not give for single stars: share of Teff, and log g.
 _TEFF_ERROR, _LOGG_ERROR = 0.05, 0.15
 # Step [km/s] of the broadened spectra, and the wavelengths that its width is interpolated between.
@@ -88,14 +88,16 @@ def unpack(wheel, data, folders=tuple(_INSIDE), sha256=SHA256):
                     path.write_bytes(archive.read(name))
 
 
-def library_stars(data, known):
-    """Read the stars hotter than 15,000 K of both libraries in the folder `data`.
+def library_stars(data, known, between=_HOT):
+    """Read the hot stars of both libraries in the folder `data`.
 
     Parameters
     ----------
     data : Path
     known : Table
         As `hrs_labels.ecsv`: STELIB has no parameters, only its stars that are there count.
+    between : tuple of float
+        Teff [K] of the stars of MILES; all above 15,000 K by default.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def library_stars(data, known):
     if (data / FOLDER).is_dir():
         table, wave, flux = read_miles(data / FOLDER)
         for row, spectrum in zip(table, flux, strict=True):
-            if row["teff"] > _HOT:
+            if between[0] < row["teff"] < between[1]:
                 labels = dict.fromkeys(KNOWN, np.nan) | {
                     "teff": row["teff"],
                     "logg": row["logg"],

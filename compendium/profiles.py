@@ -29,6 +29,8 @@ class Profile:
         Whether notebook 03 tries other choices of the regression, each a cross-validation.
     n_stars : dict of int
         Stars of the simulated survey.
+    n_extended : int or None
+        Spectra of each instrument that are labelled with the extended grid too; None: all.
     n_calibration : int
         Simulated stars at each of `calibration_snrs` that the systematics are measured on.
     calibration_snrs : tuple of int
@@ -55,6 +57,7 @@ class Profile:
     n_validate: int
     choices: bool
     n_stars: dict
+    n_extended: int | None
     n_calibration: int
     calibration_snrs: tuple
     n_trust: int
@@ -82,6 +85,7 @@ QUICK = Profile(
     n_validate=150,
     choices=False,
     n_stars={"LRS": 400, "MRS": 240},
+    n_extended=50,
     n_calibration=60,
     calibration_snrs=(20, 60, 180),
     n_trust=40,
@@ -106,6 +110,7 @@ PAPER = Profile(
     n_validate=1000,
     choices=True,
     n_stars={"LRS": 16032, "MRS": 9382},
+    n_extended=None,
     n_calibration=2000,
     # Half octaves where systematics, not noise, make the errors.
     calibration_snrs=(10, 20, 40, 80, 113, 160, 226, 320),

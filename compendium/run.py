@@ -10,6 +10,7 @@ import numpy as np
 
 from compendium.profiles import PROFILES
 from slamlib.errors import FileError, InputError
+from slamlib.grid.model_grid import ModelGrid
 
 SOURCES = ("mock", "lamost")
 EMBEDDED_GRID = Path("data/embedded/tlusty_ob_grid.fits")
@@ -121,6 +122,11 @@ class Run:
         if not path.is_file():
             raise FileError(f"no model grid at {path}; {remedy}")
         return path
+
+    @cached_property
+    def models(self):
+        """The model grid as the paper has it: of Teff, log g and [M/H] alone (`ModelGrid.plain`)."""
+        return ModelGrid.read(self.grid_path).plain()
 
     @cached_property
     def key(self):

@@ -15,7 +15,7 @@ WAYS = {
 
 
 def labelling_grid(run):
-    """Return the grid that the catalogue's labeller is trained on: with microturbulence, if embedded."""
+    """Return the grid that the catalogue's labeller is trained on: with microturbulence, if it has it."""
     return turbulent_grid() if run.grid == EMBEDDED else ModelGrid.read(run.grid_path)
 
 

@@ -15,6 +15,7 @@ SMALL = 7  # the smallest font size used [pt]
 # The vibrant scheme of Paul Tol (SRON/EPS/TN/09-002): red, blue and black as in the paper,
 # told apart by every common kind of colour vision.
 RED, BLUE, BLACK, CYAN, GREY = "#CC3311", "#0077BB", "#000000", "#33BBEE", "#BBBBBB"
+MAGENTA = "#EE3377"
 
 INSTRUMENT_STYLE = {
     "LRS": {"color": RED, "marker": "s", "markersize": 4.5},

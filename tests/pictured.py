@@ -111,10 +111,12 @@ def posterior(n=20000):
     return np.random.default_rng(7).multivariate_normal(mean, covariance, n), mean, covariance
 
 
-def hr_diagram(simulated=True):
+def hr_diagram(simulated=True, extension=None):
     isochrones = Table.read(EMBEDDED / "parsec_isochrones.ecsv")
     stars = {"LRS": catalogue(2000, 1), "MRS": catalogue(900, 2)}
-    return figures.fig07_hr_diagram(stars, isochrones, BOX, simulated)
+    if extension is not None:
+        stars["LRS"]["flag"][:30] = "X"
+    return figures.fig07_hr_diagram(stars, isochrones, BOX, simulated, extension)
 
 
 def grid_nodes():

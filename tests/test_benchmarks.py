@@ -26,7 +26,7 @@ def small(tmp_path_factory):
         # scipy takes a minute for a star, to tell how long it takes.
         patch.setattr(bench.inference, "one_by_one", lambda model, unseen, stars: {"seconds": 60.0})
         made = bench.Bench(folder, bench.SMALL)
-        for part in (made.train, made.infer, made.scale, made.report):
+        for part in (made.train, made.turbulence, made.infer, made.scale, made.report):
             part()
     return made, printed.getvalue()
 
@@ -46,6 +46,9 @@ def test_each_method_has_its_row_beside_the_reference_of_the_same_run(small):
 
 def test_the_report_states_losses_labels_and_growth(small):
     made, printed = small
+    five = [row for row in made.labels if row[2] == "krr with vturb"]
+    assert [row[4] for row in five] == 2 * ["teff", "logg", "mh", "vsini", "vturb"]
+    assert f"Cramer-Rao bound at most {max(row[-1] for row in five):.2f}" in printed
     for words in ("CV error", "labels move by", "time of stars (MRS)", "time of pixels, svr"):
         assert words in printed
     assert {path.name for path in made.folder.iterdir()} >= {"bench.json", "bench.png", "bench_labels.ecsv"}

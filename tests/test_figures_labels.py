@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.contour import QuadContourSet
-from pictured import RANGES, catalogue, common_table, hr_diagram, posterior, texts
+from pictured import BOX, RANGES, catalogue, common_table, hr_diagram, posterior, texts
 
 from compendium import figures
 from slamlib.labels import LABELS
@@ -18,6 +18,15 @@ def test_hr_diagram_counts_every_star_and_has_hot_left_and_giants_above():
         assert axes.collections[0].get_array().sum() == n
         inside = (catalogue(n, seed)["flag"] == "I").sum()
         assert any(f"{n:,} stars" in text and f"{inside:,} in the grid" in text for text in texts(axes))
+
+
+def test_the_companion_of_the_hr_diagram_shows_stars_of_the_extension_one_by_one():
+    wider = np.where(BOX == 15_000, 9_000, BOX)
+    lrs, mrs, _ = hr_diagram(extension=wider).axes
+    for axes, n, beyond in ((lrs, 2000, 30), (mrs, 900, 0)):
+        (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
+        assert (len(crosses.get_xdata()), axes.collections[0].get_array().sum()) == (beyond, n - beyond)
+        assert any(f"{n:,} stars" in text and f"{beyond:,} in its extension" in text for text in texts(axes))
 
 
 def test_lrs_against_mrs_gives_the_numbers_of_stars_inside_the_grid():

@@ -9,7 +9,6 @@ import numpy as np
 from compendium.train import read_labeller
 from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.grid.joined import EMBEDDED
-from slamlib.grid.model_grid import ModelGrid
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
 from slamlib.labelling.models import Models, labeller_path
@@ -78,7 +77,7 @@ class Library:
 
     def __init__(self, run):
         self.run = run
-        self.grid = ModelGrid.read(run.grid_path)
+        self.grid = run.models
         missing = [
             path
             for name in INSTRUMENTS

@@ -11,7 +11,6 @@ from matplotlib.ticker import MaxNLocator
 from compendium.hrs import floats, hrs_errors, trusted, unit_of
 from compendium.hrs_stars import LIBRARY, ORIGINS, REAL, SIMULATED, SPUN
 from slamlib.errors import InputError
-from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import VSINI_MAX
 from slamlib.io import read_ecsv
 from slamlib.labels import LABELS, LOGG, TEFF, VSINI
@@ -265,5 +264,5 @@ def fig09(run):
     shown = bright if len(bright) else common
     if not len(shown):
         return fig_no_data("no star was observed by both LRS and MRS")
-    ranges = np.column_stack([ModelGrid.read(run.grid_path).ranges, (0, VSINI_MAX)])
+    ranges = np.column_stack([run.models.ranges, (0, VSINI_MAX)])
     return fig09_lrs_vs_mrs(shown, ranges, run.simulated)

@@ -11,15 +11,18 @@ from scipy.interpolate import interpn
 from scipy.ndimage import gaussian_filter
 
 from slamlib.errors import InputError
-from slamlib.grid.model_grid import ModelGrid
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
+from slamlib.labelling.labeller import Labeller
+from slamlib.labelling.models import labeller_path
 from slamlib.labels import LABELS, LOGG, NAMES, TEFF, VSINI
 from slamlib.style import (
     BLACK,
     BLUE,
     COLUMN,
     CYAN,
+    GREY,
+    MAGENTA,
     PAGE,
     RED,
     apj_style,
@@ -33,6 +36,8 @@ _METALLICITIES = {0.0: ("-", 1.1), -1.0: ("--", 0.7)}
 # Between neighbouring masses in a larger ratio an isochrone is a guess, and drawn pale.
 _LEAST_RATIO, _PALE = 1.1, 0.4
 _GRID_STYLE: dict = {"color": BLACK, "linestyle": (0, (1, 1)), "linewidth": 1.2}
+_EXTENSION_STYLE = _GRID_STYLE | {"color": GREY}
+_X_STYLE: dict = {"color": MAGENTA, "marker": "x", "markersize": 4, "linestyle": "none"}
 _CREDIBLE = (0.68, 0.95, 0.99)
 _CREDIBLE_LINES = ("-", "--", ":")
 _CREDIBLE_FILLS = (0.75, 0.45, 0.2)
@@ -43,7 +48,7 @@ _LEAST_SAMPLES = 500
 
 
 @apj_style()
-def fig07_hr_diagram(catalogues, isochrones, boundary, simulated):
+def fig07_hr_diagram(catalogues, isochrones, boundary, simulated, extension=None):
     """Draw the density of stars in Teff and log g, with isochrones and the grid's edge (Fig. 7).
 
     Parameters
@@ -58,6 +63,8 @@ def fig07_hr_diagram(catalogues, isochrones, boundary, simulated):
         Corners (Teff [K], log g) of the training grid.
     simulated : bool
         Whether the stars are simulated; the figure then says so.
+    extension : array_like, (k, 2), optional
+        Corners of the grid with its extension: stars in that, of flag "X", are drawn one by one.
 
     Returns
     -------
@@ -71,9 +78,13 @@ def fig07_hr_diagram(catalogues, isochrones, boundary, simulated):
     require_columns(catalogues, ("LRS", "MRS"), "the dict of catalogues")
     require_columns(isochrones, ("mh", "log_age", "initial_mass", "log_teff", "logg"), "the isochrone table")
     stars = {name: _finite_stars(catalogues[name], name) for name in ("LRS", "MRS")}
-    corners = np.concatenate([boundary, np.asarray(boundary)[:1]])
-    bins = _shared_bins(stars, corners)
-    counts = {name: np.histogram2d(teff / 1e3, logg, bins=bins)[0] for name, (teff, logg, _) in stars.items()}
+    edges = [(extension, _EXTENSION_STYLE), (boundary, _GRID_STYLE)][extension is None :]
+    edges = [(np.concatenate([edge, np.asarray(edge)[:1]]), style) for edge, style in edges]
+    bins = _shared_bins(stars, edges[0][0])
+    counts = {
+        name: np.histogram2d(teff[flag != "X"] / 1e3, logg[flag != "X"], bins=bins)[0]
+        for name, (teff, logg, flag) in stars.items()
+    }
     scale = LogNorm(1, max(10, *(count.max() for count in counts.values())))
     figure = new_figure(COLUMN, 6.4)
     panels = figure.subplots(2, 1, sharex=True, sharey=True)
@@ -81,13 +92,19 @@ def fig07_hr_diagram(catalogues, isochrones, boundary, simulated):
         shown = np.ma.masked_equal(count.T, 0)
         mesh = axes.pcolormesh(*bins, shown, norm=scale, cmap="cividis", rasterized=True)
         _draw_isochrones(axes, isochrones)
-        axes.plot(corners[:, 0] / 1e3, corners[:, 1], **_GRID_STYLE)
-        total, inside = len(stars[name][0]), int(stars[name][2].sum())
-        text = f"{name}: {total:,} stars,\n{inside:,} in the grid"
+        for corners, style in edges:
+            axes.plot(corners[:, 0] / 1e3, corners[:, 1], **style)
+        teff, logg, flag = stars[name]
+        text = f"{name}: {len(flag):,} stars,\n{np.sum(flag == 'I'):,} in the grid"
+        if extension is not None:
+            beyond = flag == "X"
+            axes.plot(teff[beyond] / 1e3, logg[beyond], **_X_STYLE, rasterized=True)
+            text += f",\n{beyond.sum():,} in its extension"
         axes.text(0.03, 0.96, text, ha="left", va="top", fontsize=8, transform=axes.transAxes)
         axes.set_ylabel(LOGG.axis)
     _hr_axes(panels[1], bins)
-    figure.legend(handles=_isochrone_key(), loc="outside upper center", ncols=3, columnspacing=1.0)
+    key = _isochrone_key(extension is not None)
+    figure.legend(handles=key, loc="outside upper center", ncols=3, columnspacing=1.0)
     figure.colorbar(mesh, ax=panels, label="Stars per bin", location="bottom", aspect=40, pad=0.02)
     if simulated:
         note_simulated(panels[0])
@@ -172,7 +189,7 @@ def fig10_corner(samples, simulated, truth=None):
 
 
 def _finite_stars(table, name):
-    """Teff [K], log g and "is inside the grid" of the stars of a catalogue that have labels."""
+    """Teff [K], log g and flag of the stars of a catalogue that have labels."""
     require_columns(table, ("teff", "logg", "flag"), f"the {name} catalogue")
     teff, logg = (
         np.ma.filled(np.ma.asarray(table[column], dtype=float), np.nan) for column in ("teff", "logg")
@@ -180,7 +197,7 @@ def _finite_stars(table, name):
     finite = np.isfinite(teff) & np.isfinite(logg) & (teff > 0)
     if not finite.any():
         raise InputError(f"the {name} catalogue has no star with finite teff and logg")
-    return teff[finite], logg[finite], np.asarray(table["flag"], dtype=str)[finite] == "I"
+    return teff[finite], logg[finite], np.asarray(table["flag"], dtype=str)[finite]
 
 
 def _shared_bins(stars, corners):
@@ -219,7 +236,7 @@ def _draw_isochrones(axes, isochrones):
                 axes.plot(10 ** log_teff[ends] / 1e3, logg[ends], alpha=alpha, **style)
 
 
-def _isochrone_key():
+def _isochrone_key(extended):
     """Entries of the legend: colour is age, line style is metallicity."""
     ages = [Line2D([], [], color=color, label=age) for age, color in _AGES.values()]
     others = [
@@ -230,6 +247,9 @@ def _isochrone_key():
     # A legend fills its columns first: this puts the ages in one row.
     keys = [key for column in zip(ages, others, strict=True) for key in column]
     pale = Line2D([], [], color=CYAN, alpha=_PALE, label="masses > 10% apart")
+    if extended:
+        keys.insert(4, Line2D([], [], **_X_STYLE, label="flag X"))
+        keys.append(Line2D([], [], **_EXTENSION_STYLE, label="its extension"))
     return [*keys[:2], pale, *keys[2:]]
 
 
@@ -283,11 +303,20 @@ def _median_and_errors(values):
 
 def fig07(run):
     """Draw Fig. 7 from the products of a run, with isochrones of data/raw if there are any."""
+    return _hr_diagram(run, "labels", run.models.boundary)
+
+
+def hr_extended(run):
+    """Draw the companion of Fig. 7: stars labelled by the models that come with slamlib."""
+    models = Labeller.read(labeller_path(run.root / "data/embedded/models", "LRS"))
+    return _hr_diagram(run, "extended", models.edge.boundary, (models.extension or models.edge).boundary)
+
+
+def _hr_diagram(run, product, boundary, extension=None):
     exported = run.root / "data/raw/isochrones.ecsv"
     isochrones = exported if exported.is_file() else run.root / "data/embedded/parsec_isochrones.ecsv"
-    catalogues = {name: read_ecsv(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}
-    boundary = ModelGrid.read(run.grid_path).boundary
-    return fig07_hr_diagram(catalogues, read_ecsv(isochrones), boundary, run.simulated)
+    catalogues = {name: read_ecsv(run.products / f"{product}_{name}.ecsv") for name in INSTRUMENTS}
+    return fig07_hr_diagram(catalogues, read_ecsv(isochrones), boundary, run.simulated, extension)
 
 
 def fig10(run):

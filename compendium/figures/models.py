@@ -4,7 +4,6 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from slamlib.errors import InputError
-from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import TrainingSet
 from slamlib.instruments import INSTRUMENTS, get_instrument
 from slamlib.io import read_ecsv
@@ -254,7 +253,7 @@ def _curve(rows, label):
 
 def fig02(run):
     """Draw Fig. 2 from the products of a run."""
-    models = ModelGrid.read(run.grid_path)
+    models = run.models
     labels = {
         name: TrainingSet.read(run.products / f"training_{name}.npz").labels[: run.sizes.n_train[name]]
         for name in INSTRUMENTS

@@ -120,7 +120,13 @@ GRAPH = (
         lamost_reads=("raw/catalogues/guo2021", *_VELOCITIES),
     ),
     Notebook(
-        "07_hr_diagram", ("06_lamost_labels",), figures={"fig07": "labels"}, reads=("raw/isochrones.ecsv",)
+        "07_hr_diagram",
+        ("05_lamost_spectra", "06_lamost_labels"),
+        products=("extended_LRS.ecsv", "extended_MRS.ecsv"),
+        figures={"fig07": "labels", "hr_extended": "labels"},
+        mock_tables=("extended.ecsv",),
+        reads=("raw/isochrones.ecsv", "embedded/models"),
+        lamost_reads=_VELOCITIES,
     ),
     Notebook(
         "08_hrs_comparison",
@@ -160,8 +166,15 @@ GRAPH = (
         figures=dict.fromkeys(
             ("calibration", "ranks", "efficiency", "information_LRS", "information_MRS"), "trust"
         ),
-        tables=("calibration.ecsv", "failures.ecsv", "selection.ecsv", "detection.ecsv", "efficiency.ecsv"),
-        reads=("raw/miles",),
+        tables=(
+            "calibration.ecsv",
+            "failures.ecsv",
+            "selection.ecsv",
+            "detection.ecsv",
+            "efficiency.ecsv",
+            "extension.ecsv",
+        ),
+        reads=("raw/miles", "embedded/models"),
         extra=True,
     ),
     Notebook(

@@ -8,7 +8,6 @@ from matplotlib import pyplot as plt
 
 from compendium.run import Run
 from slamlib.grid.broaden import broaden
-from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import training_set
 from slamlib.regression.slam import Slam
 from slamlib.style import PAGE, apj_style, note_simulated
@@ -22,7 +21,7 @@ _STYLE = ExitStack()
 @cache
 def models():
     """Return the embedded grid of model spectra."""
-    return ModelGrid.read(Run().grid_path)
+    return Run().models
 
 
 def stars(teff=20_000.0, logg=4.0, mh=0.0, vsini=0.0):

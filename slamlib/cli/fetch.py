@@ -161,7 +161,7 @@ def _tlusty(options, show):
     if options.build_only or (options.build and not report.failed):
         output = options.to / "tlusty_grid.fits"
         try:
-            print(build_grid(folder, output, vturb=vturb or 2, archives=archives, progress=progress))
+            print(build_grid(folder, output, vturb=vturb, archives=archives, progress=progress))
             report.fetched.append(output)
         except SlamlibError as error:
             report.fail("grid", error, show)

@@ -65,7 +65,8 @@ def test_the_report_lists_found_missing_and_extra(tmp_path, content, build):
     assert not report.complete
     assert reason_of(report, "BZ29000g400v2")[2] == "composition or vturb is not in the table of archives"
     assert reason_of(report, "BG29000g200v10CN")[2] == "its surface composition is altered"
-    assert reason_of(report, "BG29000g300v10") == ("extra", False, "vturb 10 km/s is not asked for")
+    left_out = ("extra", False, "its (Teff, log g) is not in every composition")
+    assert reason_of(report, "BG29000g300v10") == left_out
     lines = str(report).split("\n")
     assert lines[0] == f"{path}: 12 spectra, 6 (Teff, log g) x 2 [M/H] (-0.30, +0.00)"
     assert "  BSTAR2006: 8 found, 807 missing, 2 extra" in lines
@@ -101,10 +102,35 @@ def test_an_interrupted_build_leaves_the_old_grid_and_can_be_repeated(tmp_path, 
     assert path.read_bytes() == first
 
 
-def test_higher_microturbulence_is_taken_where_asked_for_and_complete(tmp_path, content, build):
+@pytest.fixture
+def both_speeds(tmp_path, content):
     fast = [Model(f"B{z}", 29000, 3.0, 10) for z in "GL"] + [Model("BG", 29000, 4.0, 10)]
-    folder = write_plain(tmp_path / "raw", content | files_of(fast))
-    slow, path = build(folder)
+    return write_plain(tmp_path / "raw", content | files_of(fast))
+
+
+def test_both_microturbulences_make_a_label_which_fades_where_a_star_has_one(both_speeds, build):
+    report, path = build(both_speeds)
+    made = ModelGrid.read(path)
+    assert [label.name for label in made.labels] == ["teff", "logg", "mh", "vsini", "vturb"]
+    slow, fast = flux_of(Model("BG", 29000, 3.0, 2)), flux_of(Model("BG", 29000, 3.0, 10))
+    stars = [[29000, 3.0, 0.0, vturb] for vturb in (2, 10, 6)]
+    np.testing.assert_allclose(made.spectra(stars), [slow, fast, (slow + fast) / 2], atol=1e-4)
+    alone = made.spectra([[29000, 4.0, 0.0, 2], [29000, 4.0, 0.0, 10], [32500, 4.0, 0.0, 2]])
+    np.testing.assert_array_equal(alone[0], alone[1])
+    np.testing.assert_allclose(alone[2], flux_of(Model("G", 32500, 4.0, 10)), atol=1e-4)
+    change = np.diff(made.spectra([[29000, 3.5, 0.0, vturb] for vturb in (2, 10)]), axis=0)[0]
+    np.testing.assert_allclose(change, (fast - slow) / 2, atol=1e-4)
+    assert reason_of(report, "BG29000g300v2")[1] and reason_of(report, "BG29000g300v10")[1]
+    # The paper's four labels are those of the grid that is built for 2 km/s.
+    plain, paper = made.plain(), ModelGrid.read(build(both_speeds, vturb=2)[1])
+    assert plain.names == paper.names == ("teff", "logg", "mh")
+    np.testing.assert_array_equal(plain.nodes["vturb"], paper.nodes["vturb"])
+    np.testing.assert_array_equal(plain.flux, paper.flux)
+
+
+def test_higher_microturbulence_is_taken_where_asked_for_and_complete(both_speeds, build):
+    folder = both_speeds
+    slow, path = build(folder, vturb=2)
     assert set(ModelGrid.read(path).nodes["vturb"][:8]) == {2.0}
     report, path = build(folder, vturb=10)
     made = ModelGrid.read(path)

@@ -3,7 +3,9 @@
 A model grid is rectangular in [M/H]: a (Teff, log g) at which some composition has no
 spectrum cannot be used. In the overlap of the two published grids (27,500-30,000 K)
 BSTAR2006 is taken, because it has the finer steps of Teff and the microturbulence of the
-B stars: OSTAR2002 enters above the hottest column of BSTAR2006.
+B stars: OSTAR2002 enters above the hottest column of BSTAR2006. A (Teff, log g) with one
+microturbulence stands for all (`ModelGrid`), as in `slamlib.grid.joined`: towards it, vturb fades
+out of the spectra.
 """
 
 import filecmp
@@ -75,7 +77,7 @@ class Model(NamedTuple):
         return None
 
 
-def choose(found, archives, nodes, vturb=2):
+def choose(found, archives, nodes, vturb=None):
     """Choose the models of a grid that is rectangular in [M/H], and say why the others are left out.
 
     Parameters
@@ -86,14 +88,15 @@ def choose(found, archives, nodes, vturb=2):
         Columns composition, grid, mh [dex], vturb [km/s].
     nodes : Table
         The expected (Teff, log g): columns grid (such as "BSTAR2006_v2_solar"), teff [K], logg.
-    vturb : int
+    vturb : int, optional
         Microturbulence [km/s] preferred where a grid has it in every composition; elsewhere
-        the grid's lowest is taken (2 for BSTAR2006, 10 for OSTAR2002).
+        the grid's lowest is taken (2 for BSTAR2006, 10 for OSTAR2002). By default every one is
+        taken that has all compositions.
 
     Returns
     -------
     chosen : list of (Model, float)
-        With [M/H], in the order Teff, log g, [M/H].
+        With [M/H], in the order Teff, log g, vturb, [M/H].
     table : Table
         As `slamlib.grid.tlusty.report.GridReport.table`.
 
@@ -106,7 +109,7 @@ def choose(found, archives, nodes, vturb=2):
     listed, grid_of, mh_of = _read_archives(archives, vturb)
     orders = {grid: _vturbs(grid, grid_of, listed, vturb) for grid in GRIDS}
     whole = {model for model in found if not _flaw(model, found, listed)}
-    chosen, metals, floor = _rectangle(whole, grid_of, mh_of, orders)
+    chosen, metals, floor = _rectangle(whole, grid_of, mh_of, orders, every=vturb is None)
     if len(metals) < 2 or len({model.teff for model, _ in chosen}) < 2:
         made = ", ".join(sorted({model.composition for model in whole})) or "nothing"
         raise InputError(
@@ -133,7 +136,7 @@ def choose(found, archives, nodes, vturb=2):
             return f"[M/H] = {mh:+.2f} is not in every grid"
         if model.teff <= floor[grid]:
             return OVERLAP_RULE
-        if model[1:3] in planes:
+        if vturb is not None and model[1:3] in planes:
             return "another vturb is taken"
         return "its (Teff, log g) is not in every composition"
 
@@ -155,14 +158,14 @@ def _read_archives(archives, vturb):
         raise InputError(f"the table of archives names {unknown[0]!r}; its grids are {' and '.join(GRIDS)}")
     listed = {(str(row["composition"]), int(row["vturb"])) for row in archives}
     offered = sorted({speed for _, speed in listed})
-    if vturb not in offered:
+    if vturb not in (None, *offered):
         raise InputError(f"vturb={vturb!r} km/s is in no archive; use one of {', '.join(map(str, offered))}")
     grid_of = {str(row["composition"]): str(row["grid"]) for row in archives}
     mh_of = {str(row["composition"]): float(row["mh"]) for row in archives}
     return listed, grid_of, mh_of
 
 
-def _rectangle(whole, grid_of, mh_of, orders):
+def _rectangle(whole, grid_of, mh_of, orders, every):
     """Return models at which every [M/H] is there, these [M/H], and the Teff above which a grid is taken."""
     models_of = {
         grid: {m for m in whole if grid_of[m.composition] == grid and m.vturb in orders[grid]}
@@ -179,7 +182,8 @@ def _rectangle(whole, grid_of, mh_of, orders):
                 row = [(Model(letters[mh], teff, logg, speed), mh) for mh in metals]
                 if models.issuperset(model for model, _ in row):
                     chosen += row
-                    break
+                    if not every:
+                        break
     return chosen, metals, floor
 
 
@@ -190,9 +194,9 @@ def expected_nodes(nodes, grid, vturb):
 
 
 def _vturbs(grid, grid_of, listed, wanted):
-    """Microturbulences to take in a grid, the preferred first."""
-    offered = sorted(speed for composition, speed in listed if grid_of[composition] == grid)
-    return list(dict.fromkeys([wanted] * (wanted in offered) + offered[:1]))
+    """Microturbulences to take in a grid, the preferred first; all if none is."""
+    offered = sorted({speed for composition, speed in listed if grid_of[composition] == grid})
+    return offered if wanted is None else list(dict.fromkeys([wanted] * (wanted in offered) + offered[:1]))
 
 
 def _flaw(model, found, listed):

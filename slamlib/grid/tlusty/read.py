@@ -12,6 +12,7 @@ The files must reach half a pixel beyond the centres of the first and the last p
 """
 
 import hashlib
+import json
 import math
 import re
 from collections import defaultdict
@@ -156,7 +157,7 @@ def normalised_means(spectrum, continuum, edges, where):
 
 
 def build_grid(
-    folder, output, *, vturb=2, reference=None, date=None, archives=ARCHIVES, nodes=NODES, progress=True
+    folder, output, *, vturb=None, reference=None, date=None, archives=ARCHIVES, nodes=NODES, progress=True
 ):
     """Make one model grid of the TLUSTY spectra in a folder.
 
@@ -171,9 +172,10 @@ def build_grid(
         Holds archives, folders or files of the official site, in any nesting.
     output : str or Path
         The grid's FITS file, written whole or not at all.
-    vturb : int
+    vturb : int, optional
         Microturbulence [km/s] preferred for the B stars: 2, or 10 where there are such
-        models in every composition (elsewhere 2).
+        models in every composition (elsewhere 2). By default both are taken, and vturb is a
+        label of the grid if any star has both.
     reference : str or Path, optional
         A grid whose pixels to use; by default 3850-7050 A at 4 km/s, as the embedded grid.
     date : str, optional
@@ -220,8 +222,10 @@ def build_grid(
     sources = [
         f"{model.name}.vis.{kind} {digests[model, kind]}" for model, _ in chosen for kind in (CONTINUUM, FLUX)
     ]
-    header = [
-        ("VTURB", vturb, "[km/s] preferred for the B stars"),
+    header = [] if vturb is None else [("VTURB", vturb, "[km/s] preferred for the B stars")]
+    if len({(m.teff, m.logg) for m, _ in chosen}) < len({m[1:4] for m, _ in chosen}):
+        header.append(("LABELS", json.dumps(["teff", "logg", "mh", "vturb"]), ""))
+    header += [
         ("NFILES", len(sources), "files read: flux and continuum of each node"),
         ("INPUTSHA", hashlib.sha256("\n".join(sources).encode()).hexdigest(), ""),
         ("HISTORY", "Non-LTE spectra of OSTAR2002 (Lanz & Hubeny 2003) and BSTAR2006 (2007),", ""),
