@@ -11,36 +11,28 @@ import argparse
 import logging
 import sys
 import time
-from functools import partial
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from importlib import import_module
 
-from doit.action import BaseAction
-from doit.control import TaskControl
 from doit.dependency import Dependency
-from doit.reporter import ZeroReporter
-from doit.runner import Runner
 from doit.task import Task
 
 from compendium.pipeline import crate, manifest, verify
 from compendium.pipeline.content import Content, code_of
-from compendium.pipeline.execute import NotebookError, execute
+from compendium.pipeline.execute import NotebookError, execute, kernels
 from compendium.pipeline.folders import locked, publish, sweep
 from compendium.pipeline.graph import GRAPH, closure, targets
 from compendium.run import DEFAULT_SEED, Run
-from slamlib.errors import InputError, SlamlibError
+from slamlib.errors import FileError, InputError, SlamlibError
+from slamlib.threads import n_cores
 
 # They say from where data are fetched: a corrected address changes no result.
 ADDRESSES = ("lamost_releases.ecsv", "tlusty_archives.ecsv", "vizier_catalogues.ecsv", "vizier_columns.ecsv")
 
 
-class _Action(BaseAction):
-    """Calls a function that returns a record; what it raises ends the build as it is."""
-
-    def __init__(self, function):
-        self.function, self.out, self.err, self.result, self.values = function, None, None, None, {}
-
-    def execute(self, out=None, err=None):
-        self.values = self.function(self.task)
+# Notebooks that run at once, if there are cores: most of them use one for much of their time. More
+# would want more memory at paper size than many machines have.
+_AT_ONCE = 2
 
 
 class _Dependency(Dependency):
@@ -59,6 +51,8 @@ class _Dependency(Dependency):
 
 class Build:
     """The tasks of a run: one for each notebook, and one for each figure, drawn from products.
+
+    Those that do not need each other run at once.
 
     A task is stale when its cells, the code it imports or the content of a file it may read is
     another than recorded, or a file it made is. A date means nothing, and what is made again
@@ -96,15 +90,29 @@ class Build:
 
     def make(self, selected):
         """Make what is stale of some tasks and of all they need; what a task raises ends it."""
-        control = self._control(selected)
+        tasks, running, at_once = self._tasks(selected), {}, min(n_cores(), _AT_ONCE)
+        waiting = dict(tasks)
         try:
-            Runner(self._doit, ZeroReporter(sys.stderr, {})).run_all(control.task_dispatcher())
+            with ThreadPoolExecutor(at_once) as pool, kernels():
+                while waiting or running:
+                    name = self._next(waiting, running.values()) if len(running) < at_once else None
+                    if name is None:
+                        for future in wait(running, return_when=FIRST_COMPLETED).done:
+                            future.result()
+                            self._record(tasks[running.pop(future)])
+                    elif self._is_stale(task := waiting.pop(name), tasks):
+                        task.meta = {path: self.content.get_state(path) for path in task.file_dep}
+                        task.values = manifest.about(self.run, self.content.name(self._source(name)))
+                        running[pool.submit(self._figure if self._drawn(name) else self._notebook, name)] = (
+                            name
+                        )
         finally:
+            self._doit.close()
             sweep(self.run)
 
     def stale(self, selected):
         """Return the tasks that `make` would run, each with doit's reasons; others may follow from them."""
-        tasks = self._control(selected).tasks
+        tasks = self._tasks(selected)
         status = {name: self._doit.get_status(task, tasks, get_log=True) for name, task in tasks.items()}
         return {name: found.reasons for name, found in status.items() if found.status != "up-to-date"}
 
@@ -112,12 +120,42 @@ class Build:
         """Return where a notebook is kept as it ran."""
         return self.run.build / "notebooks" / f"{name}.ipynb"
 
-    def _control(self, selected):
-        """Return doit's order of some tasks and of all they need."""
+    def _drawn(self, name):
+        """Tell whether a task is a figure."""
+        return name in self.makers[name].figures
+
+    def _source(self, name):
+        """Return the notebook of a task, or the module that draws the figure."""
+        if self._drawn(name):
+            return self.run.root / "compendium/figures" / f"{self.makers[name].figures[name]}.py"
+        return self.run.root / "notebooks" / f"{name}.ipynb"
+
+    def _next(self, waiting, running):
+        """Return the first task that needs none of those that wait or run, or None."""
+        busy, drawing = {*waiting, *running}, any(map(self._drawn, running))
+        # Matplotlib draws one figure at a time.
+        free = (n for n, t in waiting.items() if not (busy & set(t.task_dep) or (drawing and self._drawn(n))))
+        return next(free, None)
+
+    def _is_stale(self, task, tasks):
+        found = self._doit.get_status(task, tasks)
+        if found.status == "error":
+            raise FileError(f"{task.name}: {found.get_error_message()}")
+        return found.status != "up-to-date"
+
+    def _record(self, task):
+        """Keep what a task that succeeded took and made."""
+        self.content.forget()
+        notebook = self.makers[task.name]
+        made = notebook.drawn(task.name, self.run) if self._drawn(task.name) else notebook.made(self.run)
+        states = [self.content.get_state(self.content.name(path)) for path in made]
+        task.values = manifest.finished(task.values, states)
+        self._doit.save_success(task)
+
+    def _tasks(self, selected):
+        """Return some tasks and all they need by name, in an order that works."""
         needed = {name for task in selected for name in closure(self.makers[task].name, self.graph)}
-        control = TaskControl([self._task(name) for name in self.makers if name in needed.union(selected)])
-        control.process(None)
-        return control
+        return {name: self._task(name) for name in self.makers if name in needed.union(selected)}
 
     def _task(self, name):
         notebook, run, root = self.makers[name], self.run, self.run.root
@@ -125,22 +163,20 @@ class Build:
         paths = [path for path in (root / "data/embedded").glob("*.*") if path.name not in ADDRESSES]
         # A spectrum of which an earlier notebook kept the name may be read again.
         paths += [run.grid_path, *(path for n in before for path in n.inputs(run))]
-        if name in notebook.figures:
-            source, work = root / "compendium/figures" / f"{notebook.figures[name]}.py", self._figure
-            made, kept, needs = notebook.drawn(name, run), [], [notebook.name]
-        else:
-            source, work = root / "notebooks" / f"{name}.ipynb", self._notebook
-            made, kept, needs = notebook.made(run), [self.executed(name)], notebook.needs
+        kept, needs = [], [notebook.name]
+        if not self._drawn(name):
+            kept, needs = [self.content.name(self.executed(name))], notebook.needs
             before.remove(notebook)
         paths += [path for n in before for path in n.made(run)]
+        source = self._source(name)
         sources = [self.content.name(path) for path in (source, *code_of(source, root))]
         for path in sources:
             self.content.get_state(path)
         return Task(
             name,
-            [_Action(partial(self._recorded, work, sources[0], [self.content.name(path) for path in made]))],
+            None,
             file_dep=[*sources, *map(self.content.name, paths)],
-            targets=[self.content.name(path) for path in kept],
+            targets=kept,
             task_dep=needs,
             uptodate=[self._intact],
         )
@@ -148,13 +184,6 @@ class Build:
     def _intact(self, task, values):
         """Tell whether what a task made is as recorded."""
         return all(verify.state(output, self.content) == "identical" for output in values.get("outputs", ()))
-
-    def _recorded(self, work, source, made, task):
-        task.meta = {path: self.content.get_state(path) for path in task.file_dep}
-        record = manifest.about(self.run, source)
-        work(task.name)
-        self.content.forget()
-        return manifest.finished(record, [self.content.get_state(path) for path in made])
 
     def _notebook(self, name):
         notebook, began = self.makers[name], time.time()

@@ -4,24 +4,29 @@ papermill alone only warns of an unknown parameter, leaves a failed notebook whe
 one belongs, and takes whichever kernel the user's Jupyter finds first.
 """
 
+import asyncio
+import logging
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+import threading
+import weakref
+from contextlib import contextmanager, suppress
 
 import nbformat
 import papermill
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning import LocalProvisioner
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from slamlib.errors import FileError, InputError, SlamlibError
-from slamlib.threads import n_cores, thread_environment
+from slamlib.threads import thread_environment
 
 
 class NotebookError(SlamlibError, RuntimeError):
@@ -29,6 +34,11 @@ class NotebookError(SlamlibError, RuntimeError):
 
     # The cause has lines of its own.
     __str__ = RuntimeError.__str__
+
+
+_managers: weakref.WeakSet = weakref.WeakSet()
+# Set once the notebooks that run are to end.
+_ending = threading.Event()
 
 
 class OwnKernelManager(AsyncKernelManager):
@@ -42,6 +52,15 @@ class OwnKernelManager(AsyncKernelManager):
     async def start_kernel(self, **options):  # type: ignore[override]
         """Start it with its process output closed: what cells print is in the notebook anyway."""
         await super().start_kernel(**{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options})
+        _managers.add(self)
+        if _ending.is_set():
+            self.kill()
+
+    def kill(self):
+        """End the kernel and what it started, if it runs."""
+        if isinstance(self.provisioner, LocalProvisioner) and self.provisioner.process:
+            with suppress(ProcessLookupError):
+                os.killpg(self.provisioner.process.pid, signal.SIGKILL)
 
 
 def parameters_of(notebook):
@@ -63,7 +82,7 @@ def parameters_of(notebook):
 
 
 def execute(notebook, parameters, output, cwd):
-    """Execute a notebook into `output`.
+    """Execute a notebook into `output`, inside `kernels`; several threads may do so at once.
 
     Parameters
     ----------
@@ -88,24 +107,27 @@ def execute(notebook, parameters, output, cwd):
     partial = output.with_name(f".{output.stem}.partial.ipynb")
     output.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with _kernel_environment(), _terminate_as_interrupt():
-            papermill.execute_notebook(
-                str(notebook),
-                str(partial),
-                parameters=parameters,
-                cwd=str(cwd),
-                kernel_name="python3",
-                language="python",
-                kernel_manager_class=OwnKernelManager,
-                progress_bar=sys.stderr.isatty(),
-            )
+        papermill.execute_notebook(
+            str(notebook),
+            str(partial),
+            parameters=parameters,
+            cwd=str(cwd),
+            kernel_name="python3",
+            language="python",
+            kernel_manager_class=OwnKernelManager,
+            progress_bar=sys.stderr.isatty(),
+        )
         os.replace(partial, output)
         failed.unlink(missing_ok=True)
     except (PapermillExecutionError, DeadKernelError) as error:
+        if _ending.is_set():
+            raise
         os.replace(partial, failed)
         raise NotebookError(f"{notebook.stem} {_cause(error)}\nAs far as it got: {failed}") from None
     finally:
         partial.unlink(missing_ok=True)
+        # Jupyter makes one for each thread and leaves it open.
+        asyncio.get_event_loop_policy().get_event_loop().close()
 
 
 def _cause(error):
@@ -129,12 +151,20 @@ def _plain(text):
 
 
 @contextmanager
-def _kernel_environment():
-    """Set what the kernel inherits: threads, hashing, dates; none of the user's start-up files."""
+def kernels():
+    """Set what kernels inherit: threads, hashing, dates; none of the user's start-up files.
+
+    What ends the block, also SIGTERM, ends every notebook that runs in other threads.
+    """
     before = dict(os.environ)
-    with tempfile.TemporaryDirectory(prefix="slamlib-kernel-") as scratch:
+    former = signal.signal(signal.SIGTERM, _interrupt)
+    _ending.clear()
+    told = logging.getLogger("papermill")
+    told.disabled = False
+    with tempfile.TemporaryDirectory(prefix="slamlib-kernel-", ignore_cleanup_errors=True) as scratch:
         os.environ.update(
-            thread_environment(n_cores()),
+            # The cores are for several notebooks, and for the processes of each.
+            thread_environment(1),
             PYTHONHASHSEED="0",
             TQDM_MININTERVAL="60",  # each redrawn bar would stay in the notebook as a line
             SOURCE_DATE_EPOCH="0",  # matplotlib would stamp the hour into each PDF
@@ -147,19 +177,14 @@ def _kernel_environment():
         try:
             yield
         finally:
+            _ending.set()
+            told.disabled = True  # that kernels die now is no news
+            for manager in list(_managers):
+                manager.kill()
+            signal.signal(signal.SIGTERM, former)
             os.environ.clear()
             os.environ.update(before)
 
 
-@contextmanager
-def _terminate_as_interrupt():
-    """Let SIGTERM unwind like Ctrl-C, so that the kernel is stopped and nothing is left behind."""
-
-    def interrupt(signum, frame):
-        raise KeyboardInterrupt
-
-    former = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
+def _interrupt(signum, frame):
+    raise KeyboardInterrupt

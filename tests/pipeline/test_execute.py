@@ -11,10 +11,12 @@ import pytest
 from compendia import ROOT
 from two_notebooks import write_notebook
 
-from compendium.pipeline.execute import NotebookError, execute
+from compendium.pipeline.build import Build
+from compendium.pipeline.execute import NotebookError, execute, kernels
+from compendium.pipeline.graph import Notebook
 from compendium.run import Run
 from slamlib.errors import InputError
-from slamlib.threads import n_cores, thread_environment
+from slamlib.threads import CORES_VARIABLE, thread_environment
 
 ODD = "a'b\"c:#;=|\n$d"
 PARAMETERS = Run().parameters | {"grid": ODD, "seed": 5}
@@ -24,7 +26,8 @@ def run(root, *cells, **changed):
     """Run a notebook of these cells; return where it shall be kept."""
     write_notebook(root / "notebooks/01_train.ipynb", *cells)
     output = root / "build/01_train.ipynb"
-    execute(root / "notebooks/01_train.ipynb", PARAMETERS | changed, output, cwd=root)
+    with kernels():
+        execute(root / "notebooks/01_train.ipynb", PARAMETERS | changed, output, cwd=root)
     return output
 
 
@@ -47,7 +50,7 @@ def test_a_notebook_runs_in_its_own_python_and_environment(root, monkeypatch):
     seen = json.loads((root / "seen.json").read_text())
     assert (seen["python"], seen["cwd"]) == (sys.executable, str(root))
     assert (seen["grid"], seen["seed"]) == (ODD, 5)
-    expected = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0", **thread_environment(n_cores())}
+    expected = {"PYTHONHASHSEED": "0", "SOURCE_DATE_EPOCH": "0", **thread_environment(1)}
     assert {name: seen["env"][name] for name in expected} == expected
     assert os.environ.get("PYTHONHASHSEED") != "0"
     assert list(output.parent.iterdir()) == [output]
@@ -111,3 +114,22 @@ def test_an_interruption_stops_the_kernel_and_leaves_nothing_half_done(root, how
         os.kill(int((root / "pid").read_text()), 0)
     left = [path for folder in ("build", "data/products") for path in (root / folder).rglob("*")]
     assert {path.name for path in left if path.is_file()} == {"lock", "records.json"}
+
+
+HASTY = """import time
+from pathlib import Path
+while not Path("pid").exists():
+    time.sleep(0.02)
+raise ValueError("no stars")"""
+
+
+def test_notebooks_that_do_not_need_each_other_run_at_once_and_end_with_the_one_that_fails(root, monkeypatch):
+    monkeypatch.setenv(CORES_VARIABLE, "2")
+    write_notebook(root / "notebooks/01_hasty.ipynb", HASTY)
+    write_notebook(root / "notebooks/02_slow.ipynb", SLEEPER)
+    with pytest.raises(NotebookError, match="01_hasty failed in cell 3, line 5:"):
+        Build(Run(), (Notebook("01_hasty"), Notebook("02_slow"))).make(["01_hasty", "02_slow"])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((root / "pid").read_text()), 0)
+    assert [path.name for path in Run().products.iterdir()] == []
+    assert [path.name for path in (Run().build / "notebooks").iterdir()] == ["01_hasty.failed.ipynb"]
