@@ -36,11 +36,6 @@ class NotebookError(SlamlibError, RuntimeError):
     __str__ = RuntimeError.__str__
 
 
-_managers: weakref.WeakSet = weakref.WeakSet()
-# Set once the notebooks that run are to end.
-_ending = threading.Event()
-
-
 class OwnKernelManager(AsyncKernelManager):
     """Starts the kernel with this very Python, whatever kernels the user has installed."""
 
@@ -52,6 +47,18 @@ class OwnKernelManager(AsyncKernelManager):
     async def start_kernel(self, **options):  # type: ignore[override]
         """Start it with its process output closed: what cells print is in the notebook anyway."""
         await super().start_kernel(**{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **options})
+
+
+_managers: weakref.WeakSet = weakref.WeakSet()
+# Set once the notebooks that run are to end.
+_ending = threading.Event()
+
+
+class _KernelManager(OwnKernelManager):
+    """One whose kernel ends with the block of `kernels`."""
+
+    async def start_kernel(self, **options):  # type: ignore[override]
+        await super().start_kernel(**options)
         _managers.add(self)
         if _ending.is_set():
             self.kill()
@@ -114,7 +121,7 @@ def execute(notebook, parameters, output, cwd):
             cwd=str(cwd),
             kernel_name="python3",
             language="python",
-            kernel_manager_class=OwnKernelManager,
+            kernel_manager_class=_KernelManager,
             progress_bar=sys.stderr.isatty(),
         )
         os.replace(partial, output)
