@@ -55,8 +55,9 @@ def test_what_was_learned_frees_labels_of_bias_and_is_kept_in_the_file(labeller,
     taught = Labeller.read(tmp_path / "krr_LRS.npz")
     assert taught.about["learned"]["stars"] >= 200
     assert "learned from" in taught.identity and "learned" not in labeller.identity
-    off = [np.median(one.fit(flux, ivar).labels - labels, axis=0) for one in (labeller, taught)]
-    errors = [np.median(one.fit(flux, ivar).errors, axis=0) for one in (labeller, taught)]
+    fits = [one.fit(flux, ivar) for one in (labeller, taught)]
+    off = [np.median(fit.labels - labels, axis=0) for fit in fits]
+    errors = [np.median(fit.errors, axis=0) for fit in fits]
     assert (np.abs(off[1]) < errors[1] / 3).all()
     assert errors[1][0] < errors[0][0]
     with pytest.raises(InputError, match="learned before"):
