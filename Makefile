@@ -70,7 +70,7 @@ data: $(READY) ## fetch the real data: hours and many GB; choose by FETCH='--hel
 
 test: $(READY) lint ## all tests, on the notebooks at small size; slamlib's lines at least 90% run
 	@$(PIPELINE) notebooks $(SMALL)
-	@SLAMLIB_CORES=1 $(PY) -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	@SLAMLIB_CORES=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 fuzz: $(READY) ## thousands of spoilt files: what became of each kind; a few minutes
 	@$(PIPELINE) notebooks $(SMALL)

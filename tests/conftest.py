@@ -19,6 +19,13 @@ from slamlib.regression.slam import Slam
 from slamlib.spectra.matching import match_continuum
 from slamlib.threads import blas_threads
 
+# Few tests that take long: begun last, they would keep one process waiting for the other.
+_LONG = {"test_torture", "test_site", "test_learned", "test_lab", "test_cluster"}
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in _LONG)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_blas_thread():
