@@ -80,13 +80,7 @@ def fig_no_data(text):
 
 
 def require_columns(table, names, what):
-    """Check that a table (or a dict of arrays) has every column that a figure needs.
-
-    Raises
-    ------
-    InputError
-        If columns are missing, or if the table has no rows.
-    """
+    """Check that a table (or a dict of arrays) has rows, and the columns that a figure needs."""
     present = list(getattr(table, "colnames", table))
     missing = [name for name in names if name not in present]
     if missing:
@@ -96,20 +90,9 @@ def require_columns(table, names, what):
 
 
 def save(figure, folder, name):
-    """Write a figure as PNG (300 dpi) and PDF; the same figure always gives the same bytes.
+    """Write a figure as PNG (300 dpi) and PDF into a folder, made if missing; return the path of the PNG.
 
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    folder : str or Path
-        Made if missing.
-    name : str
-        File name without suffix.
-
-    Returns
-    -------
-    Path
-        The PNG, for a notebook to show.
+    `name` is without suffix. The same figure always gives the same bytes.
     """
     folder = Path(folder)
     with apj_style():

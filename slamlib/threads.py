@@ -29,13 +29,9 @@ _LIBRARY_VARIABLES = (
 def n_cores():
     """Return how many cores this process may use.
 
-    The environment variable ``SLAMLIB_CORES`` wins, for a machine shared with others;
-    otherwise the CPU affinity and the container's quota count, not only the hardware.
-
-    Raises
-    ------
-    InputError
-        If ``SLAMLIB_CORES`` is not a positive whole number.
+    The environment variable ``SLAMLIB_CORES`` wins, for a machine shared with others (InputError if it is not
+    a positive whole number); otherwise the CPU affinity and the container's quota count, not only the
+    hardware.
     """
     wanted = os.environ.get(CORES_VARIABLE)
     if wanted is None:
@@ -49,15 +45,7 @@ def n_cores():
 def blas_threads(n):
     """Limit BLAS to `n` threads inside the block and restore the former number after it.
 
-    Parameters
-    ----------
-    n : int
-        1 while worker threads or processes use the cores.
-
-    Raises
-    ------
-    InputError
-        If `n` is not a positive whole number.
+    `n` is 1 while worker threads or processes use the cores; InputError if it is not a positive whole number.
     """
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise InputError(f"blas_threads takes a positive whole number of threads, not {n!r}")

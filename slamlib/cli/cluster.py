@@ -9,14 +9,7 @@ from slamlib.errors import FileError, InputError
 class FileList:
     """The file names in a text file, one a line, read as they are needed: ten million fill no memory.
 
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    FileError
-        If it cannot be read.
+    FileError if it cannot be read.
     """
 
     def __init__(self, path):

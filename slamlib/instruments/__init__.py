@@ -127,10 +127,7 @@ def _centres(first, last, step):
 def read_instrument(path):
     """Read the description of an instrument: a TOML file as those beside this module.
 
-    Raises
-    ------
-    FileError
-        If it is missing or describes none; the message names what is wrong.
+    FileError, naming what is wrong, if it is missing or describes none.
     """
     try:
         told = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -208,21 +205,8 @@ def get_instrument(name: Instrument | str) -> Instrument:
 def instrument_of_range(resolution, ranges):
     """Make an instrument for a file of which only its resolving power is known.
 
-    Parameters
-    ----------
-    resolution : float
-    ranges : sequence of (first, last)
-        Where the file has flux, in air [A].
-
-    Returns
-    -------
-    Instrument
-        Named by what it is: files of one spectrograph share it, and a model.
-
-    Raises
-    ------
-    InputError
-        If no range is within that of the models.
+    `ranges` of (first, last) say where the file has flux, in air [A]; InputError if none is within that of
+    the models. The name says what it is: files of one spectrograph share it, and a model.
 
     Examples
     --------

@@ -95,10 +95,7 @@ def label(
 def list_files(files):
     """Return what is meant by one or several files or spectra, with folders replaced by their FITS files.
 
-    Raises
-    ------
-    InputError, FileError
-        If nothing is given, or all that is given is folders without a FITS file.
+    InputError or FileError if nothing is given, or all that is given is folders without a FITS file.
     """
     try:
         files = [files] if is_one(files) else list(files)
@@ -123,20 +120,8 @@ def _is_folder(one):
 def label_files(given, models, progress=True, cluster=None, hints=None):
     """Label files as `label` does: portion by portion, each file read once and its labels kept at once.
 
-    Parameters
-    ----------
-    given : list
-        As `list_files` returns it.
-    models : Models
-    progress : bool
-    cluster : callable, optional
-        ``cluster(paths, instrument, models, progress, hints)`` labels files of one instrument
-        elsewhere and returns a Table as `label_survey` does.
-    hints : Hints, optional
-
-    Returns
-    -------
-    Table
+    `given` is as `list_files` returns it. ``cluster(paths, instrument, models, progress, hints)``, if given,
+    labels files of one instrument elsewhere and returns a Table as `label_survey` does.
     """
     hints = hints or Hints()
     seen, recipes, without, sent = {}, {}, [], {}

@@ -189,19 +189,10 @@ def _matched(table, gaia, radius):
 
 
 def fetch_gaia(table: Table, radius: float = RADIUS) -> Table:
-    """Ask CDS's cross-match service for the entries of Gaia DR3 around stars; needs astroquery and network.
+    """Ask CDS's cross-match service for the entries of Gaia DR3 within `radius` [arcsec] of stars.
 
-    Parameters
-    ----------
-    table : Table
-        With ra and dec [deg].
-    radius : float
-        [arcsec].
-
-    Raises
-    ------
-    InputError
-        If astroquery is not installed, or the service does not answer.
+    `table` has their ra and dec [deg]. InputError if astroquery is not installed, or the service does not
+    answer.
     """
     try:
         from astroquery.xmatch import XMatch

@@ -78,11 +78,7 @@ class Responses:
     def __call__(self, labels3, vturb, he):
         """Change of flux of stars at Teff [K], log g, [M/H] (n, 3): float32, (n, n_pix).
 
-        Parameters
-        ----------
-        labels3 : array_like, (n, 3)
-        vturb, he : array_like, (n,)
-            Microturbulence [km/s] and helium to hydrogen by number.
+        `vturb` [km/s] is microturbulence and `he` helium to hydrogen by number, (n,) each.
         """
         labels3, vturb, he = (np.asarray(values, dtype=float) for values in (labels3, vturb, he))
         low, middle, high = VTURB

@@ -40,13 +40,10 @@ _WRITERS = {"LRS": write_lrs, "MRS": write_mrs}
 
 @dataclass(frozen=True)
 class SpectrumLibrary:
-    """Model spectra blended smoothly between the nodes of one or more grids.
+    """Model spectra blended smoothly between the nodes of one or more grids on the same pixels.
 
-    Attributes
-    ----------
-    grids : sequence of ModelGrid
-        On the same pixels; such as the training grid and its extension. Of labels other than Teff,
-        log g and [M/H] the lowest value counts.
+    Such as the training grid and its extension. Of labels other than Teff, log g and [M/H] the lowest value
+    counts.
     """
 
     grids: tuple
@@ -84,11 +81,9 @@ def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
     n_stars : dict
         Spectra for each instrument, "LRS" and "MRS".
     n_common : int
-        Stars that both observe, at SNR > 100.
-    isochrones : Table
-    inside : callable
-        As `draw_population` takes it.
-    rng : numpy.random.Generator
+        Stars that both observe, at SNR > 100; InputError if more than either instrument observes.
+    isochrones, inside, rng
+        As `draw_population` takes them.
     showcase : sequence of float, optional
         Labels of the first star that both observe.
 
@@ -97,11 +92,6 @@ def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
     Table
         One row a spectrum: star, obsid, instrument, group, the four labels, vturb, he, snr, rv, ebv,
         ra, dec, mjd, sigma [km/s] (the Gaussian part of its broadening) and file.
-
-    Raises
-    ------
-    InputError
-        If more stars are to be common than either instrument observes.
     """
     if not 0 <= n_common <= min(n_stars.values()):
         raise InputError(f"{n_common} common stars are wanted of {n_stars}; use 0 to {min(n_stars.values())}")
@@ -151,28 +141,12 @@ def broadening(instrument, n, rng):
 
 
 def write_survey(truth, library, grid, folder, seed, progress=True):
-    """Simulate and write every spectrum of `truth` that is not yet in `folder`.
+    """Simulate and write every spectrum of a `draw_survey` table that is not yet in `folder`.
 
-    Each spectrum has a random stream of its own, so that a survey interrupted and taken
-    up again has the same bytes as one that was not.
-
-    Parameters
-    ----------
-    truth : Table
-        As `draw_survey` gives it.
-    library : SpectrumLibrary
-    grid : ModelGrid
-        Whose pixels the library has.
-    folder : Path
-    seed : int
-    progress : bool
-        Show a bar.
-
-    Returns
-    -------
-    index : Table
-        star, obsid, instrument and file of every spectrum; also written to
-        ``folder/index.ecsv``, beside the truth in ``folder/truth.ecsv``.
+    Each spectrum has a random stream of its own, so that a survey interrupted and taken up again has the same
+    bytes as one that was not. `grid` is one whose pixels the `SpectrumLibrary` has. Returns a Table of star,
+    obsid, instrument and file of every spectrum; it is also written to ``folder/index.ecsv``, beside the
+    truth in ``folder/truth.ecsv``.
     """
     _forget_other_surveys(truth, folder, seed)
     chunks = [
@@ -269,22 +243,10 @@ def native_pixels(instrument):
 
 
 def expose(arms, row, instrument, rng, noise=True):
-    """Observe one star of known normalised spectrum.
+    """Observe one star of known normalised spectrum: a `Spectrum`.
 
-    Parameters
-    ----------
-    arms : list of (ndarray, ndarray)
-        Of each arm the `native_pixels` and the flux on them, broadened and shifted.
-    row : Row
-        Of the truth table, with obsid, ra, dec, mjd, snr and ebv.
-    instrument : str
-    rng : numpy.random.Generator
-    noise : bool
-        As `simulate` takes it.
-
-    Returns
-    -------
-    Spectrum
+    `arms` has, of each arm, the `native_pixels` and the flux on them, broadened and shifted; `row` is of the
+    truth table, with obsid, ra, dec, mjd, snr and ebv; `noise` is as `simulate` takes it.
     """
     pieces = [observed_counts(wave, flux, row, instrument, rng, noise) for wave, flux in arms]
     flux, ivar, mask = (np.concatenate(parts) for parts in zip(*pieces, strict=True))

@@ -15,30 +15,15 @@ _MAX_FLUX = 100.0
 
 
 def smoothing_spline(x, y, smoothing, x_new):
-    """Natural cubic smoothing spline, evaluated anywhere.
+    """Natural cubic smoothing spline through (x, y), evaluated at `x_new`.
 
-    It minimises sum (y - f)^2 + smoothing * integral f''^2. In the csaps convention that
-    the reference code uses (p sum (y - f)^2 + (1 - p) integral f''^2) smoothing = (1 - p) / p.
+    It minimises sum (y - f)^2 + smoothing * integral f''^2: 0 interpolates, large values tend to the straight
+    line of least squares. In the csaps convention that the reference code uses (p sum (y - f)^2 + (1 - p)
+    integral f''^2) smoothing = (1 - p) / p. `x` (n,) increases strictly, n >= 4; beyond its ends the spline
+    goes on as a straight line.
 
-    Parameters
-    ----------
-    x : ndarray, (n,)
-        Strictly increasing, n >= 4.
-    y : ndarray, (n,)
-    smoothing : float
-        0 interpolates; large values tend to the straight line of least squares.
-    x_new : ndarray, (m,)
-        Beyond the ends of x the spline goes on as a straight line.
-
-    Returns
-    -------
-    ndarray, (m,)
-
-    Notes
-    -----
-    Reinsch's algorithm (Green & Silverman 1994, Nonparametric Regression and Generalized
-    Linear Models, sections 2.3.3 and 2.4.2): one pentadiagonal system for the second
-    derivatives, some thirty times faster than `scipy.interpolate.make_smoothing_spline`.
+    Reinsch's algorithm (Green & Silverman 1994, Nonparametric Regression and Generalized Linear Models,
+    sections 2.3.3 and 2.4.2): one pentadiagonal system for the second derivatives.
     """
     h = np.diff(x)
     # Columns of Q hold 1/h_(i-1), -(1/h_(i-1) + 1/h_i), 1/h_i; R is tridiagonal.

@@ -22,31 +22,26 @@ _CHUNK = 64
 def match_continuum(flux, instrument, snr, rng, draws=3, progress=False):
     """Divide noise-free model spectra by the pseudo-continuum they would have when observed.
 
-    The continuum is fitted to the spectrum with a realistic slope and noise, since its
-    clipping depends on the noise; the flux divided by it stays free of noise.
+    The continuum is fitted to the spectrum with a realistic slope and noise, since its clipping depends on
+    the noise; the flux divided by it stays free of noise.
 
     Parameters
     ----------
     flux : ndarray, (n, n_wide)
-        Spectra divided by their true continuum, on the pixels of ``instrument.widened()``.
+        Spectra divided by their true continuum, on the pixels of ``instrument.widened()``; else InputError.
     instrument : Instrument or str
     snr : float
         Signal-to-noise ratio per pixel during the fit.
     rng : numpy.random.Generator
     draws : int
-        Spectra of different noise and slope whose divided fluxes are averaged, since one
-        fit wanders with its noise.
+        Spectra of different noise and slope whose divided fluxes are averaged, since one fit wanders with
+        its noise.
     progress : bool
 
     Returns
     -------
     ndarray of float32, (n, n_pix)
         On the pixels of `instrument`.
-
-    Raises
-    ------
-    InputError
-        If `flux` is not on the widened pixels.
     """
     instrument = get_instrument(instrument)
     wide = instrument.widened()

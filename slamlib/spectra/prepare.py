@@ -134,29 +134,17 @@ def prepare_with_velocity(spectrum, instrument, rv=None):
     Raises
     ------
     InputError
-        Naming ``spectrum.header["file"]``, if the velocity is unknown, or an arm is not
-        covered or has no continuum.
+        With the file's name, if the velocity is unknown, or an arm is not covered or has no continuum.
     """
     (rest, flux, ivar), velocity = _at_rest(spectrum, instrument, rv)
     return *to_instrument(rest, flux, ivar, instrument), velocity
 
 
 def prepare_pair(spectrum, other, instrument, rv=None):
-    """Prepare a spectrum, and another by the continuum and the velocity of the first.
+    """Prepare a spectrum as `prepare_with_velocity` does, and another by its continuum and velocity.
 
-    Parameters
-    ----------
-    spectrum, instrument, rv
-        As `prepare_with_velocity` takes them.
-    other : ndarray, (n,)
-        Flux of the same star at the same pixels, such as one without noise: prepared like
-        this it shows what preparation does to a star, apart from its noise.
-
-    Returns
-    -------
-    flux, ivar, velocity
-        As `prepare_with_velocity` gives them.
-    other : ndarray, (n_pix,)
+    `other`, (n,), is flux of the same star at the same pixels, such as one without noise: prepared like this,
+    (n_pix,), it shows what preparation does to a star, apart from its noise.
     """
     (rest, flux, ivar), velocity = _at_rest(spectrum, instrument, rv)
     used = (ivar > 0) & (spectrum.flux != 0)
@@ -178,18 +166,9 @@ def _at_rest(spectrum, instrument, rv):
 
 
 class Recognised(NamedTuple):
-    """What a file or object is, read once.
+    """What a file or object is, read once; without instrument and spectrum, the reason why.
 
-    Attributes
-    ----------
-    name : str
-        Of the file.
-    digest : str
-        Hash of name and spectrum: of all that labels depend on.
-    instrument : Instrument or None
-    spectrum : Spectrum or None
-    reason : str
-        Why there is no spectrum.
+    `digest` is a hash of name and spectrum: of all that labels depend on.
     """
 
     name: str

@@ -51,7 +51,7 @@ LINES = {
 
 
 def line_widths(instrument, flux, ivar):
-    """Measure equivalent widths, positive in absorption.
+    """Measure equivalent widths, positive in absorption, and their errors by ivar: a Table.
 
     Parameters
     ----------
@@ -62,9 +62,8 @@ def line_widths(instrument, flux, ivar):
     Returns
     -------
     Table
-        ``ew_NAME`` and ``e_ew_NAME`` [A] of each of `LINES`: the mean depth of the good pixels
-        times the width of the window, and its error by ivar. NaN where the instrument does not
-        reach, or less than 70% of the pixels is good.
+        ``ew_NAME`` and ``e_ew_NAME`` [A] of each of `LINES`: the mean depth of the good pixels times the
+        width of the window. NaN where the instrument does not reach, or less than 70% of the pixels is good.
     """
     wave = get_instrument(instrument).wave
     flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
@@ -88,16 +87,8 @@ def line_widths(instrument, flux, ivar):
 def excess(widths):
     """How far the lines of cool stars exceed what early-type stars can have, in standard errors: (m,).
 
-    Parameters
-    ----------
-    widths : Table
-        As `line_widths` gives it.
-
-    Returns
-    -------
-    ndarray, (m,)
-        Of the line that exceeds its limit most; above `CLEARLY` a star is no early-type star.
-        NaN where no such line was measured.
+    That of the line in `line_widths`' table that exceeds its limit most; above `CLEARLY` a star is no
+    early-type star. NaN where no such line was measured.
     """
     judged = {name: line.limit for name, line in LINES.items() if np.isfinite(line.limit)}
     sigmas = [(widths[f"ew_{name}"] - limit) / widths[f"e_ew_{name}"] for name, limit in judged.items()]

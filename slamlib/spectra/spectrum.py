@@ -61,18 +61,9 @@ class Spectrum:
             raise InputError("the wavelengths do not increase strictly; sort them and drop repeated pixels")
 
     def plot(self, axes: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw the flux of the good pixels against the wavelength.
+        """Draw the flux of the good pixels against the wavelength, into `axes` or the current ones of pyplot.
 
-        Parameters
-        ----------
-        axes : matplotlib Axes, optional
-            By default the current ones of pyplot.
-        **options
-            As `matplotlib.axes.Axes.plot` takes them.
-
-        Returns
-        -------
-        Axes
+        `options` are those of `matplotlib.axes.Axes.plot`.
 
         Examples
         --------
@@ -96,20 +87,8 @@ class Spectrum:
 
 
 def air_from_vacuum(wave):
-    """Wavelengths in air from wavelengths in vacuum.
+    """Wavelengths in standard air [A] from wavelengths in vacuum [A], above 2000 A.
 
-    Parameters
-    ----------
-    wave : array_like
-        Vacuum wavelengths [A], above 2000 A.
-
-    Returns
-    -------
-    ndarray
-        Wavelengths in standard air [A].
-
-    Notes
-    -----
     Index of refraction by Morton 2000, ApJS 130, 403 (IAU standard).
 
     Examples
@@ -123,22 +102,10 @@ def air_from_vacuum(wave):
 
 
 def vacuum_from_air(wave):
-    """Wavelengths in vacuum from wavelengths in air.
+    """Wavelengths in vacuum [A] from wavelengths in standard air [A]; `air_from_vacuum` undoes it to 1e-4 A.
 
-    Parameters
-    ----------
-    wave : array_like
-        Wavelengths in standard air [A], above 2000 A.
-
-    Returns
-    -------
-    ndarray
-        Vacuum wavelengths [A]; `air_from_vacuum` undoes it to better than 1e-4 A.
-
-    Notes
-    -----
-    The inverse of Morton's formula fitted by N. Piskunov for VALD3 (Ryabchikova et al.
-    2015, Phys. Scr. 90, 054005).
+    The inverse of Morton's formula fitted by N. Piskunov for VALD3 (Ryabchikova et al. 2015, Phys. Scr. 90,
+    054005).
 
     Examples
     --------

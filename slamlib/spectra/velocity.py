@@ -12,17 +12,7 @@ from slamlib.instruments import C_KMS
 
 
 class Velocity(NamedTuple):
-    """A measured radial velocity.
-
-    Attributes
-    ----------
-    rv, e_rv : float
-        Velocity and its standard error [km/s].
-    template : int
-        Which template correlates best.
-    peak : float
-        Correlation coefficient at the peak, up to 1.
-    """
+    """Radial velocity and its error [km/s], the template that correlates best, and the coefficient."""
 
     rv: float
     e_rv: float
@@ -31,14 +21,7 @@ class Velocity(NamedTuple):
 
 
 class KnownVelocities(NamedTuple):
-    """Velocities of a catalogue; of stars that it lacks they are measured.
-
-    Attributes
-    ----------
-    catalogue : mapping of int to float
-        Heliocentric [km/s], by obsid.
-    templates : VelocityTemplates
-    """
+    """Heliocentric velocities of a catalogue [km/s] by obsid; of stars that it lacks they are measured."""
 
     catalogue: Mapping
     templates: "VelocityTemplates"
@@ -147,21 +130,14 @@ class VelocityTemplates:
         self._product = fft.rfft(depth[:, :-1] * depth[:, 1:], self._length).conj()
 
     def measure(self, wave, flux, ivar):
-        """Radial velocity of one spectrum.
+        """Radial velocity of one spectrum, a `Velocity`.
 
         Parameters
         ----------
         wave : array_like, (n,)
             Observed wavelengths in air [A], any order and sampling.
-        flux : array_like, (n,)
-            Normalised flux.
-        ivar : array_like, (n,)
-            0 where a pixel is to be ignored.
-
-        Returns
-        -------
-        Velocity
-            (rv, e_rv, template, peak)
+        flux, ivar : array_like, (n,)
+            Normalised flux; ivar is 0 where a pixel is to be ignored.
 
         Raises
         ------

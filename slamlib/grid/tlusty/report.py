@@ -34,10 +34,7 @@ class GridReport:
 
     @property
     def complete(self):
-        """True when every expected spectrum was found.
-
-        Expected are the nodes of solar composition; at others the site may have a few less or more.
-        """
+        """True when every expected spectrum, of the nodes of solar composition, was found."""
         return "missing" not in self.table["status"]
 
     def __str__(self):

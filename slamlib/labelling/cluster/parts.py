@@ -33,10 +33,8 @@ class Done(NamedTuple):
         False if it was there already.
     seconds : float
         CPU time it took.
-    worker : int
-        Process number of the worker.
-    memory : int
-        Resident memory of the worker afterwards [byte].
+    worker, memory : int
+        Process number of the worker, and its resident memory afterwards [byte].
     """
 
     name: str
@@ -57,19 +55,8 @@ def split(paths, size):
 def work(recipe, digest, paths, folder):
     """Label one part, unless its file is there and whole; this is what a cluster's worker runs.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    digest : str
-        Of `recipe`, as the client found it.
-    paths : list of str
-        The spectra.
-    folder : str
-        Where parts are kept.
-
-    Returns
-    -------
-    Done
+    `digest` is that of `recipe`, as the client found it; `paths` are the spectra's, `folder` is where parts
+    are kept, all as text. Returns what was `Done`.
     """
     # A worker of one thread shares its machine with others: no threads of its own.
     os.environ.setdefault(CORES_VARIABLE, "1")

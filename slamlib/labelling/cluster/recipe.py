@@ -13,13 +13,8 @@ from slamlib.labelling.labeller import Labeller
 class Recipe:
     """Labellers by the names of their files, which every worker sees under the same path.
 
-    Attributes
-    ----------
-    labellers : tuple of (str, str)
-        Names and files, in the order of `slamlib.labelling.catalogue.label_survey`.
-    rv : "measured", None or float
-    hints : Hints or None
-        As `label_survey` takes them.
+    `labellers` are pairs of name and file, in the order of `slamlib.labelling.catalogue.label_survey`; `rv`
+    and `hints` are as it takes them.
     """
 
     labellers: tuple
@@ -32,34 +27,15 @@ class Recipe:
         return cls(tuple((name, str(Path(path).resolve())) for name, path in labellers.items()), rv, hints)
 
     def digest(self):
-        """Return a hash of code and labellers: of what they hold, not of where they lie.
-
-        Raises
-        ------
-        FileError
-            If a file is missing.
-        """
+        """Return a hash of code and labellers: of what they hold, not of where they lie."""
         return recipe_digest(dict(self.labellers), self.rv, self.hints)
 
 
 @lru_cache(maxsize=1)
 def load(recipe, digest):
-    """Read the labellers, once in a process.
+    """Read the labellers, once in a process: a dict of `Labeller`.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    digest : str
-        What the client found for it.
-
-    Returns
-    -------
-    dict of Labeller
-
-    Raises
-    ------
-    InputError
-        If this process has other code or labellers than the client.
+    InputError if this process has other code or labellers than the client, which found `digest`.
     """
     if recipe.digest() != digest:
         raise InputError(
