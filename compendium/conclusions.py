@@ -67,6 +67,8 @@ def of_models(cv, sample_size, n_train, largest_c):
 def of_stars(steps, labels, common, hrs, posterior, simulated):
     """Conclusions about observed stars; those that simulated ones cannot test are "not shown".
 
+    A Table as of `of_models`.
+
     Parameters
     ----------
     steps : Table
@@ -81,11 +83,6 @@ def of_stars(steps, labels, common, hrs, posterior, simulated):
         samples (n, 4) and covariance (4, 4) of one star.
     simulated : bool
         Whether the observed stars are simulated.
-
-    Returns
-    -------
-    Table
-        As `of_models`.
     """
     rows = [_real_scatter(steps, hrs, name) for name in ("LRS", "MRS")]
     rows += [

@@ -33,20 +33,9 @@ CHANGES = {
 
 
 def changed(observatory, change, n, snr, seed):
-    """Simulate and prepare stars that one of `CHANGES` was done to.
+    """Simulate and prepare `n` stars of an `Observatory` that one of `CHANGES` was done to.
 
-    Parameters
-    ----------
-    observatory : Observatory
-    change : str
-    n : int
-    snr : float
-    seed : int
-
-    Returns
-    -------
-    flux, ivar : ndarray of float32, (m, n_pix)
-        m <= n: without those that have no velocity.
+    Returns flux and ivar, float32 (m, n_pix), m <= n: without those that have no velocity.
     """
     rng, name = np.random.default_rng([seed, *change.encode()]), observatory.instrument.name
     rows = observatory.draw(n, snr, seed)
@@ -111,22 +100,10 @@ def _spoilt(star, change):
 
 
 def detection(labeller, observatory, n, snr, seed):
-    """Count what becomes of changed stars, and of things that are no OB stars.
+    """Count what becomes of `n` stars of each change, and of `n` things, `strangers`, that are no OB stars.
 
-    Parameters
-    ----------
-    labeller : Labeller
-    observatory : Observatory
-    n : int
-        Stars of each change; of all the `strangers` together.
-    snr : float
-    seed : int
-
-    Returns
-    -------
-    Table
-        instrument, what, snr, n, status (made for it), told (fraction that has it), double, emission
-        (fractions that have these) and believed (fraction of status ok inside the grid).
+    Returns a Table of instrument, what, snr, n, status (made for it), told (fraction that has it), double,
+    emission (fractions that have these) and believed (fraction of status ok inside the grid).
     """
     name, spectra = observatory.instrument.name, []
     for change, status in CHANGES.items():

@@ -81,18 +81,9 @@ def label_stars(stars, labellers, rng_of):
 def arms_apart(table, spectra, labellers, exact):
     """Label real spectra by each arm alone, and by models divided by their true continuum.
 
-    Parameters
-    ----------
-    table, spectra
-        As `label_stars` gives them.
-    labellers, exact : dict of Labeller
-        By the instrument's name; the latter trained on spectra divided by their true continuum.
-
-    Returns
-    -------
-    Table
-        Rows of each real star and instrument: all pixels, each arm, and all by true continuum;
-        file, instrument, pixels, labels and errors, vsini_limit, status.
+    `table` and `spectra` are as `label_stars` gives them; `exact` are labellers trained on spectra divided by
+    their true continuum. Returns a Table: of each real star and instrument all pixels, each arm, and all by
+    true continuum; file, instrument, pixels, labels and errors, vsini_limit, status.
     """
     tables = []
     for name, labeller in labellers.items():
@@ -125,18 +116,7 @@ def trusted(table):
 
 
 def comparable(table, label):
-    """Tell which rows count in the scatter of a label: `trusted`, known, and no upper limit.
-
-    Parameters
-    ----------
-    table : Table
-        Columns flag, status, vsini_limit, the label and the same ending in _hrs.
-    label : str
-
-    Returns
-    -------
-    ndarray of bool, (n,)
-    """
+    """Tell which rows count in the scatter of a label, (n,): `trusted`, known, and no upper limit."""
     known = np.isfinite(floats(table, label)) & np.isfinite(floats(table, f"{label}_hrs"))
     if label == VSINI.name:
         known &= ~np.isfinite(floats(table, "vsini_limit"))
@@ -151,12 +131,8 @@ def floats(table, name):
 def hrs_errors(table, published=None):
     """Scatter and bias of SLAM against labels from high-resolution spectra (paper eqs 1 and 2).
 
-    Parameters
-    ----------
-    table : Table
-        As `label_stars` gives it.
-    published : dict, optional
-        Keys and values of `paper_claims.ecsv`, for the paper's own scatter.
+    `table` is as `label_stars` gives it; `published` has the paper's own scatter by the keys of
+    `paper_claims.ecsv`.
 
     Returns
     -------

@@ -30,7 +30,12 @@ STEPS = (
 
 
 def ladder(observatory, exact, labeller, n, snr, seed):
-    """Label simulated stars with one mismatch more at each step.
+    """Label `n` simulated stars with one mismatch more at each step.
+
+    "+ interpolation": between nodes spectra are blended otherwise than for training, and microturbulence and
+    helium are the star's own. "+ profile": macroturbulence, and a resolution that varies from star to star.
+    "+ velocity": the measured one. "+ continuum": dust, the slope of the instrument, cosmic rays and the
+    pseudo-continuum, at last.
 
     Parameters
     ----------
@@ -40,21 +45,14 @@ def ladder(observatory, exact, labeller, n, snr, seed):
         divided its own.
     labeller : Labeller
         Trained on spectra of matched continuum, with systematics.
-    n : int
-        Stars.
-    snr : float
-        Signal-to-noise ratio per pixel of the files.
-    seed : int
+    n, snr, seed
+        Stars, and signal-to-noise ratio per pixel of the files.
 
     Returns
     -------
     Table
         instrument, step (of `STEPS`), label, n, rms and bias (mean) of found minus true labels,
-        scatter (1.48 median absolute deviation) and median. "+ interpolation": between nodes
-        spectra are blended otherwise than for training, and microturbulence and helium are the star's
-        own. "+ profile": macroturbulence, and a
-        resolution that varies from star to star. "+ velocity": the measured one. "+ continuum":
-        dust, the slope of the instrument, cosmic rays and the pseudo-continuum, at last.
+        scatter (1.48 median absolute deviation) and median.
     """
     rows = observatory.draw(n, snr, seed)
     stars = observatory.observe(rows, seed)

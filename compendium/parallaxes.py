@@ -20,13 +20,8 @@ def observe(truth, rng):
     """Draw distances and companions, and observe with Gaia.
 
     The companion adds light and no lines: the survey's spectra are those of single stars. Stars scatter about
-    isochrones, colours, bolometric corrections and the law of extinction as much as errors allow for.
-
-    Parameters
-    ----------
-    truth : Table
-        With ra, dec [deg], ebv and the true labels.
-    rng : numpy.random.Generator
+    isochrones, colours, bolometric corrections and the law of extinction as much as errors allow for. `truth`
+    has ra, dec [deg], ebv and the true labels.
 
     Returns
     -------

@@ -28,20 +28,11 @@ _HEADINGS = {label.name: label.symbol for label in LABELS} | {
 
 
 def plain(table):
-    """Return what both printed forms can hold, and the notes.
+    """Return what both printed forms can hold, a Table, and the notes, by their numbers.
 
-    Parameters
-    ----------
-    table : astropy.table.Table
-
-    Returns
-    -------
-    printed : Table
-        No NaN, no bool, one line a string. A column whose format ends in g is text: each of
-        its numbers has the digits it needs (16032 beside 0.03). A column with a text longer
-        than `WIDEST` holds the numbers of notes instead.
-    notes : dict
-        Text of each note, by its number.
+    The table has no NaN, no bool, one line a string. A column whose format ends in g is text: each of its
+    numbers has the digits it needs (16032 beside 0.03). A column with a text longer than `WIDEST` holds the
+    numbers of notes instead.
     """
     printed, notes = Table(), []
     for name in table.colnames:
@@ -90,23 +81,9 @@ def _format_of(values):
 
 
 def machine_readable(printed, notes, name, caption):
-    """Return the AAS machine-readable form (https://journals.aas.org/mrt-standards).
+    """Return the AAS machine-readable form (https://journals.aas.org/mrt-standards) of what `plain` gives.
 
-    Parameters
-    ----------
-    printed : Table
-    notes : dict
-        Both as `plain` gives them.
-    name, caption : str
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    InputError
-        If the table has no value, or a unit or format that the form does not know.
+    InputError if the table has no value, or a unit or format that the form does not know.
     """
     kept, remarks = Table(), []
     for column in printed.colnames:

@@ -129,12 +129,8 @@ STRANGERS = {
 def strangers(instrument, templates, n, rng):
     """Prepare spectra of `n` things, in turn of each of `STRANGERS`, at SNR 20 to 150.
 
-    Returns
-    -------
-    kinds : ndarray of str, (n,)
-    flux, ivar : ndarray of float32, (n, n_pix)
-        ivar = 0 where preparation finds no velocity or no continuum.
-    snr : ndarray, (n,)
+    Returns kinds, (n,), flux and ivar, float32 (n, n_pix), ivar = 0 where preparation finds no velocity or no
+    continuum, and snr, (n,).
     """
     wave = np.concatenate(native_pixels(instrument))
     n_pix, kinds = get_instrument(instrument).wave.size, np.resize(list(STRANGERS), n)

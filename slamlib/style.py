@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from slamlib.errors import InputError
 from slamlib.io import atomic
@@ -64,6 +65,13 @@ def apj_style():
 def new_figure(width, height):
     """Return an empty figure of that size [inch], laid out by constraints, outside pyplot."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def plain_ticks(axis):
+    """Give a logarithmic axis ticks of plain numbers, also within one decade."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def note_simulated(axes):

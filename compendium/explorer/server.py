@@ -23,20 +23,7 @@ _HEADERS = {
 class Server(ThreadingHTTPServer):
     """Serves an explorer at an address that holds a token, without which nothing is answered.
 
-    Parameters
-    ----------
-    explorer : Explorer
-    port : int
-        0 for any that is free.
-
-    Attributes
-    ----------
-    address : str
-
-    Raises
-    ------
-    InputError
-        If the port is none, or taken.
+    Port 0 is any that is free; InputError if the port is none, or taken.
     """
 
     daemon_threads = True

@@ -25,14 +25,7 @@ _BINS = np.arange(-6, 8.1, 0.5)
 def fig_luminosity(table):
     """Draw luminosities by parallax against those of the labels, and their tension.
 
-    Parameters
-    ----------
-    table : Table
-        As `slamlib.labelling.luminosity.luminosities` gives it; of simulated stars also ``ratio``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table` is as `slamlib.labelling.luminosity.luminosities` gives it; of simulated stars also ``ratio``.
     """
     require_columns(table, ("log_l", "e_log_l", "log_l_plx", "e_log_l_plx", "tension"), "the luminosities")
     known = np.isfinite(np.asarray(table["tension"], dtype=float))

@@ -37,15 +37,7 @@ def equivalent_widths(wave, flux):
 def fig_seam(grid, logg=4.0):
     """Draw equivalent widths of ten lines against Teff through the seam, [M/H] = 0.
 
-    Parameters
-    ----------
-    grid : ModelGrid
-        With the labels teff, logg, mh and vturb (`slamlib.grid.joined.turbulent_grid`).
-    logg : float
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `grid` has the labels teff, logg, mh and vturb (`slamlib.grid.joined.turbulent_grid`).
     """
     nodes = np.array([teff for teff in grid.columns if _RANGE[0] <= teff <= _RANGE[1]])
     figure = new_figure(PAGE, 7.2)

@@ -26,13 +26,8 @@ _WIDEST, _UNIT = 1e3, r"[$\rm\AA$]"
 def fig_selection(widths, simulated, cool=None):
     """Draw the widths of lines of a survey's stars, and where stars are no early-type stars.
 
-    Parameters
-    ----------
-    widths : dict of Table
-        For each instrument, as `slamlib.spectra.selection.line_widths` gives it.
-    simulated : bool
-    cool : dict of Table, optional
-        The same of stars of the MILES library.
+    `widths` are as `slamlib.spectra.selection.line_widths` gives them, by instrument; `cool` are the same of
+    stars of the MILES library.
     """
     figure = new_figure(PAGE, 2.8)
     for panel, (name, (x, y)) in zip(figure.subplots(1, 2), _AXES.items(), strict=True):

@@ -47,10 +47,7 @@ class OwnKernelManager(AsyncKernelManager):
 def parameters_of(notebook):
     """Return the names that a notebook's cell tagged `parameters` sets.
 
-    Raises
-    ------
-    FileError, InputError
-        If the file is missing or no notebook; if not exactly one cell is tagged.
+    FileError or InputError if it is missing or no notebook, or not exactly one cell is tagged.
     """
     try:
         cells = nbformat.read(notebook, as_version=4).cells
@@ -63,23 +60,11 @@ def parameters_of(notebook):
 
 
 def execute(notebook, parameters, output, cwd):
-    """Execute a notebook into `output`.
+    """Execute a notebook into `output`, written only when every cell succeeded.
 
-    Parameters
-    ----------
-    notebook : Path
-    parameters : dict
-        Values of names that the notebook's parameters cell sets.
-    output : Path
-        The executed notebook, written only when every cell succeeded. A failed one is kept
-        as `<name>.failed.ipynb` beside it; an interrupted one leaves nothing.
-    cwd : Path
-        Working folder of the kernel.
-
-    Raises
-    ------
-    FileError, InputError, NotebookError
-        If the notebook cannot be read, lacks a parameter, or fails.
+    A failed one is kept as `<name>.failed.ipynb` beside it; an interrupted one leaves nothing. `parameters`
+    are values of names that the notebook's parameters cell sets, `cwd` is the kernel's working folder.
+    FileError, InputError or NotebookError if the notebook cannot be read, lacks a parameter, or fails.
     """
     unknown = sorted(set(parameters) - parameters_of(notebook))
     if unknown:

@@ -11,14 +11,10 @@ from slamlib.io import atomic
 def verify(build):
     """Make what is stale of all that was ever made, and compare every output with what was recorded.
 
-    All files are read in full. What came out is the new record. An interrupted verification is
-    taken up by the next, which still compares with what was recorded first.
-
-    Returns
-    -------
-    list of tuple of str
-        State ("identical", "changed", "missing", or "new" if nothing was recorded), path,
-        and task, followed by "made again" if it was.
+    All files are read in full. What came out is the new record. An interrupted verification is taken up by
+    the next, which still compares with what was recorded first. Returns a list of state ("identical",
+    "changed", "missing", or "new" if nothing was recorded), path, and task, followed by "made again" if it
+    was.
     """
     run, records, memory = build.run, build.records(), build.run.build / "expected.json"
     if not records:
