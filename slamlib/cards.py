@@ -81,9 +81,8 @@ def _whole(card, value):
     try:
         return int(value)
     except ValueError:
-        raise InputError(
-            f"its card {card.decode('ascii', 'replace').strip()!r} holds no whole number"
-        ) from None
+        text = card.decode("ascii", "replace").strip()
+        raise InputError(f"its card {text!r} holds no whole number") from None
 
 
 def _size(counts, axes, limit):

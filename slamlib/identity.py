@@ -1,7 +1,6 @@
 """Which files of some packages code reaches through its imports, and their hash.
 
-Kept work is taken up again only if the code it depends on is the same; what it does not depend
-on may change.
+Kept work is taken up again only if the code it depends on is the same; what it does not depend on may change.
 """
 
 import ast

@@ -94,9 +94,8 @@ def _tables(path):
                     found.setdefault(name, []).append(element.to_table(use_names_over_ids=True))
             tables = {name: vstack(parts) if len(parts) > 1 else parts[0] for name, parts in found.items()}
     except Exception:  # whatever is no VOTable has its own way to be none
-        raise FileError(
-            "what the server sent is cut, or a page instead of tables; run this again, or check its address"
-        ) from None
+        told = "what the server sent is cut, or no table; run this again, or check its address"
+        raise FileError(told) from None
     if not tables:
         raise FileError("the server has no tables of that identifier; check vizier_catalogues.ecsv")
     return tables

@@ -38,9 +38,8 @@ def convert(path, output):
     comments = [line.lstrip("# \t").split() for line in lines if line.lstrip().startswith("#")]
     best = max(comments, key=lambda words: len(needed & set(words)), default=[])
     if missing := sorted(needed - set(best)):
-        raise InputError(
-            f"{path}: no line names the columns {', '.join(missing)}; the best is {' '.join(best) or 'none'}"
-        )
+        lacks, best = ", ".join(missing), " ".join(best) or "none"
+        raise InputError(f"{path}: no line names the columns {lacks}; the best is {best}")
     try:
         data = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
         raw = ascii.read(data, format="no_header", names=best, guess=False)

@@ -174,15 +174,13 @@ def fetch(
     releases, token = read_ecsv(releases_path), find_token()
     listed = jobs(targets(wanted), releases, release, instrument, folder, token=token, **addressed)
     report, todo = Report(), []
-    others = {
-        name.split("-")[-1]: name for name in Manifest(folder).rows if not name.startswith(f"{release}-")
-    }
+    rows = Manifest(folder).rows
+    others = {name.split("-")[-1]: name for name in rows if not name.startswith(f"{release}-")}
     for job in listed:
         other = others.get(job.path.name.split("-")[-1])
         if other and (Path(folder) / other).exists():
             report.fail(job.path.name, f"{other} is the same OBSID; delete it to have {release}'s", say)
         else:
             todo.append(job)
-    return report + download(
-        todo, policy, title=f"{release} {instrument} spectra", say=say, progress=progress
-    )
+    title = f"{release} {instrument} spectra"
+    return report + download(todo, policy, title=title, say=say, progress=progress)

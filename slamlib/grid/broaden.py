@@ -1,9 +1,8 @@
 """Rotation, instrument profile and rebinning of spectra on a log-wavelength grid.
 
-On such a grid a velocity is a number of pixels, so that rotation, macroturbulence, an
-instrument profile of constant resolving power and a Doppler shift are all products in
-Fourier space. Their transforms are known in closed form: nothing is sampled, and the
-result is exact down to v sin i = 0.
+On such a grid a velocity is a number of pixels, so that rotation, macroturbulence, an instrument profile of
+constant resolving power and a Doppler shift are all products in Fourier space. Their transforms are known in
+closed form: nothing is sampled, and the result is exact down to v sin i = 0.
 """
 
 import numpy as np

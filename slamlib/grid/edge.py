@@ -22,9 +22,8 @@ _SPACING = np.array([2000.0, 0.25])
 class GridEdge:
     """The region between neighbouring columns of nodes, in Teff and log g, and the ranges of other labels.
 
-    The nodes form columns of constant Teff whose lowest log g follows the Eddington limit. Each
-    strip between two columns is triangulated, so that the region is exact although it is not
-    convex.
+    The nodes form columns of constant Teff whose lowest log g follows the Eddington limit. Each strip between
+    two columns is triangulated, so that the region is exact although it is not convex.
 
     Attributes
     ----------

@@ -105,8 +105,7 @@ class Instrument:
     def widened(self, margin: float = 45.0) -> Self:
         """Return the same instrument, each arm longer by about `margin` [A] at both ends, nothing excluded.
 
-        For spectra whose continuum is still to be fitted: the ends of the fit then lie
-        outside the arms.
+        For spectra whose continuum is still to be fitted: the ends of the fit then lie outside the arms.
         """
         # Whole pixels, so that those within stay where they are.
         more = [step * round(margin / step) for _, _, step in self.arms]

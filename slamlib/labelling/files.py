@@ -71,11 +71,10 @@ def label(
     Returns
     -------
     Table
-        One row a file, in the order given: file, instrument, simulated (whether the file says
-        that it is), obsid, ra, dec, mjd, snr, rv, the labels (``teff`` [K], ``logg``, ``mh``,
-        ``vsini`` [km/s]), their errors (``e_teff``, ...) and those by blocks (``b_teff``, ...),
-        ``vsini_limit``, ``chi2``, ``flag`` and ``status`` (docs/flags.md), and the ``reason``
-        where a file could not be used.
+        One row a file, in the order given: file, instrument, simulated (whether the file says that it is),
+        obsid, ra, dec, mjd, snr, rv, the labels (``teff`` [K], ``logg``, ``mh``, ``vsini`` [km/s]), their
+        errors (``e_teff``, ...) and those by blocks (``b_teff``, ...), ``vsini_limit``, ``chi2``, ``flag``
+        and ``status`` (docs/flags.md), and the ``reason`` where a file could not be used.
 
     Raises
     ------

@@ -7,9 +7,8 @@ import numpy as np
 
 from slamlib.instruments import LRS_GAP
 
-# Diffuse interstellar bands: air wavelength [A], FWHM [A], equivalent width [A] per
-# magnitude of E(B-V) (strengths after Friedman et al. 2011, ApJ 727, 33; 4430 after
-# Krelowski et al. 1992, MNRAS 258, 693).
+# Diffuse interstellar bands: air wavelength [A], FWHM [A], equivalent width [A] per magnitude of E(B-V)
+# (strengths after Friedman et al. 2011, ApJ 727, 33; 4430 after Krelowski et al. 1992, MNRAS 258, 693).
 _BANDS = (
     (4430.0, 17.0, 2.2),
     (5780.5, 2.1, 0.50),

@@ -162,9 +162,8 @@ def from_text(content, unit=None):
         if len(rows) < 2:
             raise ValueError("one column")
     except (UnicodeDecodeError, ValueError, IndexError) as error:
-        raise FileError(
-            f"neither FITS nor two columns of wavelength and flux ({error}); convert it first"
-        ) from error
+        told = f"neither FITS nor two columns of wavelength and flux ({error}); convert it first"
+        raise FileError(told) from error
     if rows[0].size < 2 or not np.isfinite(rows[0]).all():
         raise FileError("a spectrum needs at least two finite wavelengths; check the file")
     return Columns(rows[0] * in_angstrom(unit or ""), rows[1], _third(rows), None, [])

@@ -57,11 +57,10 @@ def _evaluate(x, value, curvature, h, x_new):
 def pseudo_continuum(wave, flux, ivar, smoothing=1e6, clip=(-1.0, 3.0), n_iter=3, half_window=30.0):
     """Pseudo-continuum of an absorption spectrum, as footnote 9 of Guo et al. 2021.
 
-    Fit a smoothing spline to the good pixels; drop those whose residual lies more than 1
-    sigma below or 3 sigma above the median residual; three times; then fit once more.
-    Every good pixel weighs the same, as in the reference code (laspec,
-    `normalize_spectrum_spline`, p = 1e-6): weights from ivar would pull the continuum
-    down to the bottoms of lines, where photon noise is least.
+    Fit a smoothing spline to the good pixels; drop those whose residual lies more than 1 sigma below or 3
+    sigma above the median residual; three times; then fit once more. Every good pixel weighs the same, as in
+    the reference code (laspec, `normalize_spectrum_spline`, p = 1e-6): weights from ivar would pull the
+    continuum down to the bottoms of lines, where photon noise is least.
 
     Parameters
     ----------

@@ -51,9 +51,7 @@ def degrade(wave, flux, resolution_from, resolution_to):
     which is taken off the Gaussian.
     """
     if not 0 < resolution_to < resolution_from:
-        raise InputError(
-            f"cannot degrade R = {resolution_from} to R = {resolution_to}; the second must be the lower one"
-        )
+        raise InputError(f"cannot degrade R = {resolution_from} to R = {resolution_to}, which must be lower")
     log_wave, flux = np.log(np.asarray(wave, dtype=float)), np.asarray(flux, dtype=float)
     width = np.gradient(log_wave)
     pixel = np.median(width)
@@ -72,9 +70,8 @@ def degrade(wave, flux, resolution_from, resolution_to):
     size = before[-1] + 2
     smooth = []
     for values in (weight, weight * np.where(known, flux, 0.0)):
-        on_steps = np.bincount(before, values * (1 - after), size) + np.bincount(
-            before + 1, values * after, size
-        )
+        low, high = values * (1 - after), values * after
+        on_steps = np.bincount(before, low, size) + np.bincount(before + 1, high, size)
         blur = math.sqrt(max((sigma / step) ** 2 - 1 / 6, 0.0))
         smooth.append(gaussian_filter1d(on_steps, blur, mode="constant") / step)
     covered = smooth[0] > _COVERED

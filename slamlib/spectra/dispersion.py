@@ -95,9 +95,7 @@ def _multispec(header, n):
     """Axis, and whether it is log10, of the one spectrum that WAT2 describes."""
     solutions = re.findall(r'spec\d+\s*=\s*"([^"]*)"', _attributes(header, 2))
     if len(solutions) != 1:
-        raise FileError(
-            f"WAT2 has wavelengths of {len(solutions)} spectra, not of one; extract one with IRAF's scopy"
-        )
+        raise FileError(f"WAT2 is of {len(solutions)} spectra, not of one; extract one with IRAF's scopy")
     _, _, kind, first, step, _, z = map(float, solutions[0].split()[:7])
     if kind not in (0, 1) or (kind == 1 and z != 0):
         raise FileError(

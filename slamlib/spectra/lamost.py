@@ -203,9 +203,8 @@ def _pixels(vectors, primary):
     if wave.size == 0 or not (np.isfinite(wave).all() and (np.diff(wave) > 0).all()):
         raise FileError("the wavelengths are not in order; fetch the file again")
     if wave[0] < _WAVE_RANGE[0] or wave[-1] > _WAVE_RANGE[1]:
-        raise FileError(
-            f"wavelengths from {wave[0]:.6g} to {wave[-1]:.6g} A are not LAMOST's; check where it came from"
-        )
+        told = f"wavelengths from {wave[0]:.6g} to {wave[-1]:.6g} A are not LAMOST's"
+        raise FileError(f"{told}; check where it came from")
     step = np.diff(np.log(wave))
     if step.size and step.max() > _GAP_STEPS * np.median(step):
         raise FileError(f"pixels are missing after {wave[step.argmax()]:.2f} A; fetch the file again")

@@ -1,9 +1,8 @@
 """The same continuum on both sides: model spectra divided as observed ones are.
 
-The clipped spline of the survey runs below the true continuum wherever wide lines leave it
-no pixel to hold on to; it eats the wings of the Balmer lines. A model trained on true
-continua then finds log g too low. Trained on spectra that went through the same division,
-it does not.
+The clipped spline of the survey runs below the true continuum wherever wide lines leave it no pixel to hold
+on to; it eats the wings of the Balmer lines. A model trained on true continua then finds log g too low.
+Trained on spectra that went through the same division, it does not.
 """
 
 import numpy as np

@@ -56,24 +56,21 @@ def normalise(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide each arm by its pseudo-continuum.
 
-    Model spectra put through the same division carry the same bias as the observed ones.
-    The stiffness of the spline is that of the instrument for its files' own pixels; for others it
-    is scaled so that structure of the same width [A] counts as continuum.
+    Model spectra put through the same division carry the same bias as the observed ones. The stiffness of the
+    spline is that of the instrument for its files' own pixels; for others it is scaled so that structure of
+    the same width [A] counts as continuum.
 
     Parameters
     ----------
-    wave : array_like, (n,)
-        Air, increasing [A].
-    flux, ivar : array_like, (n,)
-        ivar = 0 where a pixel is bad.
+    wave, flux, ivar : array_like, (n,)
+        In air, increasing [A]; ivar = 0 where a pixel is bad.
     instrument : Instrument or str
 
     Returns
     -------
     flux, ivar : ndarray, (n,)
-        Flux in units of the continuum and its ivar. Outside the arms (and 50 A around
-        them), where the continuum is not positive and where no spectrum can be that bright
-        or that precise, flux = 1 and ivar = 0.
+        Flux in units of the continuum and its ivar. Beyond 50 A around the arms, where the continuum is not
+        positive and where no spectrum can be that bright or that precise, flux = 1 and ivar = 0.
 
     Raises
     ------
@@ -201,14 +198,11 @@ def read_many(given, instrument, rv=None, n_jobs=1, progress=True, hints=None):
         Files, what else `slamlib.spectra.reading.as_spectrum` takes, or `Recognised`.
     instrument : Instrument or str
     rv : float, mapping, VelocityTemplates, KnownVelocities or None
-        Where the velocities come from: None, the header; a number [km/s], for all; a
-        mapping of obsid to km/s; templates, by cross-correlation; `KnownVelocities`, a
-        catalogue's where it has the star, else by cross-correlation.
-        The header's velocity is the LAMOST pipeline's, whose templates suit OB stars badly.
-    n_jobs : int
-        Number of processes.
-    progress : bool
-        Show a progress bar.
+        Where the velocities come from: None, the header (the LAMOST pipeline's, whose templates suit OB stars
+        badly); a number [km/s], for all; a mapping of obsid to km/s; templates, by cross-correlation;
+        `KnownVelocities`, a catalogue's where it has the star, else by cross-correlation.
+    n_jobs, progress : int, bool
+        Number of processes, and whether to show a progress bar.
     hints : Hints, optional
         What files do not tell; by default, that they are of this instrument.
 

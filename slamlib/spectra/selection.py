@@ -78,9 +78,8 @@ def line_widths(instrument, flux, ivar):
         variance = np.where(good, 1.0 / np.where(good, ivar[:, within], 1), 0).sum(axis=1)
         about = f"equivalent width of {line.title}, {line.first:g}-{line.last:g} A"
         table[f"ew_{name}"] = Column(factor * depth, unit=u.AA, description=about)
-        table[f"e_ew_{name}"] = Column(
-            factor * np.sqrt(variance), unit=u.AA, description=f"standard error of ew_{name}"
-        )
+        about = f"standard error of ew_{name}"
+        table[f"e_ew_{name}"] = Column(factor * np.sqrt(variance), unit=u.AA, description=about)
     return table
 
 

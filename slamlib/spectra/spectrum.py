@@ -121,11 +121,10 @@ def vacuum_from_air(wave):
 def to_instrument(wave, flux, ivar, instrument):
     """Rebin a spectrum onto the pixels of an instrument, conserving flux and information.
 
-    The integral of the flux up to each native pixel edge is interpolated by a cubic spline
-    and differenced at the edges of the output pixels: no smoothing beyond that of the
-    output pixel. Each native pixel shares its inverse variance among the output pixels in
-    proportion to the overlap, so that sums of ivar (the information) are unchanged. The
-    correlation between neighbouring output pixels is not carried.
+    The integral of the flux up to each native pixel edge is interpolated by a cubic spline and differenced at
+    the edges of the output pixels: no smoothing beyond that of the output pixel. Each native pixel shares its
+    inverse variance among the output pixels in proportion to the overlap, so that sums of ivar (the
+    information) are unchanged. The correlation between neighbouring output pixels is not carried.
 
     Parameters
     ----------

@@ -100,10 +100,9 @@ class VelocityTemplates:
     templates dominates, 1 to 2 km/s, and the error is too small by 2 to 3. Rotated
     templates (0, 60, 120, 180 km/s) halve the misfit.
 
-    The observed pixels are not resampled, which would correlate their noise. Each lies
-    between two points of the template grid and is shared between them, so that the sums,
-    taken for all shifts by FFT, are those over observed pixels against the linearly
-    interpolated template.
+    The observed pixels are not resampled, which would correlate their noise. Each lies between two points of
+    the template grid and is shared between them, so that the sums, taken for all shifts by FFT, are those
+    over observed pixels against the linearly interpolated template.
     """
 
     def __init__(self, wave, flux, max_velocity=600.0, step=10.0):

@@ -32,11 +32,6 @@ class GridReport:
     path: Path
     repeated: int = 0
 
-    @property
-    def complete(self):
-        """True when every expected spectrum, of the nodes of solar composition, was found."""
-        return "missing" not in self.table["status"]
-
     def __str__(self):
         """Return the summary: a few lines."""
         used = self.table[self.table["used"]]

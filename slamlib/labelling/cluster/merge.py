@@ -40,9 +40,8 @@ def _read(path):
     try:
         return read_part(path)
     except UNREADABLE as error:
-        raise FileError(
-            f"{path} is missing or damaged ({error}); run the same command to make it anew"
-        ) from None
+        told = f"{path} is missing or damaged ({error}); run the same command to make it anew"
+        raise FileError(told) from None
 
 
 def read_catalogue(path, columns=None):

@@ -25,8 +25,7 @@ except ImportError:
 
 from slamlib.labelling.catalogue import MEASURED, PART
 from slamlib.labelling.cluster.merge import merge
-from slamlib.labelling.cluster.parts import split, work
-from slamlib.labelling.cluster.recipe import Recipe
+from slamlib.labelling.cluster.parts import Recipe, split, work
 from slamlib.threads import CORES_VARIABLE, n_cores, thread_environment
 
 # A part is tried again this often after an error, or after the death of its worker.
@@ -251,6 +250,4 @@ def _ask(question):
     try:
         return question()
     except (OSError, CancelledError):
-        raise FileError(
-            "the scheduler is lost; start it again, and the same command goes on from here"
-        ) from None
+        raise FileError("the scheduler is lost; start it again, and the same command goes on") from None
