@@ -40,8 +40,7 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
     common : Table
         Pairs of both, with snr_lrs and snr_mrs.
     hrs : Table
-        The stars known from high-resolution spectra, one row a star and instrument; those
-        `comparable` count.
+        The stars known from high-resolution spectra, one row a star and instrument; those `comparable` count.
     showcase : dict
         Obsid of the star that stands for 703901108, for "lrs" and "mrs".
     """
@@ -105,12 +104,8 @@ def compare(claims, ours, simulated, forensics):
         table[name] = claims[name]
     table["paper"] = claims["value"]
     table["ours"] = [_four_digits(ours.get(key, np.nan)) for key in claims["key"]]
-    judged = [
-        _judge(key, data, paper, value, simulated, forensics)
-        for key, data, paper, value in zip(
-            claims["key"], claims["data"], table["paper"], table["ours"], strict=True
-        )
-    ]
+    rows = zip(claims["key"], claims["data"], table["paper"], table["ours"], strict=True)
+    judged = [_judge(*row, simulated, forensics) for row in rows]
     table["verdict"], table["why"] = zip(*judged, strict=True)
     table.meta["simulated"] = simulated
     return table

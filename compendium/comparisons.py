@@ -87,9 +87,8 @@ def compare_published(ours, published, radius=3.0):
     by_obsid = "obsid" in ours.colnames and "obsid" in published.colnames
     for what, table in (("our", ours), ("the published", published)):
         if missing := sorted({*NAMES, *(() if by_obsid else ("ra", "dec"))} - set(table.colnames)):
-            raise InputError(
-                f"{what} catalogue has no {', '.join(missing)}; it has {', '.join(table.colnames)}"
-            )
+            lacks, has = ", ".join(missing), ", ".join(table.colnames)
+            raise InputError(f"{what} catalogue has no {lacks}; it has {has}")
     if by_obsid:
         place = {int(obsid): i for i, obsid in enumerate(published["obsid"]) if obsid is not np.ma.masked}
         pairs = [(i, place[int(obsid)]) for i, obsid in enumerate(ours["obsid"]) if int(obsid) in place]
@@ -97,9 +96,8 @@ def compare_published(ours, published, radius=3.0):
         pairs = _neighbours(ours, published, radius)
     matched_by = "obsid" if by_obsid else "position"
     if not pairs:
-        raise InputError(
-            f"no star is in both catalogues (matched by {matched_by}); check that they belong together"
-        )
+        told = f"no star is in both catalogues (matched by {matched_by})"
+        raise InputError(f"{told}; check that they belong together")
     mine, theirs = (list(rows) for rows in zip(*pairs, strict=True))
     table = ours[[name for name in ("obsid", "ra", "dec") if name in ours.colnames]][mine]
     table.meta = {"matched_by": matched_by, "n_ours": len(ours), "n_published": len(published)}

@@ -36,10 +36,9 @@ def label_stars(stars, labellers, rng_of):
     Returns
     -------
     table : Table
-        One row a star and instrument: star, file, origin, instrument, resolution, assumed,
-        reason, rv, the labels and errors that `Labeller.label` gives, vsini_limit, chi2, flag,
-        status, and the known labels ending in _hrs. A star that an instrument cannot use has its
-        row, with the reason.
+        One row a star and instrument: star, file, origin, instrument, resolution, assumed, reason, rv, the
+        labels and errors that `Labeller.label` gives, vsini_limit, chi2, flag, status, and the known labels
+        ending in _hrs. A star that an instrument cannot use has its row, with the reason.
     spectra : dict
         Flux and ivar on the instrument's pixels, (n_stars, n_pix) each, by its name.
     """
@@ -137,11 +136,10 @@ def hrs_errors(table, published=None):
     Returns
     -------
     Table
-        One row an instrument, kind of spectra and label: unit, n (stars that count, see
-        `comparable`), scatter, bias, error (median of those quoted), n_limits and limits_hold
-        (upper limits of v sin i of trusted stars, and how many are not below the known value),
-        paper; within1 and within2, the shares that agree within one and two joint errors. Of fewer than
-        three stars there is no scatter.
+        One row an instrument, kind of spectra and label: unit, n (stars that count, see `comparable`),
+        scatter, bias, error (median of those quoted), n_limits and limits_hold (upper limits of v sin i of
+        trusted stars, and how many are not below the known value), paper; within1 and within2, the shares
+        that agree within one and two joint errors. Of fewer than three stars there is no scatter.
     """
     rows = []
     for name in INSTRUMENTS:

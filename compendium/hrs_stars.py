@@ -123,9 +123,8 @@ def _real_star(path, listed, known):
         resolution = float(min(ASSUMED_RESOLUTION, 1 / two_pixels))
         assumed.append(f"R = {resolution:.0f}: neither the file nor {LISTED} tells")
     flux = without_telluric(spectrum.wave, spectrum.flux)
-    return replace(
-        made, spectrum=replace(spectrum, flux=flux, resolution=resolution), assumed="; ".join(assumed)
-    )
+    spectrum = replace(spectrum, flux=flux, resolution=resolution)
+    return replace(made, spectrum=spectrum, assumed="; ".join(assumed))
 
 
 def simulated_stars(known, grid, rng, spin=None):

@@ -175,9 +175,8 @@ def laboratory(run, n, snr=100.0, rows=ROWS, instruments=("LRS", "MRS"), say=pri
 
 def main(arguments=None):
     """Print the table; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m compendium.laboratory", description=__doc__.split("\n")[0]
-    )
+    text = __doc__.split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m compendium.laboratory", description=text)
     parser.add_argument(
         "--wrong",
         nargs="+",

@@ -69,9 +69,7 @@ def unpack(wheel, data, folders=tuple(_INSIDE), sha256=SHA256):
     with zipfile.ZipFile(wheel) as archive:
         for folder in folders:
             # The table of parameters comes last: without it a library is not whole.
-            inside = [
-                name for name in archive.namelist() if name.startswith(_INSIDE[folder]) and name[-1] != "/"
-            ]
+            inside = [n for n in archive.namelist() if n.startswith(_INSIDE[folder]) and n[-1] != "/"]
             for name in sorted(inside, key=lambda name: not name.endswith(".fits")):
                 with atomic(data / folder / Path(name).name) as path:
                     path.write_bytes(archive.read(name))

@@ -52,9 +52,8 @@ def read_miles(folder):
         header = fits.getheader(folder / _file(table["name"][0]))
         wave = header["CRVAL1"] + header["CDELT1"] * np.arange(flux.shape[1])
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise FileError(
-            f"no whole MILES library in {folder} ({error}); data/DATASETS.md says where it comes from"
-        ) from None
+        told = f"no whole MILES library in {folder} ({error})"
+        raise FileError(f"{told}; data/DATASETS.md says where it comes from") from None
     return table, wave, flux
 
 

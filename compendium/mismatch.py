@@ -1,9 +1,8 @@
 """What makes labels of stars scatter more than those of models: one mismatch after another.
 
-The same simulated stars are labelled again and again. At first they differ from the training
-spectra by noise alone; each step adds one thing that real observations have, up to all that
-the simulated survey has. The last two steps undo what can be undone. What real stars have
-beyond the simulation it cannot show.
+The same simulated stars are labelled again and again. At first they differ from the training spectra by noise
+alone; each step adds one thing that real observations have, up to all that the simulated survey has. The last
+two steps undo what can be undone. What real stars have beyond the simulation it cannot show.
 """
 
 import numpy as np
@@ -18,15 +17,8 @@ from slamlib.labelling.calibration import REJECT
 from slamlib.labels import NAMES
 from slamlib.mock.responses import responses
 
-STEPS = (
-    "noise alone",
-    "+ interpolation",
-    "+ profile",
-    "+ velocity",
-    "+ continuum",
-    "matched continuum",
-    "+ systematics",
-)
+STEPS = ["noise alone", "+ interpolation", "+ profile", "+ velocity", "+ continuum"]
+STEPS += ["matched continuum", "+ systematics"]
 
 
 def ladder(observatory, exact, labeller, n, snr, seed):

@@ -81,9 +81,8 @@ def collect(run):
 def render(numbers):
     """Return the Markdown that stands in README.md for the numbers of `collect`."""
     run, took = numbers["run"], numbers["took"]
-    lines = [
-        f"Size `{run['profile']}`, seed {run['seed']}. Rms errors at SNR 100; of simulated stars at SNR > 60:"
-    ]
+    head = f"Size `{run['profile']}`, seed {run['seed']}"
+    lines = [f"{head}. Rms errors at SNR 100; of simulated stars at SNR > 60:"]
     if took:
         longest = sorted(took["minutes"].items(), key=lambda item: -item[1])[:_LONGEST]
         lines[:0] = [
@@ -124,9 +123,8 @@ def _why(numbers):
 def _forensics(table, name):
     rows = {row["row"]: row for row in table[table["instrument"] == name]}
     told = {"bound": "Cramer-Rao bound", "floor": "SVR, no noise", "cool": "SVR, below 30,000 K"}
-    return {key: float(rows[row]["teff"]) for key, row in told.items()} | {
-        key: float(rows["SVR"][key]) for key in ("hot", "hot_stars")
-    }
+    hot = {key: float(rows["SVR"][key]) for key in ("hot", "hot_stars")}
+    return {key: float(rows[row]["teff"]) for key, row in told.items()} | hot
 
 
 def fill(text, block):

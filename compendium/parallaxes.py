@@ -44,17 +44,11 @@ def observe(truth, rng):
     magnitude = SUN_MBOL - 2.5 * log_l - correction + 5 * np.log10(distance / 10)
     magnitude += rng.normal(A_G, E_A_G, n) * excess - 2.5 * np.log10(1 + ratio)
     error = _E_PARALLAX * 10 ** (0.2 * np.maximum(np.nan_to_num(magnitude) - 15, 0))
-    gaia = Table(
-        {
-            "source_id": 1 + np.arange(n),
-            "ra": truth["ra"],
-            "dec": truth["dec"],
-            "parallax": 1000 / distance + ZERO_POINT + rng.normal(0, error),
-            "parallax_error": error,
-            "phot_g_mean_mag": magnitude + rng.normal(0, _E_MAGNITUDE, n),
-            "bp_rp": colour + excess + rng.normal(0, _E_MAGNITUDE, n),
-        }
-    )
+    gaia = Table({"source_id": 1 + np.arange(n), "ra": truth["ra"], "dec": truth["dec"]})
+    gaia["parallax"] = 1000 / distance + ZERO_POINT + rng.normal(0, error)
+    gaia["parallax_error"] = error
+    gaia["phot_g_mean_mag"] = magnitude + rng.normal(0, _E_MAGNITUDE, n)
+    gaia["bp_rp"] = colour + excess + rng.normal(0, _E_MAGNITUDE, n)
     gaia.meta["simulated"] = True
     stars = Table()
     stars["true_log_l"] = Column(log_l, description="true logarithm of the luminosity of the star [solar]")

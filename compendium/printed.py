@@ -22,9 +22,8 @@ ROWS_OF_A_SAMPLE = 6
 # Characters of the longest text that stands in a column.
 WIDEST = 40
 
-_HEADINGS = {label.name: label.symbol for label in LABELS} | {
-    f"e_{label.name}": rf"$\sigma$({label.symbol})" for label in LABELS
-}
+_HEADINGS = {label.name: label.symbol for label in LABELS}
+_HEADINGS |= {f"e_{label.name}": rf"$\sigma$({label.symbol})" for label in LABELS}
 
 
 def plain(table):
@@ -107,9 +106,8 @@ def machine_readable(printed, notes, name, caption):
     try:
         ascii.write(kept, text, format="mrt")
     except ValueError as error:
-        raise InputError(
-            f"table {name} cannot be machine-readable: {error}; change that unit or format"
-        ) from None
+        told = f"table {name} cannot be machine-readable: {error}"
+        raise InputError(f"{told}; change that unit or format") from None
     head = "\n".join(fill(line, 80) for line in (f"Title: {_ascii(caption)}", f"Authors: {AUTHORS}"))
     filled = text.getvalue().replace("Title:\nAuthors:\nTable:\n", f"{head}\nTable: {name}\n", 1)
     filled = filled.replace("file: table.dat", f"file: {name}.mrt", 1)
@@ -158,9 +156,8 @@ def _cells(table, name):
     column, kind = table[name], table[name].meta["kind"]
     if kind in ("b", "U", "S", "note"):
         return [_tex(text) for text in np.ma.filled(column, "")]
-    texts = [
-        format(value, column.format or "") for value in np.ma.filled(column, "" if kind == "number" else 0)
-    ]
+    values = np.ma.filled(column, "" if kind == "number" else 0)
+    texts = [format(value, column.format or "") for value in values]
     shown = [rf"${text}$" if text.startswith("-") else text for text in texts]
     if f"l_{name}" in table.colnames:
         flags = np.ma.filled(table[f"l_{name}"], "")

@@ -90,9 +90,7 @@ class Run:
         _choose("source", self.source, SOURCES)
         _choose("rv", self.rv, VELOCITIES)
         if not isinstance(self.grid, str) or not self.grid.strip():
-            raise InputError(
-                f"grid={self.grid!r} is none of {', '.join(GRIDS)}, nor the path of a model grid"
-            )
+            raise InputError(f"grid={self.grid!r} is none of {', '.join(GRIDS)}, nor a path of a model grid")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise InputError(f"seed={self.seed!r} is not a whole number, zero or larger")
 

@@ -61,9 +61,8 @@ def audit(lock=LOCK, tool=TOOL):
         for package, fault in known
     ]
     lines += [f"{package['name']} was not checked: {package['skip_reason']}" for package in unknown]
-    return [*lines, f"{len(packages) - len(unknown)} packages checked, {len(known)} known faults"], bool(
-        known
-    )
+    checked = len(packages) - len(unknown)
+    return [*lines, f"{checked} packages checked, {len(known)} known faults"], bool(known)
 
 
 def _run(python, module, *arguments):

@@ -88,10 +88,9 @@ def failures(labeller, instrument, samples, lost, many=5):
     Returns
     -------
     Table
-        instrument, snr, n, one_start and two_starts (fractions of stars whose chi-square is
-        larger than with many starts), multimodal and limits (fractions), limits_hold (fraction
-        of the upper limits of v sin i that the truth is below), rv_scatter [km/s] and
-        rv_failed (fraction).
+        instrument, snr, n, one_start and two_starts (fractions of stars whose chi-square is larger than with
+        many starts), multimodal and limits (fractions), limits_hold (fraction of the upper limits of v sin i
+        that the truth is below), rv_scatter [km/s] and rv_failed (fraction).
     """
     rows = []
     for snr, stars in samples.items():

@@ -69,9 +69,7 @@ class Explorer:
             "steps": {name: step_text(name) for name in STEPS},
             "lines": KNOWN,
             "edge": np.concatenate([library.grid.boundary, library.grid.boundary[:1]]).tolist(),
-            "tracks": [
-                [name, np.stack([10.0 ** t["log_teff"], t["logg"]], axis=1).tolist()] for name, t in tracks
-            ],
+            "tracks": [[n, np.stack([10.0 ** t["log_teff"], t["logg"]], axis=1).tolist()] for n, t in tracks],
             "instruments": {name: self._of_instrument(name) for name in library.labellers},
         }
 

@@ -69,9 +69,8 @@ class Library:
             if not path.is_file()
         ]
         if missing:
-            raise FileError(
-                f"nothing to explore yet: no {missing[0]}; run `make notebooks {run.variables}` first"
-            )
+            told = f"nothing to explore yet: no {missing[0]}"
+            raise FileError(f"{told}; run `make notebooks {run.variables}` first")
         self.labellers = {name: read_labeller(run, name) for name in INSTRUMENTS}
         self.catalogues = {name: read_ecsv(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}
 
@@ -173,8 +172,6 @@ def _star(name, obsid, instrument, flux, ivar, header, fit, simulated, assumed="
         notes.append(f"v sin i below {fit['vsini_limit']:.0f} km/s (95%)")
     if assumed:
         notes.append(assumed)
-    labels, errors = (
-        np.array([fit[prefix + label] for label in NAMES], dtype=float) for prefix in ("", "e_")
-    )
+    labels, errors = (np.array([fit[kind + label] for label in NAMES], dtype=float) for kind in ("", "e_"))
     rv, snr = float(header["rv"]), float(header["snr"])
     return Star(name, obsid, instrument, flux, ivar, rv, snr, labels, errors, tuple(notes), bool(simulated))

@@ -146,9 +146,8 @@ def fig09_lrs_vs_mrs(common, ranges, simulated):
     simulated : bool
         Whether the stars are simulated; the figure then says so.
     """
-    ends = [
-        f"{prefix}{label.name}{end}" for label in LABELS for end in ("_lrs", "_mrs") for prefix in ("", "e_")
-    ]
+    sides = [f"{label.name}{end}" for label in LABELS for end in ("_lrs", "_mrs")]
+    ends = [f"{prefix}{side}" for side in sides for prefix in ("", "e_")]
     others = [f"{name}{end}" for name in ("flag", "vsini_limit") for end in ("_lrs", "_mrs")]
     require_columns(common, ("snr_lrs", *others, *ends), "the table of common stars")
     snr = floats(common, "snr_lrs")
@@ -159,9 +158,8 @@ def fig09_lrs_vs_mrs(common, ranges, simulated):
     limited = np.isfinite([floats(common, f"vsini_limit{end}") for end in ("_lrs", "_mrs")]).any(axis=0)
     figure = new_figure(PAGE, 7.6)
     panels = figure.subplots(4, 2, gridspec_kw={"height_ratios": (3, 1) * 2, "hspace": 0})
-    for label, low, high, main, strip in zip(
-        LABELS, *ranges, panels[::2].flat, panels[1::2].flat, strict=True
-    ):
+    rows = zip(LABELS, *ranges, panels[::2].flat, panels[1::2].flat, strict=True)
+    for label, low, high, main, strip in rows:
         lrs, mrs = _pair(common, label, "_lrs", "_mrs")
         row = np.isfinite(lrs[0]) & np.isfinite(mrs[0]) & np.isfinite(snr)
         if not row.any():

@@ -45,9 +45,8 @@ def fig_luminosity(table):
         if rows.any():
             some = table[rows]
             errors = {"xerr": some["e_log_l"], "yerr": some["e_log_l_plx"]}
-            left.errorbar(
-                some["log_l"], some["log_l_plx"], **errors, fmt="o", markersize=2, elinewidth=0.4, color=color
-            )
+            style = {"fmt": "o", "markersize": 2, "elinewidth": 0.4, "color": color}
+            left.errorbar(some["log_l"], some["log_l_plx"], **errors, **style)
             right.hist(some["tension"], _BINS, histtype="step", density=True, color=color, label=name)
     ends = np.array(left.get_xlim())
     left.plot(ends, ends, color=GREY, zorder=0)

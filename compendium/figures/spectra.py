@@ -92,9 +92,8 @@ def fig_fit(spectrum, observed, instrument, fit, text, simulated):
 def _draw_observed(axes, observed, spectrum, instrument, window):
     """One arm as observed, with its pseudo-continuum; pixels that no fit saw are pale."""
     wave, show = inside(observed["wave"], window, "the observed spectrum")
-    flux, ivar, continuum = (
-        np.asarray(observed[name], dtype=float)[show] for name in ("flux", "ivar", "continuum")
-    )
+    columns = (np.asarray(observed[name], dtype=float)[show] for name in ("flux", "ivar", "continuum"))
+    flux, ivar, continuum = columns
     # A pixel of the file is rejected if one of the fit's next to it is.
     rejected = np.interp(wave, spectrum["wave"], np.asarray(spectrum["rejected"], dtype=float)) > 0
     seen = (ivar > 0) & np.isfinite(flux) & ~rejected

@@ -111,9 +111,8 @@ def fig_ranks(ranks):
         for name, values in ranks.items():
             finite = values[np.isfinite(values[:, i]), i]
             share = np.histogram(finite, bins, (0, 1))[0] / max(finite.size, 1) * bins
-            panel.stairs(
-                share, np.linspace(0, 1, bins + 1), color=INSTRUMENT_STYLE[name]["color"], label=name
-            )
+            color = INSTRUMENT_STYLE[name]["color"]
+            panel.stairs(share, np.linspace(0, 1, bins + 1), color=color, label=name)
             chance = max(chance, 2 * np.sqrt(bins / max(finite.size, 1)))
         panel.axhspan(1 - chance, 1 + chance, color=GREY, alpha=0.35, linewidth=0)
         panel.set(xlabel=f"rank of true {label.symbol}", ylim=(0, 2.2))
@@ -216,9 +215,8 @@ def fig_information(wave, derivative, labels, instrument):
                     panel.axvline(line, color=_LINE_COLORS[species], linewidth=0.5, alpha=0.5)
     for k, (species, color) in enumerate(_LINE_COLORS.items()):
         panels[0].text(0.62 + 0.08 * k, 1.03, species, color=color, transform=panels[0].transAxes, fontsize=8)
-    star = ", ".join(
-        f"{label.symbol} = {value:g} {label.unit_text}" for label, value in zip(LABELS, labels, strict=True)
-    )
+    named = zip(LABELS, labels, strict=True)
+    star = ", ".join(f"{label.symbol} = {value:g} {label.unit_text}" for label, value in named)
     panels[0].set_title(f"{instrument.name}: {star}", loc="left", fontsize=8)
     panels[-1].set_xlabel(r"wavelength in air [$\rm\AA$]")
     return figure

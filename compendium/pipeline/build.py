@@ -185,9 +185,8 @@ def build(run, target, graph=GRAPH, draw=None):
 
 def main(arguments=None):
     """Run the command line, `sys.argv[1:]` by default; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m compendium.pipeline.build", description=__doc__.split("\n")[0]
-    )
+    text = __doc__.split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m compendium.pipeline.build", description=text)
     parser.add_argument("target", help="all, fig-N, table-N, notebooks, calibration, stale, verify, trace")
     parser.add_argument("file", nargs="?", default="", help="for trace: an output, such as fig03")
     add_options(parser)

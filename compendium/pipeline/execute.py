@@ -99,9 +99,8 @@ def _cause(error):
         return "failed: its kernel died, most often for lack of memory; free some, or use PROFILE=quick"
     # IPython heads each frame of its traceback "Cell In[3], line 2"; the last one of this
     # cell is where the failing call was made.
-    frames = re.findall(
-        rf"Cell In\s?\[{error.exec_count}\], line (\d+)", _plain("\n".join(error.traceback or []))
-    )
+    text = _plain("\n".join(error.traceback or []))
+    frames = re.findall(rf"Cell In\s?\[{error.exec_count}\], line (\d+)", text)
     lines = error.source.splitlines()
     where, line = f"failed in cell {error.exec_count}", lines[0] if lines else ""
     if frames and int(frames[-1]) <= len(lines):

@@ -70,15 +70,11 @@ def trace(wanted, build):
     `wanted` is the output's path, file name, or name without suffix, such as "fig03".
     """
     records = build.records()
-    made = {
-        output["path"]: (name, output) for name, record in records.items() for output in record["outputs"]
-    }
+    made = {out["path"]: (name, out) for name, record in records.items() for out in record["outputs"]}
     found = [path for path in made if wanted in (path, Path(path).name, Path(path).stem)]
     found = found or [path for path in made if wanted and path.endswith(f"/{wanted}")]
     if not found:
-        raise InputError(
-            f"no record of {wanted!r} in {build.run.build}; is it a file that `make paper` makes?"
-        )
+        raise InputError(f"no record of {wanted!r} in {build.run.build}; does `make paper` make that file?")
     lines = [
         f"{path}  {made[path][1]['sha256'][:12]}  {state(made[path][1], build.content)}" for path in found
     ]

@@ -82,9 +82,8 @@ def shown(lesson, folder):
 def run(notebook, strict=True):
     """Execute a notebook in place, each check strict or not; return the seconds it took."""
     place = {"metadata": {"path": str(folder())}}
-    client = NotebookClient(
-        notebook, timeout=_TIMEOUT, resources=place, kernel_manager_class=OwnKernelManager
-    )
+    client = NotebookClient(notebook, resources=place, kernel_manager_class=OwnKernelManager)
+    client.timeout = _TIMEOUT
     start = time.monotonic()
     client.execute(env=os.environ | {STRICT_VARIABLE: str(int(strict))})
     return time.monotonic() - start
