@@ -65,7 +65,6 @@ def library(grid, extension):
 
 @pytest.fixture(scope="session")
 def training(grid):
-    """300 LRS spectra."""
     return training_set(grid, "LRS", 300, seed=1)
 
 
@@ -77,7 +76,6 @@ def unseen(grid):
 
 @pytest.fixture(scope="session")
 def krr_slam(training):
-    """Kernel ridge on all LRS pixels."""
     return Slam("krr").fit(training.labels, training.flux)
 
 

@@ -7,8 +7,6 @@ import re
 
 import numpy as np
 
-# --- npz files
-
 
 def on_arrays(edit):
     def corrupt(content, rng):
@@ -61,9 +59,6 @@ ARRAYS = {
     "parameters damaged": on_arrays(lambda arrays, name, rng: arrays.update(params='{"regressor": ')),
     "parameters unknown": on_arrays(lambda arrays, name, rng: arrays.update(params='{"os": "rm"}')),
 }
-
-
-# --- text
 
 
 def on_line(change, comments=False):

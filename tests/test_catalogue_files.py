@@ -89,9 +89,8 @@ def test_a_table_arrives_over_samp(table, tmp_path, monkeypatch):
     listener, arrived = samp.SAMPIntegratedClient(), []
     try:
         listener.connect()
-        listener.bind_receive_notification(
-            "table.load.votable", lambda key, sender, mtype, params, extra: arrived.append(params)
-        )
+        note = lambda key, sender, mtype, params, extra: arrived.append(params)  # noqa: E731
+        listener.bind_receive_notification("table.load.votable", note)
         send(table, tmp_path / "sent.vot")
         for _ in range(1200):  # a busy machine takes its time
             if arrived:

@@ -17,8 +17,7 @@ from slamlib.labelling import catalogue
 from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.cluster import run as running
 from slamlib.labelling.cluster.merge import merge, read_catalogue
-from slamlib.labelling.cluster.parts import work
-from slamlib.labelling.cluster.recipe import Recipe, load
+from slamlib.labelling.cluster.parts import Recipe, load, work
 from slamlib.labelling.cluster.run import label_cluster, local_cluster
 
 N_STARS, PART = 40, 10
@@ -34,16 +33,10 @@ def survey(lrs_survey, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models(krr_slam, labeller, tmp_path_factory):
-    """A folder of a labeller."""
-    folder = tmp_path_factory.mktemp("models")
-    labeller(krr_slam).save(folder / "krr_LRS.npz")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def labellers(models):
-    return {"krr": models / "krr_LRS.npz"}
+def labellers(krr_slam, labeller, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "krr_LRS.npz"
+    labeller(krr_slam).save(path)
+    return {"krr": path}
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +96,7 @@ def copied(finished, tmp_path):
     return tmp_path / "catalogue.parquet", sorted(folder.iterdir())
 
 
-# --- the same catalogue
-
-
-def test_labels_are_those_of_one_process_though_a_worker_was_killed(
-    finished, survey, labellers, tmp_path, monkeypatch
-):
+def test_labels_are_those_of_one_process(finished, survey, labellers, tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "PART", PART)
     serial = label_survey(survey, labellers, tmp_path, progress=False)
     ours = read_catalogue(finished[0].output)
@@ -127,9 +115,6 @@ def test_nothing_is_lost_and_nothing_doubled(finished, survey):
     assert list(read_catalogue(report.output)["file"]) == [path.name for path in survey]
     assert len(dates(report)) == N_STARS // PART
     assert sorted(made) == sorted(str(path) for path in survey[::PART])
-
-
-# --- kept parts
 
 
 def test_a_second_run_computes_nothing(finished, label):
@@ -161,9 +146,6 @@ def test_workers_of_other_code_or_models_are_refused(labellers):
         load(recipe, "of the client")
 
 
-# --- one catalogue
-
-
 def test_a_missing_part_spoils_no_catalogue(copied):
     output, parts = copied
     output.write_text("the former one")
@@ -171,9 +153,6 @@ def test_a_missing_part_spoils_no_catalogue(copied):
     with pytest.raises(FileError, match=parts[-1].name):
         merge(parts, output)
     assert output.read_text() == "the former one"
-
-
-# --- what goes wrong
 
 
 def test_a_part_that_fails_is_named_and_the_others_are_kept(label, survey, tmp_path, monkeypatch):
@@ -205,22 +184,18 @@ def test_an_address_where_nobody_answers_is_one_clear_error(monkeypatch, label, 
             label(tmp_path / "catalogue.parquet", address=closed)
 
 
-# --- the command
-
-
-def test_the_command_labels_a_list(survey, models, tmp_path, monkeypatch, capsys):
+def test_the_command_labels_a_list(survey, labellers, tmp_path, monkeypatch, capsys):
     (tmp_path / "list.txt").write_text("\n".join(str(path) for path in survey[:3]) + "\n\n")
     assert len(FileList(tmp_path / "list.txt")) == 3
     seen = {}
-    monkeypatch.setattr(
-        running,
-        "label_cluster",
-        lambda paths, *_, **__: seen.update(paths=list(paths)) or running.Report(tmp_path / "c.parquet", 3),
-    )
-    assert (
-        command(["cluster", "--list", str(tmp_path / "list.txt"), "-o", "c.parquet", "--models", str(models)])
-        == 0
-    )
+
+    def note(paths, *_, **__):
+        seen["paths"] = list(paths)
+        return running.Report(tmp_path / "c.parquet", 3)
+
+    monkeypatch.setattr(running, "label_cluster", note)
+    given = ["cluster", "--list", str(tmp_path / "list.txt"), "-o", "c.parquet"]
+    assert command([*given, "--models", str(labellers["krr"].parent)]) == 0
     assert seen["paths"] == [str(path) for path in survey[:3]]
     assert "3 spectra" in capsys.readouterr().out
 
@@ -238,9 +213,6 @@ def test_a_mistake_is_one_line(arguments, words, capsys):
     told = capsys.readouterr().err
     assert words in told
     assert told.count("\n") == 1
-
-
-# --- Dask is optional
 
 
 def test_without_dask_the_command_says_how_to_install_it(monkeypatch, capsys):

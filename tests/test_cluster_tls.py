@@ -79,9 +79,7 @@ def test_a_start_that_fails_is_tried_again(monkeypatch):
 
 def test_a_start_that_fails_always_is_one_clear_error(monkeypatch):
     started = failing_starts(monkeypatch, 99)
-    with (
-        pytest.raises(FileError, match=r"no cluster can be started on this machine \(Stream is closed"),
-        connected(),
-    ):
+    told = r"no cluster can be started on this machine \(Stream is closed"
+    with pytest.raises(FileError, match=told), connected():
         pass
     assert len(started) == 3

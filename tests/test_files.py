@@ -1,10 +1,15 @@
-"""Files are whole or absent; messages are one line."""
+"""Files are whole or absent; messages are one line; public names say which types they take and give."""
 
+import inspect
+
+import numpy as np
 import pytest
 from astropy.table import Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
+import slamlib
 from slamlib.errors import FileError, printable
 from slamlib.io import atomic, read_ecsv, write_ecsv
 
@@ -56,3 +61,27 @@ def test_a_message_is_one_line_and_what_can_be_read_stays(text):
     assert printable(printable(text)) == printable(text) == str(FileError(text))
     if text.isprintable():
         assert printable(text) == text
+
+
+@pytest.mark.parametrize("name", [name for name in slamlib.PUBLIC if callable(getattr(slamlib, name))])
+def test_public_names_have_type_hints(name):
+    public = getattr(slamlib, name)
+    if inspect.isclass(public) and issubclass(public, Exception):
+        return
+    signature = inspect.signature(public)
+    untyped = [key for key, one in signature.parameters.items() if one.annotation is one.empty]
+    assert untyped == []
+    assert inspect.isclass(public) or signature.return_annotation is not signature.empty
+
+
+def test_a_spectrum_draws_its_good_pixels_and_says_that_it_is_simulated():
+    wave, mask = np.arange(4000.0, 4010.0), np.arange(10) == 4
+    header = {"file": "a$b.fits", "simulated": True}
+    spectrum = slamlib.Spectrum(wave, wave**2, np.ones(10), mask, header)
+    axes = spectrum.plot(Figure().subplots(), color="red")
+    (line,) = axes.lines
+    np.testing.assert_array_equal(line.get_xdata(), wave)
+    np.testing.assert_array_equal(line.get_ydata(), np.where(mask, np.nan, wave**2))
+    assert line.get_color() == "red"
+    assert axes.get_title() == r"a\$b.fits (simulated)"
+    assert "AA" in axes.get_xlabel()

@@ -2,7 +2,6 @@
 
 import ast
 import shutil
-from pathlib import Path
 
 import pytest
 from compendia import ROOT
@@ -29,17 +28,13 @@ def imported(path, root=ROOT):
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def rooms_imported(path, root=ROOT):
-    parts = (name.split(".") for name in imported(path, root))
-    return {part[1] for part in parts if part[0] == "slamlib" and len(part) > 1 and part[1] in FLOOR_OF}
-
-
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_imports_run_downwards(path):
     name = path.relative_to(ROOT)
     room = name.parts[1] if len(name.parts) > 2 else None
     floor = FLOOR_OF.get(room, 0)
-    above = {other for other in rooms_imported(path) - {room} if FLOOR_OF[other] >= floor}
+    rooms = {part for one in imported(path) if one.startswith("slamlib.") for part in one.split(".")[1:2]}
+    above = {other for other in (rooms & FLOOR_OF.keys()) - {room} if FLOOR_OF[other] >= floor}
     assert not above or name.as_posix() in DOORS, f"{name} imports {sorted(above)}"
 
 
@@ -55,7 +50,6 @@ def test_nothing_imports_what_is_for_people_alone(part):
     assert users == []
 
 
-PACKAGE = Path(__file__).parents[1] / "slamlib"
 CATALOGUE, SURVEY = "slamlib.labelling.catalogue", "slamlib.mock.survey"
 
 
@@ -65,7 +59,7 @@ def digest(tmp_path):
 
     def of(module, *files):
         copy = tmp_path / str(len(list(tmp_path.iterdir()))) / "slamlib"
-        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "slamlib", copy, ignore=shutil.ignore_patterns("__pycache__"))
         for file in files:
             assert (copy / file).is_file()
             with (copy / file).open("a") as stream:
@@ -78,14 +72,8 @@ def digest(tmp_path):
 @pytest.mark.parametrize(
     ("module", "files"),
     [
-        (
-            CATALOGUE,
-            ["inference/infer.py", "regression/rows.py", "spectra/continuum.py", "labels.py"],
-        ),
-        (
-            SURVEY,
-            ["mock/population.py", "grid/broaden.py", "mock/lamost_write.py", "instruments/__init__.py"],
-        ),
+        (CATALOGUE, ["inference/infer.py", "regression/rows.py", "spectra/continuum.py", "labels.py"]),
+        (SURVEY, ["mock/population.py", "grid/broaden.py", "mock/lamost_write.py", "labels.py"]),
     ],
 )
 def test_what_matters_changes_the_identity(module, files, digest):

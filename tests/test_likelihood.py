@@ -97,9 +97,8 @@ def test_the_reduced_likelihood_is_the_whole_one_near_where_it_was_made(thin_sla
     for point in (z, near):
         assert_same(reduced.evaluate(point), whole.evaluate(point))
     assert_same(reduced[[5, 2]].evaluate(near[[5, 2]]), whole[[5, 2]].evaluate(near[[5, 2]]))
-    assert Likelihood(thin_slam, *spectra).reduced(z).evaluate(z)[0] == pytest.approx(
-        Likelihood(thin_slam, *spectra).evaluate(z)[0]
-    )
+    one = Likelihood(thin_slam, *spectra)
+    assert one.reduced(z).evaluate(z)[0] == pytest.approx(one.evaluate(z)[0])
 
 
 def rejected(likelihood, z):

@@ -77,22 +77,14 @@ def put_together(n, twins, rng):
     distance, reddening = rng.uniform(200, 900, n), rng.uniform(0, 0.8, n)
     correction, colour = unreddened(teff)
     magnitude = 4.74 - 2.5 * mean[:, 2] - correction + 5 * np.log10(distance / 10) + 1.89 * reddening
-    labels = Table(
-        {"file": [f"{i}.fits" for i in range(n)], "ra": 10 + 0.1 * np.arange(n), "dec": np.zeros(n)}
-    )
+    places = {"ra": 10 + 0.1 * np.arange(n), "dec": np.zeros(n)}
+    labels = Table({"file": [f"{i}.fits" for i in range(n)], **places})
     for name, values, error in zip(("teff", "logg", "mh"), (teff, logg, np.zeros(n)), ERRORS[0], strict=True):
         labels[name], labels[f"e_{name}"] = values, error
-    gaia = Table(
-        {
-            "ra": labels["ra"] + 0.5 / 3600,
-            "dec": labels["dec"],
-            "source_id": np.arange(1, n + 1),
-            "parallax": 1000 / distance - 0.017 + rng.normal(0, 0.02, n),
-            "parallax_error": np.full(n, 0.02),
-            "phot_g_mean_mag": magnitude - 2.5 * np.log10(1 + twins),
-            "bp_rp": colour + reddening,
-        }
-    )
+    gaia = Table({"ra": labels["ra"] + 0.5 / 3600, "dec": labels["dec"], "source_id": np.arange(1, n + 1)})
+    gaia["parallax"] = 1000 / distance - 0.017 + rng.normal(0, 0.02, n)
+    gaia["parallax_error"], gaia["bp_rp"] = 0.02, colour + reddening
+    gaia["phot_g_mean_mag"] = magnitude - 2.5 * np.log10(1 + twins)
     return labels, gaia, distance
 
 

@@ -30,9 +30,6 @@ def survey(truth, library, grid, tmp_path_factory):
     return folder, index
 
 
-# --- who is observed
-
-
 def test_each_group_lies_where_the_paper_sees_it(large, grid):
     labels = np.column_stack([large[name] for name in ("teff", "logg", "mh")])
     inside = grid.contains(labels)
@@ -69,16 +66,10 @@ def test_masses_follow_salpeter():
     assert alpha == pytest.approx(2.35, abs=4 * 1.35 / np.sqrt(20000))
 
 
-# --- what the star sends
-
-
 def test_library_is_exact_at_the_nodes_of_both_grids(library, grid, extension):
     for part, rows in ((grid, slice(0, 516, 37)), (extension, slice(0, 28, 5))):
         labels = np.column_stack([part.nodes[name] for name in ("teff", "logg", "mh")])[rows]
         np.testing.assert_allclose(library.spectra(labels), part.flux[rows], atol=2e-5)
-
-
-# --- what comes between
 
 
 @pytest.mark.parametrize("r_v", [3.1, 5.0])
@@ -105,9 +96,6 @@ def test_noise_is_what_the_inverse_variance_says(instrument):
     pulls = (flux - clean)[used] * np.sqrt(ivar[used])
     assert pulls.mean() == pytest.approx(0, abs=4 / np.sqrt(used.sum()))
     assert pulls.std() == pytest.approx(1, abs=4 / np.sqrt(2 * used.sum()))
-
-
-# --- what is written
 
 
 def test_a_file_holds_the_spectrum_that_was_simulated(survey, truth, library, grid):

@@ -59,9 +59,7 @@ def test_svr_chooses_the_pair_of_least_cross_validated_error(svr_slam, training)
     """With one candidate only, no pixel can do better than the search over all six."""
     labels, flux = training.labels[:120], training.flux[:120, ::100]
     pairs = [(C, gamma) for C in (0.1, 1.0, 10.0) for gamma in (0.1, 1.0)]
-    single = [
-        Slam("svr", C=pair[:1], gamma=pair[1:], search="exhaustive").fit(labels, flux) for pair in pairs
-    ]
+    single = [Slam("svr", C=one[:1], gamma=one[1:], search="exhaustive").fit(labels, flux) for one in pairs]
     least = np.min([slam.model_variance_ for slam in single], axis=0)
     np.testing.assert_allclose(svr_slam.model_variance_, least, rtol=1e-5)
     assert np.unique(svr_slam.hyper_["C"]).size > 1
@@ -110,9 +108,8 @@ def test_save_and_read_round_trip_is_exact(slam, compressed, unseen, tmp_path):
     np.testing.assert_array_equal(again.model_variance_, slam.model_variance_)
     np.testing.assert_array_equal(again.training_labels_, slam.training_labels_)
     assert again.hyper_.keys() == slam.hyper_.keys()
-    assert {k: np.asarray(v).tolist() for k, v in again.get_params().items()} == {
-        k: np.asarray(v).tolist() for k, v in slam.get_params().items()
-    }
+    read, kept = ({k: np.asarray(v).tolist() for k, v in s.get_params().items()} for s in (again, slam))
+    assert read == kept
 
 
 @pytest.mark.parametrize(

@@ -90,15 +90,9 @@ def make(root, *arguments):
     # A make that runs these tests would hand down its own variables.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     environment["LAMOST_TOKEN"] = TOKEN
-    done = subprocess.run(
-        # -o: whatever the dates say, nothing is ever installed into this Python.
-        ["make", "-o", ".venv/.ready", f"PY={sys.executable}", *arguments],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # -o: whatever the dates say, nothing is ever installed into this Python.
+    command = ["make", "-o", ".venv/.ready", f"PY={sys.executable}", *arguments]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     if done.returncode:
         pytest.fail(done.stdout + done.stderr, pytrace=False)
     return done.stdout + done.stderr

@@ -1,9 +1,13 @@
-"""Training sets: uniform inside the real boundary, reproducible, and physically what they claim."""
+"""Training sets: uniform inside the real boundary, and broadened as the stellar disc itself."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
+from slamlib.errors import InputError
+from slamlib.grid.broaden import broaden, pixel_edges, rebin_matrix
 from slamlib.grid.training import VSINI_MAX, draw_labels, synthesise
 from slamlib.instruments import C_KMS, get_instrument
 
@@ -13,13 +17,6 @@ def many_labels(grid):
     return draw_labels(grid, 8000, np.random.default_rng(5))
 
 
-def strip_edges(grid):
-    columns = list(grid.columns.items())
-    teff = np.array([t for t, _ in columns])
-    low, high = np.array([[loggs[0], loggs[-1]] for _, loggs in columns]).T
-    return teff, low, high
-
-
 def test_vsini_and_metallicity_are_uniform(many_labels):
     assert kstest(many_labels[:, 3], "uniform", args=(0, VSINI_MAX)).pvalue > 0.01
     assert kstest(many_labels[:, 2], "uniform", args=(-1, 1.3)).pvalue > 0.01
@@ -27,7 +24,8 @@ def test_vsini_and_metallicity_are_uniform(many_labels):
 
 def test_density_in_the_hr_diagram_is_uniform(grid, many_labels):
     """Counts in each strip between columns follow its area; within it, log g is spread evenly."""
-    teff, low, high = strip_edges(grid)
+    teff = np.array(list(grid.columns))
+    low, high = np.array([[loggs[0], loggs[-1]] for loggs in grid.columns.values()]).T
     height = high - low
     area = (height[1:] + height[:-1]) / 2 * np.diff(teff)
     counts = np.histogram(many_labels[:, 0], teff)[0]
@@ -58,3 +56,79 @@ def test_a_spectrum_equals_its_slow_construction(grid, name):
     low, high = instrument.edges
     expected = (np.interp(high, wave, integral) - np.interp(low, wave, integral)) / (high - low)
     np.testing.assert_allclose(synthesise(grid, labels, name)[0], expected, atol=3e-4)
+
+
+DV = 2.0
+VELOCITY = DV * (np.arange(1500) - 750)
+
+
+def gaussian_line(depth=0.5, sigma=12.0, centre=0.0):
+    return 1 - depth * np.exp(-0.5 * ((VELOCITY - centre) / sigma) ** 2)
+
+
+@pytest.mark.parametrize("limb_darkening", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("vsini", [5.0, 60.0, 300.0])
+def test_rotation_equals_the_sum_over_the_stellar_disc(vsini, limb_darkening):
+    """Each patch of the disc sends the same line, shifted by x v sin i, dimmed towards the limb."""
+    radius = (np.arange(400) + 0.5) / 400
+    angle = 2 * np.pi * (np.arange(400) + 0.5) / 400
+    x = (radius[:, None] * np.cos(angle)).ravel()
+    mu = np.sqrt(1 - radius**2)
+    light = np.repeat(radius * (1 - limb_darkening + limb_darkening * mu), angle.size)
+    # Patches sorted into bins of 0.25 km/s or less: the sum of many lines becomes one product.
+    share, edges = np.histogram(x, bins=2400, range=(-1, 1), weights=light / light.sum())
+    shift = vsini * (edges[1:] + edges[:-1]) / 2
+    expected = share @ (1 - 0.5 * np.exp(-0.5 * ((VELOCITY - shift[:, None]) / 12.0) ** 2))
+    result = broaden(gaussian_line(), DV, vsini, limb_darkening=limb_darkening)[0]
+    np.testing.assert_allclose(result, expected, atol=3e-5)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.integers(-200, 200))
+def test_a_shift_by_whole_pixels_is_a_roll(pixels):
+    flux = np.pad(gaussian_line(centre=20.0), 250, mode="edge")
+    np.testing.assert_allclose(broaden(flux, DV, velocity=pixels * DV)[0], np.roll(flux, pixels), atol=2e-6)
+
+
+def test_nothing_wraps_around_the_ends():
+    flux = np.ones(400)
+    flux[-20:] = 0.5
+    result = broaden(flux, DV, vsini=300.0, sigma=20.0, velocity=50.0)[0]
+    np.testing.assert_allclose(result[:100], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"vsini": -1.0}, "vsini must be finite and >= 0"),
+        ({"vsini": np.inf}, "vsini must be finite and >= 0"),
+        ({"sigma": -0.1}, "sigma must be finite and >= 0"),
+        ({"sigma": np.nan}, "sigma must be finite and >= 0"),
+        ({"velocity": np.nan}, "velocity or flux is not finite"),
+    ],
+)
+def test_impossible_velocities_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        broaden(np.ones((2, 50)), DV, **wrong)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.integers(0, 10_000))
+def test_rebinning_equals_the_difference_of_the_running_integral(seed):
+    rng = np.random.default_rng(seed)
+    edges = 4000 + np.cumsum(rng.uniform(0.1, 3, 200))
+    flux = rng.uniform(0.5, 1.5, 199)
+    lower = rng.uniform(edges[0], edges[-1] - 10, 30)
+    upper = lower + rng.uniform(0.01, 10, 30)
+    integral = np.concatenate([[0], np.cumsum(flux * np.diff(edges))])
+    expected = (np.interp(upper, edges, integral) - np.interp(lower, edges, integral)) / (upper - lower)
+    result = flux @ rebin_matrix(np.stack([edges[:-1], edges[1:]]), np.stack([lower, upper]))
+    np.testing.assert_allclose(result, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("wave", [[3999.0, 4100], [4100.0, 4201]])
+def test_pixels_beyond_the_spectrum_are_refused(wave):
+    edges_in = pixel_edges(np.linspace(4000, 4200, 201))
+    edges_out = np.stack([np.array(wave) - 0.5, np.array(wave) + 0.6])
+    with pytest.raises(InputError, match=r"the spectra cover only 3999\.5 to 4200\.5 A"):
+        rebin_matrix(edges_in, edges_out)

@@ -1,6 +1,7 @@
-"""Calibration finds the errors that were planted, and the notebook says what it measured."""
+"""Calibration finds the errors that were planted; each row of the forensics is what its name says."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from astropy.table import Table
 
 from compendium import trust
+from compendium.forensics import forensics
 from slamlib.inference.result import Inference
+from slamlib.inference.validate import cross_validate, held_out
 from slamlib.instruments import LRS
 from slamlib.labelling.calibration import Observed
 from slamlib.labels import NAMES
@@ -21,14 +24,7 @@ KEYS |= {"crb_ratio", "outliers"}
 @pytest.fixture(scope="module")
 def stars(grid):
     rng = np.random.default_rng(3)
-    labels = np.column_stack(
-        [
-            rng.uniform(18_000, 30_000, M),
-            rng.uniform(3.6, 4.3, M),
-            rng.uniform(-0.5, 0.2, M),
-            np.full(M, 200.0),
-        ]
-    )
+    labels = rng.uniform([18_000, 3.6, -0.5, 200], [30_000, 4.3, 0.2, 200], (M, 4))
     ivar = np.broadcast_to(np.float32(1e4) * LRS.good, (M, LRS.wave.size))
     return Observed(labels, np.ones_like(ivar), ivar, np.ones_like(ivar), rng.normal(0, 3, M))
 
@@ -73,9 +69,42 @@ def test_the_notebook_writes_every_number_for_machines_and_people(quick_run):
         pytest.skip("no calibration: `make calibration PROFILE=quick` first")
     rows = json.loads(path.read_text())
     assert all(row.keys() >= KEYS for row in rows)
-    assert {(row["instrument"], row["label"]) for row in rows} == {
-        (name, label) for name in ("LRS", "MRS") for label in NAMES
-    }
+    every = {(name, label) for name in ("LRS", "MRS") for label in NAMES}
+    assert {(row["instrument"], row["label"]) for row in rows} == every
     table = Table.read(quick_run.tables / "calibration.ecsv")
     assert table.meta["simulated"]
     assert (np.asarray(table["pull_width"]) < 2.0).all()
+
+
+OPTIONS = {"n_folds": 3, "max_stars": 60, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def held(training):
+    few = replace(training, labels=training.labels[:90], flux=training.flux[:90])
+    return {name: held_out(few, np.random.default_rng(3), name, **OPTIONS) for name in ("svr", "krr")}
+
+
+@pytest.fixture(scope="module")
+def found(held):
+    return forensics(held["svr"], held["krr"])
+
+
+@pytest.fixture(scope="module")
+def rows(found):
+    return {row["row"]: row for row in found[0]}
+
+
+def rms(rows, name):
+    return np.array([rows[name][label] for label in NAMES])
+
+
+def test_rows_of_the_regressions_are_those_of_cross_validation(held, rows):
+    for name, regressor in (("SVR", "svr"), ("KRR", "krr")):
+        table = cross_validate(held[regressor].training, (100.0,), np.random.default_rng(3), regressor, 3, 60)
+        np.testing.assert_allclose(rms(rows, name), table["scatter"], rtol=1e-6)
+        assert rows[name]["n"] == 60
+
+
+def test_a_model_labels_its_own_training_spectra_better(rows):
+    assert (rms(rows, "SVR, own training spectra") < rms(rows, "SVR")).all()

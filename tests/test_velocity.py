@@ -1,14 +1,19 @@
-"""Velocities are recovered, their errors are right, and masks and offsets do no harm."""
+"""Velocities are recovered with right errors, or read from a catalogue where it has the star."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
-from slamlib.errors import InputError
+from compendium.velocities import catalogue_velocities, simulated_catalogue
+from slamlib.errors import FileError, InputError
 from slamlib.grid.training import observe
 from slamlib.instruments import INSTRUMENTS
+from slamlib.io import write_ecsv
 from slamlib.labelling.templates import velocity_templates
-from slamlib.spectra.prepare import normalise
-from slamlib.spectra.velocity import VelocityTemplates, shift_to_rest
+from slamlib.spectra.prepare import normalise, read_many
+from slamlib.spectra.velocity import KnownVelocities, VelocityTemplates, shift_to_rest
 
 C_KMS = 299792.458
 TEMPLATE_WAVE = np.exp(np.arange(np.log(4000), np.log(5200), 10 / C_KMS))
@@ -114,3 +119,34 @@ def test_the_velocity_of_a_star_between_the_templates_is_found(seen, rv):
     noise = np.mean([velocity.e_rv for velocity in found])
     assert noise < {"LRS": 6, "MRS": 3}[instrument.name]
     assert mean == pytest.approx(rv, abs=2 + 4 * noise / np.sqrt(len(found)))
+
+
+def test_several_velocities_of_one_spectrum_are_averaged_and_missing_ones_left_out(tmp_path):
+    run = SimpleNamespace(root=tmp_path, simulated=False)
+    with pytest.raises(FileError, match=r"fetch it with .*catalogues zhang2021"):
+        catalogue_velocities(run)
+    rows = Table({"obsid": [7, 8, 7, 9], "RV": [10.0, -3.0, 14.0, np.nan]})
+    write_ecsv(rows, tmp_path / "data/raw/catalogues/zhang2021/table1.ecsv")
+    columns = Table({"name": ["zhang2021"] * 2, "label": ["obsid", "rv"], "columns": ["ObsID obsid", "RV"]})
+    columns["needed"] = True
+    write_ecsv(columns, tmp_path / "data/embedded/vizier_columns.ecsv")
+    assert catalogue_velocities(run) == {7: 12.0, 8: -3.0}
+
+
+def test_the_simulated_catalogue_has_the_stated_errors():
+    n = 4000
+    truth = Table({"obsid": np.arange(2 * n), "instrument": ["LRS"] * n + ["MRS"] * n})
+    truth["rv"] = 20.0
+    off = simulated_catalogue(truth, np.random.default_rng(1))["rv"] - truth["rv"]
+    assert np.std(off[:n]) == pytest.approx(5, rel=0.05)
+    assert np.std(off[n:]) == pytest.approx(2, rel=0.05)
+
+
+def test_the_catalogue_is_used_where_it_has_the_star(lrs_survey, lrs_templates):
+    truth, paths = (part[:3] for part in lrs_survey)
+    measured = read_many(paths, "LRS", lrs_templates, progress=False)[2]
+    known = KnownVelocities({int(truth["obsid"][0]): 33.0}, lrs_templates)
+    mixed = read_many(paths, "LRS", known, progress=False)[2]
+    assert mixed["rv"][0] == 33.0
+    assert np.isnan(mixed["e_rv"][0])
+    np.testing.assert_array_equal(mixed["rv"][1:], measured["rv"][1:])

@@ -20,8 +20,6 @@ from slamlib.labelling.models import Models
 from slamlib.labelling.summary import verdict
 from slamlib.labels import LABELS
 
-# --- the command
-
 
 def test_status_0_with_a_summary_when_every_file_has_labels(survey, here, capsys):
     assert main(["label", *map(str, survey["LRS"])]) == 0
@@ -90,9 +88,8 @@ def test_an_input_is_never_overwritten(survey, here, tmp_path, no_work, capsys):
 
 
 def test_an_interrupted_command_goes_on_where_it_stopped(survey, home, here, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv(
-        "SLAMLIB_HOME", str(shutil.copytree(home, tmp_path / "own", ignore=shutil.ignore_patterns("parts")))
-    )
+    own = shutil.copytree(home, tmp_path / "own", ignore=shutil.ignore_patterns("parts"))
+    monkeypatch.setenv("SLAMLIB_HOME", str(own))
     monkeypatch.setattr(catalogue, "PART", 2)
     original, worked = catalogue.label_part, []
 
@@ -113,9 +110,6 @@ def test_an_interrupted_command_goes_on_where_it_stopped(survey, home, here, tmp
     names = [path.name for path in files]
     assert [[one.name for one in some] for some in worked] == [names[0:2], names[2:4], names[4:5]]
     assert list(read_ecsv("labels.ecsv")["file"]) == [path.name for path in files]
-
-
-# --- what is written
 
 
 @pytest.mark.parametrize("suffix", [".ecsv", ".csv", ".fits"])
@@ -163,9 +157,6 @@ def test_the_pages_show_every_fit_and_which_stars_are_simulated(mixed, here, tmp
         # Observed, and the model over all pixels.
         assert [line.get_label() for line in panel.axes[0].lines[:2]] == ["observed", "SLAM model"]
     assert not any(panel.axes for panel in figure.subfigs[2:])
-
-
-# --- the package
 
 
 def test_importing_slamlib_and_asking_for_help_load_nothing_heavy():

@@ -94,13 +94,10 @@ with atomic("data/products/quick-mock-embedded/training_LRS.npz") as half:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_an_interruption_stops_the_kernel_and_leaves_nothing_half_done(root, how):
     write_notebook(root / "notebooks/01_training_set.ipynb", SLEEPER)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "compendium.pipeline.build", "01_training_set"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-m", "compendium.pipeline.build", "01_training_set"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=environment, **pipes)
     until = time.monotonic() + 60
     while not (root / "pid").exists() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)

@@ -11,8 +11,6 @@ from slamlib.grid.tlusty.merge import Model
 from slamlib.grid.tlusty.read import NODES, normalised_means
 from slamlib.io import read_ecsv, write_ecsv
 
-# --- merging
-
 
 def test_where_both_grids_have_models_bstar2006_is_taken(tmp_path, content, build):
     report, path = build(write_plain(tmp_path / "raw", content))
@@ -21,22 +19,15 @@ def test_where_both_grids_have_models_bstar2006_is_taken(tmp_path, content, buil
     for row, node in enumerate(made.nodes):
         hot = node["teff"] > 30000
         letter = {0.0: "G", -0.30103: "L"}[float(node["mh"])]
-        model = Model(
-            letter if hot else f"B{letter}", int(node["teff"]), float(node["logg"]), 10 if hot else 2
-        )
+        composition, vturb = (letter, 10) if hot else (f"B{letter}", 2)
+        model = Model(composition, int(node["teff"]), float(node["logg"]), vturb)
         assert (node["source"], node["vturb"]) == (("OSTAR2002", 10) if hot else ("BSTAR2006", 2))
         np.testing.assert_allclose(made.flux[row], flux_of(model), atol=1e-4)
-    assert reason_of(report, "G30000g400v10") == (
-        "found",
-        False,
-        "BSTAR2006 is taken where both have models (27500-30000 K)",
-    )
+    reason = "BSTAR2006 is taken where both have models (27500-30000 K)"
+    assert reason_of(report, "G30000g400v10") == ("found", False, reason)
     assert made.contains([[31000, 3.5, -0.1]])[0]
-    np.testing.assert_allclose(
-        made.spectra([[31250, 3.0, 0.0]])[0],
-        (flux_of(Model("BG", 30000, 3.0, 2)) + flux_of(Model("G", 32500, 3.0, 10))) / 2,
-        atol=1e-4,
-    )
+    between = (flux_of(Model("BG", 30000, 3.0, 2)) + flux_of(Model("G", 32500, 3.0, 10))) / 2
+    np.testing.assert_allclose(made.spectra([[31250, 3.0, 0.0]])[0], between, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["7", "17"])
@@ -62,7 +53,6 @@ def test_the_report_lists_found_missing_and_extra(tmp_path, content, build):
     # 8 B and 12 O models were written; OSTAR2002 has no log g = 3 at 32,500 K, of which there are two.
     assert count == {"found": 18, "missing": 5 * 232 - 18, "extra": 5}
     assert reason_of(report, "G32500g300v10") == ("extra", True, "")
-    assert not report.complete
     assert reason_of(report, "BZ29000g400v2")[2] == "composition or vturb is not in the table of archives"
     assert reason_of(report, "BG29000g200v10CN")[2] == "its surface composition is altered"
     left_out = ("extra", False, "its (Teff, log g) is not in every composition")
@@ -75,9 +65,6 @@ def test_the_report_lists_found_missing_and_extra(tmp_path, content, build):
     assert "  missing of BC, 163: BC15000g175v2, BC15000g200v2, BC15000g225v2, ..." in lines
     write_ecsv(report.table, tmp_path / "report.ecsv")
     assert len(read_ecsv(tmp_path / "report.ecsv")) == len(report.table)
-
-
-# --- the file
 
 
 def test_an_interrupted_build_leaves_the_old_grid_and_can_be_repeated(tmp_path, content, build, monkeypatch):

@@ -1,8 +1,9 @@
-"""TLUSTY's official files: packed any way, damaged, missing, and back again."""
+"""TLUSTY's official format: numbers, names, means over pixels; packed any way, damaged, and back again."""
 
 import gzip
 import io
 import tarfile
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,10 +12,49 @@ from tlusty_files import EMBEDDED_MH, tar_bytes, write_archives, write_plain, zi
 
 from slamlib.errors import FileError
 from slamlib.grid.model_grid import ModelGrid
-from slamlib.grid.tlusty.read import ARCHIVES, build_grid
+from slamlib.grid.tlusty.read import ARCHIVES, build_grid, normalised_means, pixel_means, read_columns
 from slamlib.io import read_ecsv, write_ecsv
 
-# --- round trip
+FORTRAN = {"1.234D+05": 1.234e5, "1.234d+05": 1.234e5, "2.58-101": 2.58e-101, "2.-101": 2e-101}
+FORTRAN |= {"4.5E-02": 4.5e-2, "-1.5-101": -1.5e-101, "7": 7.0}
+OTHER = ("", "\n", "4000.0 ********\n4001.0 1.0\n", "4000.0\n4001.0 1.0\n", "4000.0 1.0 2.0\n")
+OTHER += ("4000.0 1.0 2.0\n4001.0\n4002.0\n", "4000.0 NaN\n4001.0 1.0\n")
+OTHER += ("<html>404 Not Found</html>\n", "\x1f\x8b\x08\n")
+
+
+@pytest.mark.parametrize(("text", "value"), FORTRAN.items())
+def test_fortran_numbers_are_read(text, value):
+    wave, flux = read_columns(f"  4000.0000  {text}\r\n 4.00001D+03 {text}\n\n".encode(), "a.vis.7")
+    np.testing.assert_array_equal(wave, [4000.0, 4000.01])
+    np.testing.assert_array_equal(flux, [value, value])
+
+
+@pytest.mark.parametrize("text", OTHER)
+def test_what_is_not_two_columns_is_refused_by_name(text):
+    with pytest.raises(FileError, match=r"BG1\.vis\.7 is not two columns"):
+        read_columns(text.encode("latin1"), "BG1.vis.7")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_means_equal_the_trapezoid_over_all_knots_and_edges(seed):
+    """On the union of points and edges the function is linear in every piece."""
+    rng = np.random.default_rng(seed)
+    wave = np.unique(rng.uniform(4000, 4010, 300))
+    flux = rng.uniform(0, 2, wave.size)
+    edges = np.linspace(wave[0], wave[-1], 50)
+    expected = []
+    for low, high in pairwise(edges):
+        knots = np.unique(np.concatenate([[low, high], wave[(wave > low) & (wave < high)]]))
+        expected.append(np.trapezoid(np.interp(knots, wave, flux), knots) / (high - low))
+    np.testing.assert_allclose(pixel_means(wave, flux, edges), expected, atol=1e-8)
+
+
+def test_a_spectrum_divided_by_the_wrong_continuum_is_refused():
+    wave = np.linspace(4000, 4010, 50)
+    with pytest.raises(FileError, match=r"BG1\.vis\.7: flux over continuum runs from 10 to 10"):
+        normalised_means((wave, wave * 10), (wave, wave), wave[[0, 20, -1]], "BG1.vis.7")
+    with pytest.raises(FileError, match="no normalised spectrum"):
+        normalised_means((wave, wave), (wave, 0 * wave), wave[[0, 20, -1]], "BG1.vis.7")
 
 
 def embedded_tables(tmp_path, grid, teffs):
@@ -40,16 +80,13 @@ def test_a_grid_written_as_official_files_and_read_back_is_the_same(grid, tmp_pa
     assert [path.name for path in written[:2]] == ["BCvispec_v2.tar", "BGvispec_v2.tar"]
     report = build_grid(tmp_path / "raw", tmp_path / "back.fits", progress=False, **tables)
     back = ModelGrid.read(tmp_path / "back.fits")
-    assert report.complete
+    assert "missing" not in report.table["status"]
     assert (back.log_wave0, back.dv) == (grid.log_wave0, grid.dv)
     for name in ("teff", "logg", "mh", "vturb"):
         np.testing.assert_allclose(back.nodes[name], part.nodes[name], rtol=1e-6)
     np.testing.assert_allclose(back.flux, part.flux, atol=1e-4)
     assert np.ptp(part.flux) > 0.5
     assert set(back.nodes["source"]) == {"BSTAR2006", "OSTAR2002"}
-
-
-# --- archives
 
 
 def test_however_packed_the_same_files_give_the_same_bytes(tmp_path, content, build):
