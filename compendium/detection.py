@@ -9,8 +9,7 @@ from compendium.strangers import strangers
 from slamlib.errors import InputError
 from slamlib.grid.broaden import broaden, pixel_edges, rebin_matrix
 from slamlib.instruments import C_KMS
-from slamlib.mock.responses import responses
-from slamlib.mock.survey import expose, native_pixels
+from slamlib.mock.survey import expose, native_pixels, surface
 from slamlib.spectra.prepare import prepare_with_velocity
 
 # Companions: their velocities differ from half the instrument's FWHM to this [km/s].
@@ -60,10 +59,7 @@ def changed(observatory, change, n, snr, seed):
 
 
 def _fine(observatory, rows, rv):
-    labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
-    flux = observatory.library.spectra(labels)
-    if responses().fits(observatory.grid):
-        flux = flux + responses()(labels, rows["vturb"], rows["he"])
+    flux = surface(rows, observatory.library, observatory.grid)
     return broaden(flux, observatory.grid.dv, rows["vsini"], rows["sigma"], rv)
 
 

@@ -15,7 +15,7 @@ from slamlib.inference.validate import noisy, scatter_and_bias
 from slamlib.instruments import get_instrument
 from slamlib.labelling.calibration import REJECT
 from slamlib.labels import NAMES
-from slamlib.mock.responses import responses
+from slamlib.mock.survey import surface
 
 STEPS = ["noise alone", "+ interpolation", "+ profile", "+ velocity", "+ continuum"]
 STEPS += ["matched continuum", "+ systematics"]
@@ -74,9 +74,7 @@ def _without_continuum(observatory, rows, stars, seed):
     grid, instrument = observatory.grid, get_instrument(observatory.instrument)
     snr, vsini = float(rows["snr"][0]), stars.labels[:, 3]
     linear = grid.weights(stars.labels[:, :3]).astype(np.float32) @ grid.flux
-    smooth = observatory.library.spectra(stars.labels[:, :3])
-    if "vturb" in rows.colnames and responses().fits(grid):
-        smooth = smooth + responses()(stars.labels[:, :3], rows["vturb"], rows["he"])
+    smooth = surface(rows, observatory.library, grid)
     sigma = np.asarray(rows["sigma"])
     spectra = (
         observe(linear, grid, instrument, vsini),

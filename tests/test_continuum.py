@@ -10,7 +10,7 @@ from slamlib.instruments import LRS, MRS
 from slamlib.mock.survey import draw_survey, simulate
 from slamlib.spectra.continuum import pseudo_continuum, smoothing_spline
 from slamlib.spectra.matching import match_continuum
-from slamlib.spectra.prepare import prepare
+from slamlib.spectra.prepare import prepare_with_velocity
 
 WAVE = 10 ** np.arange(3.586, 3.848, 1e-4)
 TRUE = 1 + 0.4 * np.sin((WAVE - 3850) / 900) + 0.2 * (WAVE - 5000) / 1000
@@ -124,7 +124,7 @@ def observed(isochrones, grid, library):
         rows[name] = values
     rows["group"], rows["snr"], rows["ebv"], rows["rv"] = "OB", SNR, 0.0, 0.0
     spectra = simulate(rows, library, grid, "LRS", seed=8)
-    return [prepare(spectrum, LRS, rv=0.0) for spectrum in spectra]
+    return [prepare_with_velocity(spectrum, LRS, rv=0.0)[:2] for spectrum in spectra]
 
 
 def test_matched_models_look_like_observed_stars_in_the_wings_of_balmer_lines(observed, wide, grid):

@@ -7,7 +7,7 @@ from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
 from slamlib.mock.lamost_write import write_lrs, write_mrs
 from slamlib.spectra.lamost import read
-from slamlib.spectra.prepare import prepare, read_many
+from slamlib.spectra.prepare import prepare_with_velocity, read_many
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 from slamlib.spectra.velocity import VelocityTemplates, shift_to_rest
 
@@ -41,7 +41,7 @@ def templates():
 
 @pytest.mark.parametrize(("wave", "instrument"), [(LRS_WAVE, LRS), (MRS_WAVE, MRS)])
 def test_prepared_flux_is_the_model_at_rest_within_its_errors(wave, instrument):
-    flux, ivar = prepare(simulated(wave), instrument)
+    flux, ivar, _ = prepare_with_velocity(simulated(wave), instrument)
     used = ivar > 0
     assert used[instrument.good].mean() > 0.99
     residual = flux - model(instrument.wave)
@@ -71,7 +71,7 @@ def changed(spectrum, **arrays):
 )
 def test_what_cannot_be_prepared_is_named(make, instrument, message):
     with pytest.raises(InputError, match=message) as caught:
-        prepare(make(), instrument)
+        prepare_with_velocity(make(), instrument)
     assert "simulated.fits" in str(caught.value)
 
 
@@ -99,7 +99,7 @@ def test_a_bad_file_costs_one_row_and_says_why(folder):
         np.testing.assert_array_equal(flux[row], 1)
         np.testing.assert_array_equal(ivar[row], 0)
     assert np.isnan(table["rv"][1])
-    one, one_ivar = prepare(read(folder[2]), "LRS")
+    one, one_ivar, _ = prepare_with_velocity(read(folder[2]), "LRS")
     np.testing.assert_array_equal(flux[2], one.astype(np.float32))
     np.testing.assert_array_equal(ivar[2], one_ivar.astype(np.float32))
     assert list(table["subclass"][[0, 2, 4]]) == ["B0", "B2", "B4"]

@@ -91,9 +91,8 @@ def broaden(
     highest = np.sqrt(-2 * np.log(_NEGLIGIBLE)) / (2 * np.pi * max(sigma.min(initial=np.inf), 1e-9))
     passed = frequency <= highest
     k = 2 * np.pi * frequency[passed]
-    response = rotation_transform(k * vsini[:, None], limb_darkening) * np.exp(
-        -((k * sigma[:, None]) ** 2) / 2
-    )
+    response = rotation_transform(k * vsini[:, None], limb_darkening)
+    response = response * np.exp(-((k * sigma[:, None]) ** 2) / 2)
     if velocity.any():
         response = response * np.exp(-1j * k * velocity[:, None])
     transform[:, passed] *= response

@@ -134,9 +134,8 @@ def synthesise(grid, labels, instrument, limb_darkening=LIMB_DARKENING):
     flux = np.empty((len(vsini), get_instrument(instrument).wave.size), dtype=np.float32)
     for start in range(0, len(vsini), _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        flux[chunk] = observe(
-            weights[chunk] @ grid.flux, grid, instrument, vsini[chunk], limb_darkening=limb_darkening
-        )
+        models = weights[chunk] @ grid.flux
+        flux[chunk] = observe(models, grid, instrument, vsini[chunk], limb_darkening=limb_darkening)
     return flux
 
 

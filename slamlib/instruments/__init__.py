@@ -195,9 +195,8 @@ def get_instrument(name: Instrument | str) -> Instrument:
     if str(name).endswith(".toml"):
         return read_instrument(name)
     if name not in known_instruments():
-        raise InputError(
-            f"unknown instrument {name!r}; use one of {', '.join(known_instruments())}, or a .toml file"
-        )
+        known = ", ".join(known_instruments())
+        raise InputError(f"unknown instrument {name!r}; use one of {known}, or a .toml file")
     return _packaged(name)
 
 

@@ -81,9 +81,8 @@ def observed_counts(wave, normalised, row, instrument, rng, noise=True):
     bands = np.zeros_like(wave)
     for centre, fwhm, width in _BANDS:
         sigma = fwhm / 2.3548
-        bands += (
-            row["ebv"] * width / (sigma * np.sqrt(2 * np.pi)) * np.exp(-0.5 * ((wave - centre) / sigma) ** 2)
-        )
+        strength = row["ebv"] * width / (sigma * np.sqrt(2 * np.pi))
+        bands += strength * np.exp(-0.5 * ((wave - centre) / sigma) ** 2)
     signal = shape * np.clip(normalised, 0, None) * np.exp(-bands)
     noise_factor = np.ones_like(wave)
     if instrument == "LRS":

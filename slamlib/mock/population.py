@@ -88,9 +88,8 @@ def _draw_group(group, n, isochrones, rng):
     """Teff, log g, [M/H] of `n` stars, some of which may not belong to the group."""
     mh = np.clip(rng.normal(_MH_MEAN, _MH_SPREAD, n), *_MH_RANGE)
     if group == "subdwarf":
-        return np.column_stack(
-            [rng.uniform(25_000, 35_000, n), rng.uniform(5.25, 5.75, n), np.clip(mh, -0.5, 0)]
-        )
+        teff, logg = rng.uniform(25_000, 35_000, n), rng.uniform(5.25, 5.75, n)
+        return np.column_stack([teff, logg, np.clip(mh, -0.5, 0)])
     return _along_isochrones(mh, isochrones, rng)
 
 
@@ -120,9 +119,8 @@ def _along_isochrones(mh, isochrones, rng):
 
 def _late_b(labels):
     teff, logg, mh = labels.T
-    return (
-        (teff > _LATE_B[0]) & (teff < _LATE_B[1]) & (logg > 3.25) & (logg < 4.7) & (np.abs(mh + 0.25) < 0.25)
-    )
+    typical = (logg > 3.25) & (logg < 4.7) & (np.abs(mh + 0.25) < 0.25)
+    return (teff > _LATE_B[0]) & (teff < _LATE_B[1]) & typical
 
 
 def observing_conditions(n, instrument_name, rng):

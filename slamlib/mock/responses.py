@@ -66,9 +66,8 @@ class Responses:
         self._slow = Response.of(nodes, fast.flux - slow.flux[: len(nodes)])
         self._fast = Response.of(faster.nodes, faster.flux - fast.flux[of_faster])
         # From half to double: two factors of two.
-        self._helium = Response.of(
-            helium.nodes[rich], (helium.flux[rich] - helium.flux[~rich]) / 2, kernel="linear"
-        )
+        half = (helium.flux[rich] - helium.flux[~rich]) / 2
+        self._helium = Response.of(helium.nodes[rich], half, kernel="linear")
 
     def fits(self, grid):
         """Tell whether a grid has the pixels of the responses."""

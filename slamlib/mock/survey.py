@@ -53,9 +53,7 @@ class SpectrumLibrary:
     def __post_init__(self):
         """Join the nodes and solve for the blending weights once."""
         if len({(grid.log_wave0, grid.dv, grid.flux.shape[1]) for grid in self.grids}) != 1:
-            raise InputError(
-                "the grids of a library must share their pixels; use grids of one wavelength axis"
-            )
+            raise InputError("the grids of a library must share their pixels; use one wavelength axis")
         grids = [grid.plain() for grid in self.grids]
         flux = np.concatenate([grid.flux for grid in grids])
         nodes = np.concatenate([coordinates(*_plane(grid)) for grid in grids])
@@ -209,10 +207,7 @@ def simulate(rows, library, grid, instrument, seed, noise=True, change=None):
     """
     instrument = get_instrument(instrument)
     streams = [np.random.default_rng([seed, int(obsid)]) for obsid in rows["obsid"]]
-    labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
-    flux = library.spectra(labels)
-    if "vturb" in rows.colnames and responses().fits(grid):
-        flux = flux + responses()(labels, rows["vturb"], rows["he"])
+    flux = surface(rows, library, grid)
     for i, group in enumerate(rows["group"]):
         flux[i] = emission(grid.wave, flux[i], group, streams[i])
     if change is None:
@@ -228,15 +223,23 @@ def simulate(rows, library, grid, instrument, seed, noise=True, change=None):
     ]
 
 
+def surface(rows, library, grid):
+    """Spectra (n, n_pix) of stars as `simulate` takes them, before they are broadened and shifted."""
+    labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
+    flux = library.spectra(labels)
+    if "vturb" in rows.colnames and responses().fits(grid):
+        flux = flux + responses()(labels, rows["vturb"], rows["he"])
+    return flux
+
+
 def native_pixels(instrument):
     """Pixel centres of an instrument's files in air [A], one array (n,) for each arm.
 
     Of an instrument other than LAMOST's: as wide as it says, and 45 A beyond its arms.
     """
     instrument = get_instrument(instrument)
-    ranges = _NATIVE.get(instrument.name) or [
-        (*np.log10(arm[:2]), instrument.sampling) for arm in instrument.widened().arms
-    ]
+    wide = [(*np.log10(arm[:2]), instrument.sampling) for arm in instrument.widened().arms]
+    ranges = _NATIVE.get(instrument.name) or wide
     grids = [first + step * np.arange(round((last - first) / step) + 1) for first, last, step in ranges]
     pixels = [10**grid for grid in grids]
     return [air_from_vacuum(wave) if instrument.name in _NATIVE else wave for wave in pixels]

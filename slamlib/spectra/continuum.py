@@ -48,9 +48,8 @@ def _evaluate(x, value, curvature, h, x_new):
     inside = straight - before * after * bend / 6
     slope_first = (value[1] - value[0]) / h[0] - h[0] * curvature[1] / 6
     slope_last = (value[-1] - value[-2]) / h[-1] + h[-1] * curvature[-2] / 6
-    outside = np.where(
-        x_new < x[0], value[0] + slope_first * (x_new - x[0]), value[-1] + slope_last * (x_new - x[-1])
-    )
+    low, high = value[0] + slope_first * (x_new - x[0]), value[-1] + slope_last * (x_new - x[-1])
+    outside = np.where(x_new < x[0], low, high)
     return np.where((x_new < x[0]) | (x_new > x[-1]), outside, inside)
 
 
@@ -107,9 +106,8 @@ def pseudo_continuum(wave, flux, ivar, smoothing=1e6, clip=(-1.0, 3.0), n_iter=3
     # In units of the median flux the outcome cannot depend on the flux unit by rounding.
     scale = np.median(flux[good])
     if scale <= 0:
-        raise InputError(
-            f"the median flux is {scale:.3g}: no continuum to divide by; leave this spectrum out"
-        )
+        told = f"the median flux is {scale:.3g}: no continuum to divide by"
+        raise InputError(f"{told}; leave this spectrum out")
     good = good & (np.abs(flux) < _MAX_FLUX * scale)
     _require_enough(good)
     scaled = np.where(good, flux / scale, 0.0)

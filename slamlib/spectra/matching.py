@@ -45,9 +45,8 @@ def match_continuum(flux, instrument, snr, rng, draws=3, progress=False):
     instrument = get_instrument(instrument)
     wide = instrument.widened()
     if flux.ndim != 2 or flux.shape[1] != wide.wave.size:
-        raise InputError(
-            f"flux {flux.shape} must be (n, {wide.wave.size}): synthesise it for instrument.widened()"
-        )
+        told = f"flux {flux.shape} must be (n, {wide.wave.size})"
+        raise InputError(f"{told}: synthesise it for instrument.widened()")
     inner = np.concatenate(
         [
             np.arange(outer.start, outer.stop)[_within(wide.wave[outer], instrument.wave[arm])]
@@ -61,9 +60,8 @@ def match_continuum(flux, instrument, snr, rng, draws=3, progress=False):
     jobs = zip(parts, rng.spawn(len(parts)), strict=True)
     with blas_threads(1), bar:
         pool = Parallel(n_jobs=min(n_cores(), len(parts)) or 1, return_as="generator")
-        for corrected in pool(
-            delayed(_corrected)(part, instrument, snr, stream, draws) for part, stream in jobs
-        ):
+        calls = (delayed(_corrected)(part, instrument, snr, stream, draws) for part, stream in jobs)
+        for corrected in pool(calls):
             matched.append(corrected[:, inner].astype(np.float32))
             bar.update(len(corrected))
     return np.concatenate(matched) if matched else np.empty((0, inner.size), np.float32)

@@ -90,9 +90,8 @@ def normalise(
         continuum = pseudo_continuum(wave[arm], flux[arm], ivar[arm], instrument.stiffness / coarseness)
         positive = good & (continuum > 0)
         if positive.sum() < good.sum() / 2:
-            raise InputError(
-                f"the continuum from {first:.0f} to {last:.0f} A is negative; leave this spectrum out"
-            )
+            told = f"the continuum from {first:.0f} to {last:.0f} A is negative"
+            raise InputError(f"{told}; leave this spectrum out")
         arm, continuum = arm[positive], continuum[positive]
         ratio, snr = flux[arm] / continuum, np.sqrt(ivar[arm]) * continuum
         sane = (np.abs(ratio) < _MAX_FLUX) & (snr < _MAX_SNR)
@@ -103,12 +102,6 @@ def normalise(
             )
         out_flux[arm[sane]], out_ivar[arm[sane]] = ratio[sane], snr[sane] ** 2
     return out_flux, out_ivar
-
-
-def prepare(spectrum, instrument, rv=None):
-    """Normalise a spectrum, shift it to rest and rebin it: `prepare_with_velocity` without the velocity."""
-    flux, ivar, _ = prepare_with_velocity(spectrum, instrument, rv)
-    return flux, ivar
 
 
 def prepare_with_velocity(spectrum, instrument, rv=None):
@@ -280,9 +273,8 @@ def _read_chunk(given, instrument, rv, hints):
         row |= one.spectrum.header | {"rv": math.nan, "e_rv": math.nan}
         try:
             if one.instrument.name != instrument.name:
-                raise InputError(
-                    f"{one.name} is of {one.instrument.name}, not {instrument.name}; read it apart"
-                )
+                other = one.instrument.name
+                raise InputError(f"{one.name} is of {other}, not {instrument.name}; read it apart")
             flux[i], ivar[i], velocity = prepare_with_velocity(one.spectrum, instrument, rv)
             row |= velocity
         except SlamlibError as error:

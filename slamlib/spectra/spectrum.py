@@ -80,9 +80,8 @@ class Spectrum:
             "label": self.header.get("file", "") + simulated,
         } | options
         axes.plot(self.wave, np.where(self.mask, np.nan, self.flux), **options)
-        axes.set(
-            xlabel=r"Wavelength in air [$\rm\AA$]", ylabel="Flux", title=options["label"].replace("$", r"\$")
-        )
+        title = options["label"].replace("$", r"\$")
+        axes.set(xlabel=r"Wavelength in air [$\rm\AA$]", ylabel="Flux", title=title)
         return axes
 
 

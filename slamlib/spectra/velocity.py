@@ -172,9 +172,8 @@ class VelocityTemplates:
         margin = self._n_lags + 1
         good = (ivar > 0) & (position > margin) & (position < self._size - 1 - margin)
         if good.sum() < 10:
-            raise InputError(
-                f"only {good.sum()} good pixels within reach of the templates; a velocity needs at least 10"
-            )
+            told = f"only {good.sum()} good pixels within reach of the templates"
+            raise InputError(f"{told}; a velocity needs at least 10")
         if not np.isfinite(flux[good]).all():
             raise InputError("the flux is not finite at pixels of positive ivar; set their ivar to 0")
         return position[good], 1 - flux[good], ivar[good]
