@@ -39,18 +39,13 @@ def grid_path():
 
 
 @pytest.fixture(scope="session")
-def extension_path():
-    return EMBEDDED / "tlusty_extension_grid.fits"
-
-
-@pytest.fixture(scope="session")
 def grid(grid_path):
     return ModelGrid.read(grid_path)
 
 
 @pytest.fixture(scope="session")
-def extension(extension_path):
-    return ModelGrid.read(extension_path)
+def extension():
+    return ModelGrid.read(EMBEDDED / "tlusty_extension_grid.fits")
 
 
 @pytest.fixture(scope="session")

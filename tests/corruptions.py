@@ -13,6 +13,11 @@ import numpy as np
 from astropy.io import fits
 
 BLOCK = 2880
+STRUCTURE = rb"SIMPLE|Z?BITPIX|Z?NAXIS\d*|ZTILE\d+|EXTEND|XTENSION|PCOUNT|GCOUNT|TFIELDS|TFORM\d+|TTYPE\d+"
+OBSERVED = rb"WAVE0|DV|FSCALE|CRVAL1|CDELT1|CRPIX1|OBSID|RA|DEC|DATE-OBS|MJD|Z|Z_ERR|SNRG|SNR"
+OBSERVED += rb"|SUBCLASS|DATA_V|VACUUM|EXTNAME"
+ABSURD = [b"-1", b"0", b"3", b"999", b"2147483648", b"9223372036854775807", b"-9223372036854775808", b"1E300"]
+ABSURD += [b"NaN", b"T", b"'text'", b"'10000000E'", b"", b"'", b"\xff\x00\n", b"1.5.2"]
 
 
 def truncated(content, rng):
@@ -55,13 +60,6 @@ ANY_FILE = {
     "gzip truncated": lambda content, rng: truncated(gzip.compress(content, 1), rng),
     "gzip bits flipped": lambda content, rng: flipped(gzip.compress(content, 1), rng),
 }
-
-
-STRUCTURE = rb"SIMPLE|Z?BITPIX|Z?NAXIS\d*|ZTILE\d+|EXTEND|XTENSION|PCOUNT|GCOUNT|TFIELDS|TFORM\d+|TTYPE\d+"
-OBSERVED = rb"WAVE0|DV|FSCALE|CRVAL1|CDELT1|CRPIX1|OBSID|RA|DEC|DATE-OBS|MJD|Z|Z_ERR|SNRG|SNR"
-OBSERVED += rb"|SUBCLASS|DATA_V|VACUUM|EXTNAME"
-ABSURD = [b"-1", b"0", b"3", b"999", b"2147483648", b"9223372036854775807", b"-9223372036854775808", b"1E300"]
-ABSURD += [b"NaN", b"T", b"'text'", b"'10000000E'", b"", b"'", b"\xff\x00\n", b"1.5.2"]
 
 
 def spoil_card(names):

@@ -10,6 +10,9 @@ from slamlib.labels import NAMES
 from slamlib.spectra.drawing import LINES
 
 BOX = np.array([[15000, 2.0], [30000, 3.0], [55000, 4.0], [55000, 4.75], [15000, 4.75]])
+FIT = dict(zip(NAMES, (16841, 4.3, -0.18, 111), strict=True))
+FIT |= {"e_teff": 120, "e_logg": 0.02, "e_mh": 0.04, "e_vsini": 6, "vsini_limit": np.nan}
+RANGES = np.array([[15000, 1.75, -1, 0], [55000, 4.75, 0.3, 300]])
 
 
 def texts(figure):
@@ -34,10 +37,6 @@ def fitted(instrument, **changes):
     none = np.zeros(wave.size, bool)
     observed = {"wave": wave, "flux": flux * continuum, "ivar": ivar, "continuum": continuum}
     return {"wave": wave, "flux": flux, "ivar": ivar, "model": model, "rejected": none} | changes, observed
-
-
-FIT = dict(zip(NAMES, (16841, 4.3, -0.18, 111), strict=True))
-FIT |= {"e_teff": 120, "e_logg": 0.02, "e_mh": 0.04, "e_vsini": 6, "vsini_limit": np.nan}
 
 
 def fit(instrument, simulated=True):
@@ -81,9 +80,6 @@ def hrs_table(origin="simulated"):
         columns |= {f"{name}_hrs": truth, f"e_{name}_hrs": np.full(24, error / 3)}
         columns |= {name: truth + rng.normal(0, error, 24), f"e_{name}": np.full(24, error)}
     return Table(columns | {"vsini_limit": np.full(24, np.nan)})
-
-
-RANGES = np.array([[15000, 1.75, -1, 0], [55000, 4.75, 0.3, 300]])
 
 
 def common_table():

@@ -17,6 +17,7 @@ from slamlib.regression.rows import times
 from slamlib.regression.slam import Slam
 
 STAR = np.array([[20_000, 4.0, -0.2, 120.0]])
+COMPANY = {"alone": [4], "twice": [4, 4], "among others": [0, 4, 9], "reversed": list(range(24))[::-1]}
 
 
 def spectra(slam, instrument, snr, n, seed):
@@ -106,9 +107,6 @@ def test_a_simulated_star_that_the_models_do_not_describe_quotes_the_larger_erro
     assert table["chi2"][0] > 1.2
     for name in NAMES:
         assert table[f"e_{name}"][0] >= table[f"b_{name}"][0]
-
-
-COMPANY = {"alone": [4], "twice": [4, 4], "among others": [0, 4, 9], "reversed": list(range(24))[::-1]}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -29,6 +29,16 @@ NAMES += ("ZNAXIS", "ZNAXIS1", "ZNAXIS2", "ZTILE1", "ZTILE2", "ZBITPIX", "ZVAL1"
 NAMES += ("CUNIT1", "TUNIT1", "BUNIT", "CRVAL1", "CRPIX1", "CDELT1", "CD1_1", "WAT2_001", "CTYPE1", "DC-FLAG")
 NAMES += ("BSCALE", "BZERO", "BLANK", "TSCAL1", "TZERO1", "TNULL1", "EXTNAME", "DATE-OBS", "SUBCLASS", "END")
 BLOCK, CARD = 2880, 80
+SEED = int(os.environ.get("FUZZ_SEED", "257"))
+# Memory beyond what the process has before it reads anything [MB], time of processor for one file [s].
+MEMORY, SECONDS = 1000, 10
+HOSTILE = {
+    "NAXIS": ("10" * 6, "NAXIS = 101010101010, where 999 is the most"),
+    "NAXIS1": ("9" * 12, "bytes of data in a file of"),
+    "TFIELDS": ("9" * 18, "TFIELDS = 999999999999999999"),
+    "BITPIX": ("junk", "holds no whole number"),
+    "TUNIT1": ("'10**1000000000 m'", "is no unit"),
+}
 
 
 def whole_files():
@@ -96,9 +106,6 @@ def of_structure():
     }
 
 
-SEED = int(os.environ.get("FUZZ_SEED", "257"))
-# Memory beyond what the process has before it reads anything [MB], time of processor for one file [s].
-MEMORY, SECONDS = 1000, 10
 CHILD = """
 import json, resource, signal, sys, time, warnings
 from pathlib import Path
@@ -167,15 +174,6 @@ def test_hostile_headers_cost_neither_time_nor_memory(n, tmp_path, capsys):
     assert not [row for row in rows if row[1] == "unclear"]
     assert max(row[2] for row in rows) < SECONDS
     assert {row[1] for row in rows} == {"read", "reason"}
-
-
-HOSTILE = {
-    "NAXIS": ("10" * 6, "NAXIS = 101010101010, where 999 is the most"),
-    "NAXIS1": ("9" * 12, "bytes of data in a file of"),
-    "TFIELDS": ("9" * 18, "TFIELDS = 999999999999999999"),
-    "BITPIX": ("junk", "holds no whole number"),
-    "TUNIT1": ("'10**1000000000 m'", "is no unit"),
-}
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ LISTED, COLUMNS = (read_ecsv(embedded(f"vizier_{name}.ecsv")) for name in ("cata
 FAST = RequestPolicy(workers=1, interval=0, backoff=0, attempts=2, timeout=5, longest_wait=3)
 # Of the server, where a column is named as VizieR names it, [M/H].
 pytestmark = pytest.mark.filterwarnings("ignore:.*Implicitly generating an ID from a name")
+NAMES = "# Zini     MH   logAge Mini        int_IMF         Mass   logL    logTe  logg  label  mbolmag  Gmag"
 
 
 @pytest.fixture
@@ -70,8 +71,7 @@ def test_a_catalogue_arrives_as_it_is_and_as_one_ecsv_file_a_table(server, tmp_p
     table = read_ecsv(tmp_path / "guo2021/table1.ecsv")
     assert table.colnames == published().colnames
     assert table["ObsID"].tolist() == published()["ObsID"].tolist()
-    assert table["Teff"].unit == u.K
-    assert table["Teff"].mask.tolist() == [False, False, True]
+    assert table["Teff"].unit == u.K and table["Teff"].mask.tolist() == [False, False, True]
     assert len(read_ecsv(tmp_path / "guo2021/table2.ecsv")) == 2
     [(asked, headers)] = server.seen
     for part in ("-source=J/ApJS/257/54&", "-out.all&", "-out.max=unlimited", "_RAJ2000,_DEJ2000"):
@@ -132,9 +132,6 @@ def test_stars_are_matched_by_obsid_whatever_their_order():
     meta = table.meta
     assert (meta["matched_by"], meta["n_ours"], meta["n_published"]) == ("obsid", 3, 4)
     assert (meta["median_d_teff"], meta["scatter_d_teff"]) == (150, 0)
-
-
-NAMES = "# Zini     MH   logAge Mini        int_IMF         Mass   logL    logTe  logg  label  mbolmag  Gmag"
 
 
 def row(mh, age, mass, phase=1, log_te=4.3):

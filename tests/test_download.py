@@ -29,6 +29,15 @@ ONCE = RequestPolicy(workers=1, interval=0, backoff=0, attempts=1, timeout=5)
 RNG = np.random.default_rng(1)
 CONTENT = {f"file{i}.bin": RNG.bytes(300_000 + i) for i in range(6)}
 FIRST = CONTENT["file0.bin"]
+PATH = "/data/file0.bin"
+CHILD = """
+import sys
+from pathlib import Path
+from slamlib.fetch.download import Job, RequestPolicy, download
+jobs = [Job(f"{sys.argv[1]}/data/file{i}.bin", Path(sys.argv[2]) / f"file{i}.bin") for i in range(6)]
+download(jobs, RequestPolicy(workers=1, interval=0), progress=False)
+"""
+TOKEN = "S3/CRET+ word"
 
 
 def job(server, folder, name="file0.bin", **more):
@@ -44,8 +53,7 @@ def assert_only_whole_files(folder):
     there = {path.name for path in folder.iterdir() if path.is_file()} - {"manifest.ecsv"}
     manifest = Manifest(folder)
     for name in there:
-        assert (folder / name).read_bytes() == CONTENT[name]
-        assert manifest.holds(folder / name)
+        assert (folder / name).read_bytes() == CONTENT[name] and manifest.holds(folder / name)
     assert all(path.name.endswith(".part") for path in folder.glob("partial/*"))
     return there
 
@@ -63,9 +71,6 @@ def folder(tmp_path):
     return tmp_path / "here"
 
 
-PATH = "/data/file0.bin"
-
-
 def test_files_arrive_whole_with_a_manifest_and_are_not_asked_for_again(server, folder):
     jobs = [job(server, folder, name) for name in CONTENT]
     assert [path.name for path in fetch(*jobs).fetched] == list(CONTENT)
@@ -78,8 +83,7 @@ def test_files_arrive_whole_with_a_manifest_and_are_not_asked_for_again(server, 
     assert abs(datetime.fromisoformat(row["date"]) - datetime.now(UTC)) < timedelta(minutes=1)
     assert server.seen[0][1]["User-Agent"].startswith("slamlib/")
     before = len(server.seen)
-    assert len(fetch(*jobs).kept) == len(CONTENT)
-    assert len(server.seen) == before
+    assert len(fetch(*jobs).kept) == len(CONTENT) and len(server.seen) == before
 
 
 @pytest.mark.parametrize("left", [None, FIRST[:-1], b"?" + FIRST[1:]])
@@ -113,8 +117,7 @@ def test_a_final_refusal_is_one_line_asked_once_and_the_rest_goes_on(server, fol
 @pytest.mark.parametrize("trick", [*map(status, (429, 500, 502, 503, 504)), silent])
 def test_a_passing_failure_is_tried_again_and_given_up_after_the_attempts(server, folder, trick):
     server.tricks[PATH] = [trick] * 2
-    assert len(fetch(job(server, folder)).fetched) == 1
-    assert server.count() == 3
+    assert len(fetch(job(server, folder)).fetched) == 1 and server.count() == 3
     (folder / "file0.bin").unlink()
     server.tricks[PATH] = [trick] * 9
     [(_, reason)] = fetch(job(server, folder)).failed
@@ -149,15 +152,6 @@ def test_parts_of_two_versions_are_never_joined(server, folder, careless):
     server.tricks[PATH] = [ignores_the_version] if careless else []
     assert fetch(job(server, folder)).failed == []
     assert assert_only_whole_files(folder) == {"file0.bin"}
-
-
-CHILD = """
-import sys
-from pathlib import Path
-from slamlib.fetch.download import Job, RequestPolicy, download
-jobs = [Job(f"{sys.argv[1]}/data/file{i}.bin", Path(sys.argv[2]) / f"file{i}.bin") for i in range(6)]
-download(jobs, RequestPolicy(workers=1, interval=0), progress=False)
-"""
 
 
 def full(*_):
@@ -207,9 +201,6 @@ def test_a_restart_finishes_and_downloads_nothing_twice(server, folder):
     assert int(resumed["Range"].removeprefix("bytes=").removesuffix("-")) >= 1 << 14
 
 
-TOKEN = "S3/CRET+ word"
-
-
 def test_no_more_workers_than_allowed_ask_at_a_time_and_not_faster_than_the_rate(server, folder):
     active, most, turns = [], [], []
 
@@ -223,8 +214,7 @@ def test_no_more_workers_than_allowed_ask_at_a_time_and_not_faster_than_the_rate
 
     server.tricks = {f"/data/{name}": [watch] for name in CONTENT}
     fetch(*(job(server, folder, name) for name in CONTENT), policy=RequestPolicy(workers=2, interval=0.02))
-    assert max(most) == 2
-    assert max(turns) - min(turns) >= 4 * 0.02
+    assert max(most) == 2 and max(turns) - min(turns) >= 4 * 0.02
 
 
 @pytest.mark.parametrize(("code", "form"), [(429, "seconds"), (503, "date")])
@@ -235,8 +225,7 @@ def test_retry_after_is_obeyed_by_every_worker(server, folder, code, form):
     server.tricks[PATH] = [status(code, Retry_After=value)]
     began = time.monotonic()
     report = fetch(job(server, folder), policy=RequestPolicy(interval=0, backoff=0, attempts=2))
-    assert len(report.fetched) == 1
-    assert time.monotonic() - began >= 0.9
+    assert len(report.fetched) == 1 and time.monotonic() - began >= 0.9
     limiter = RateLimiter(0)
     limiter.hold(0.05)
     began = time.monotonic()

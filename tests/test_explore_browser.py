@@ -117,13 +117,11 @@ def test_spectrum_and_sliders_are_on_one_screen_and_nothing_is_wider(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     for name in ("spectrum", "snr"):
         box = page.locator(f"#{name}").bounding_box()
-        assert box["y"] >= 0
-        assert box["y"] + box["height"] < size["height"]
+        assert box["y"] >= 0 and box["y"] + box["height"] < size["height"]
     names = page.locator("#spectrum .line text").all_text_contents()
     assert {"Hβ", "Hγ", "He I"} <= set(names)
     share = inks(page, "opened")
-    assert 0.003 < share["red"] < 0.1
-    assert 0.001 < share["blue"] < 0.1
+    assert 0.003 < share["red"] < 0.1 and 0.001 < share["blue"] < 0.1
     assert 0.01 < share["black"] < 0.3
 
 
@@ -158,8 +156,7 @@ def test_wheel_drag_and_keys_zoom_and_move_all_panels_and_the_pointer_reads_them
     assert low + (high - low) * (4861.3 - 3900) / 3100 == pytest.approx(4861.3, abs=pixel)
     page.mouse.move(x + 1, box["y"] + 0.3 * box["height"])
     read = until(page, "#hover", r"(\d+\.\d) Å · Hβ 4861.3 · flux (\S+) · residual .*σ\) · model (\S+) · ")
-    assert float(read[1]) == pytest.approx(4861.3, abs=8)
-    assert float(read[3]) < 0.8
+    assert float(read[1]) == pytest.approx(4861.3, abs=8) and float(read[3]) < 0.8
     assert page.locator("#hair").get_attribute("d")
     assert "Hα" not in page.locator("#spectrum .line text").all_text_contents()
     inks(page, "zoomed")
@@ -218,8 +215,7 @@ def test_suspicious_stars_are_stepped_through_by_key_compared_saved_and_found_ag
     labels, spectrum = (Table.read(saved[what], format="ascii.ecsv") for what in ("labels", "spectrum"))
     assert [name.split()[1] for name in labels["name"][1:]] == [second, first]
     assert labels["teff"][0] == labels["teff"][1] == float(state(page)["teff"])
-    assert len(spectrum) == 3101
-    assert spectrum.meta["labels"][0]["teff"] == labels["teff"][0]
+    assert len(spectrum) == 3101 and spectrum.meta["labels"][0]["teff"] == labels["teff"][0]
     # The address alone brings all of it back.
     before = page.locator("#told").text_content(), page.locator("#kept").text_content()
     page.reload()

@@ -113,8 +113,7 @@ def test_what_is_no_whole_archive_is_set_aside(server, archives, tmp_path, capsy
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("BGvispec")]
     assert reason in line
     assert not (tmp_path / "tlusty_grid.fits").exists()
-    assert run("tlusty", *options) == 0
-    assert server.count("/database/Lvispec") == 1
+    assert run("tlusty", *options) == 0 and server.count("/database/Lvispec") == 1
 
 
 @pytest.mark.parametrize("recorded", ["first use", "table"])
@@ -144,8 +143,7 @@ def test_ctrl_c_says_how_to_go_on(server, tmp_path, capsys):
     options = ["--workers", 1, "--base-lamost", server.base, "--to", tmp_path, 11, 12]
     assert run("lamost", *options) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
-    assert run("lamost", *options) == 0
-    assert server.count("fits/11") == 1
+    assert run("lamost", *options) == 0 and server.count("fits/11") == 1
 
 
 @pytest.mark.parametrize(

@@ -82,11 +82,9 @@ def test_hrs_comparison_gives_the_rms_of_the_stars_that_count_and_its_unit():
     table["status"][2] = "multimodal"
     rms = np.sqrt(np.nanmean((table["logg"] - table["logg_hrs"])[3:12] ** 2))
     title, numbers = hrs_numbers(figures.fig08_hrs(table), 1)
-    assert title == r"$\sigma$ [dex] (n)"
-    assert numbers["LRS", "simulated"] == f"{rms:.3f} (9)"
+    assert title == r"$\sigma$ [dex] (n)" and numbers["LRS", "simulated"] == f"{rms:.3f} (9)"
     title, numbers = hrs_numbers(figures.fig08_hrs(table), 0)
-    assert title == r"$\sigma$ [K] (n)"
-    assert numbers["MRS", "simulated"].endswith(" (12)")
+    assert title == r"$\sigma$ [K] (n)" and numbers["MRS", "simulated"].endswith(" (12)")
 
 
 def test_data_that_cannot_be_drawn_are_refused_with_the_reason():

@@ -14,6 +14,9 @@ from slamlib.labelling.calibration import spread
 from slamlib.labels import LABELS, NAMES
 from slamlib.spectra.drawing import LINES
 
+N = 400
+PAPER = {("LRS", "teff"): 327.0, ("LRS", "logg"): 0.03, ("MRS", "teff"): 562.0}
+
 
 def line(axes, label):
     return next(line for line in axes.lines if line.get_label() == label)
@@ -128,9 +131,6 @@ def test_corner_contours_are_closed_and_enclose_68_95_and_99_per_cent():
                 assert inside == pytest.approx(level, abs=0.005)
 
 
-N = 400
-
-
 def calibration(**values):
     names = ("pull_width", "pull_mean", "cover68", "cover95", "crb_ratio")
     rows = [
@@ -158,9 +158,6 @@ def test_error_bars_of_the_calibration_are_the_scatter_of_samples_of_that_size()
     expected += [np.mean(np.abs(draws) < limit, axis=1).std() for limit in (1, 1.96)]
     expected.append(np.std([mad_std(draw) for draw in draws]))
     assert found == pytest.approx(expected, rel=0.05)
-
-
-PAPER = {("LRS", "teff"): 327.0, ("LRS", "logg"): 0.03, ("MRS", "teff"): 562.0}
 
 
 def panels(figure):

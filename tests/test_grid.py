@@ -47,8 +47,7 @@ def test_weights_are_a_partition_that_reproduces_the_labels(grid, a, b, c):
     low, high = lowest_and_highest(grid, teff)
     labels = np.array([[teff, low + (high - low) * b, -1 + 1.3 * c]])
     weights = grid.weights(labels)
-    assert weights.data.min() >= 0
-    assert weights.sum() == pytest.approx(1, abs=1e-12)
+    assert weights.data.min() >= 0 and weights.sum() == pytest.approx(1, abs=1e-12)
     np.testing.assert_allclose(weights @ node_labels(grid), labels, rtol=2e-6, atol=2e-6)
 
 

@@ -12,6 +12,11 @@ from slamlib.spectra.reading import ASSUMED_AIR
 from slamlib.spectra.spectrum import air_from_vacuum
 
 WAVE = 4000 + 0.5 * np.arange(50)
+N = 60_000
+LINEAR = 3900 + 0.05 * np.arange(N)
+LOG = 3900 * np.exp(1e-5 * np.arange(N))
+UNITS = dict.fromkeys(("Angstroms", "ANGSTROM", "A", "AA", "angstrom", "Ang"), 1)
+UNITS |= {"nm": 10, "nanometers": 10, "um": 1e4, "micron": 1e4, "microns": 1e4, "m": 1e10}
 
 
 def write(path, flux=None, **header):
@@ -91,8 +96,7 @@ def test_eso_tables_are_read_in_air_or_vacuum_as_their_ucd_says(tmp_path, unit, 
 def test_an_eso_table_without_ucd_is_taken_to_be_in_air_and_says_so(tmp_path, ucd):
     found = read_hires(eso_table(tmp_path / "a.fits", ucd, SPEC_RES=42310.0))
     np.testing.assert_allclose(found.wave, WAVE)
-    assert found.assumed == ASSUMED_AIR
-    assert found.resolution == 42310
+    assert found.assumed == ASSUMED_AIR and found.resolution == 42310
     told = read_hires(eso_table(tmp_path / "b.fits", ucd, VACUUM=True))
     np.testing.assert_allclose(told.wave, air_from_vacuum(WAVE))
     assert told.assumed == ""
@@ -105,11 +109,6 @@ def test_pixels_of_zero_are_missing_as_those_of_nan_are(tmp_path):
     found = read_hires(write(tmp_path / "a.fits", flux))
     expected = np.where(flux == 1, 1, np.nan)
     np.testing.assert_array_equal(found.flux, expected)
-
-
-N = 60_000
-LINEAR = 3900 + 0.05 * np.arange(N)
-LOG = 3900 * np.exp(1e-5 * np.arange(N))
 
 
 def header(**cards):
@@ -151,10 +150,6 @@ def test_iraf_marks_log10_by_dc_flag_of_any_type(flag):
 def test_logarithms_are_known_by_their_numbers(ctype, base):
     found, _ = read(CRVAL1=np.log(3900) / np.log(base), CDELT1=1e-5 / np.log(base), CTYPE1=ctype)
     np.testing.assert_allclose(found, LOG)
-
-
-UNITS = dict.fromkeys(("Angstroms", "ANGSTROM", "A", "AA", "angstrom", "Ang"), 1)
-UNITS |= {"nm": 10, "nanometers": 10, "um": 1e4, "micron": 1e4, "microns": 1e4, "m": 1e10}
 
 
 @pytest.mark.parametrize("unit", [*UNITS, "0.1 nm"])

@@ -61,8 +61,7 @@ def test_labels_and_resolution_are_those_of_the_tables_or_said_to_be_assumed(fol
     assert (unknown.star, listed.star) == ("HD8861", "X Per")
     assert np.isnan([unknown.known[name] for name in NAMES]).all()
     assert (listed.known["teff"], listed.known["e_teff"]) == (29_500, 1000)
-    assert np.isnan(listed.known["logg"])
-    assert listed.spectrum.resolution == 20_000
+    assert np.isnan(listed.known["logg"]) and listed.spectrum.resolution == 20_000
     # Pixels of 4 km/s.
     assert peg.spectrum.resolution == pytest.approx(C_KMS / 8, rel=1e-3)
     assert peg.assumed == "R = 37474: neither the file nor stars.ecsv tells"
@@ -112,8 +111,7 @@ def test_every_star_has_a_row_for_each_instrument_whatever_its_file_lacks(folder
     reason = {(row["file"], row["instrument"]): row["reason"] for row in table}
     assert "less than half of each arm of LRS" in reason["mystery_blue.txt", "LRS"]
     assert reason["mystery_blue.txt", "MRS"] == reason["HD8861.txt", "LRS"] == ""
-    assert not table.meta["simulated"]
-    assert spectra["MRS"][1][-1].any()
+    assert not table.meta["simulated"] and spectra["MRS"][1][-1].any()
 
 
 def test_a_star_is_seen_the_same_whatever_its_company(folder, grid):
@@ -153,8 +151,7 @@ def test_errors_are_the_scatter_of_what_counts_beside_the_papers():
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra")
 def test_all_sample_spectra_are_read():
     stars = real_stars(SAMPLES / "hires", KNOWN)
-    assert len(stars) == 7
-    assert not any(star.reason for star in stars)
+    assert len(stars) == 7 and not any(star.reason for star in stars)
     assert {star.star for star in stars} >= {"HD886", "HD149438", "HD48279", "HD190429A"}
     # Text says nothing of its resolution; pixels of 0.15 A bound it to 18,000.
     assert all(("R = 17833" in star.assumed) == star.file.endswith("txt.gz") for star in stars)

@@ -15,6 +15,7 @@ from slamlib.instruments import LRS
 from slamlib.labels import NAMES
 
 GOOD = np.array(1.0)
+SNRS = (20, 100)
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,7 @@ def test_noise_free_spectra_give_their_labels_back(krr_slam, own_spectra, unseen
     # 45,000 K. Such a star must show in its chi-square.
     found = distance < 0.02
     assert found.mean() > 0.99
-    assert (result.chi2[found] < 1e-6).all()
-    assert (result.chi2[~found] > 1e-2).all()
+    assert (result.chi2[found] < 1e-6).all() and (result.chi2[~found] > 1e-2).all()
 
 
 def test_errors_are_those_of_the_noise(krr_slam, own_spectra, unseen):
@@ -99,8 +99,7 @@ def test_a_star_without_pixels_has_no_labels_and_spoils_no_other(krr_slam, obser
     ivar[2, 1000:1004] = 1e4
     result = infer(krr_slam, flux, ivar, inside=grid.contains)
     assert result.status.tolist() == ["ok", "no data", "no data", "ok"]
-    assert np.isnan(result.labels[1:3]).all()
-    assert np.isnan(result.errors[1:3]).all()
+    assert np.isnan(result.labels[1:3]).all() and np.isnan(result.errors[1:3]).all()
     assert np.isnan(result.chi2[1:3]).all()
     assert result.n_pix[1:3].tolist() == [0, 4]
     assert result.inside.tolist() == [True, False, False, True]
@@ -113,8 +112,7 @@ def test_a_star_that_does_not_rotate_is_inside(krr_slam, grid):
     for inside in (None, grid.contains):
         result = infer(krr_slam, flux, np.full(flux.shape, 1e6), inside=inside)
         assert result.labels[0, 3] == pytest.approx(0, abs=1e-9)
-        assert result.status[0] == "ok"
-        assert 0 < result.vsini_limit[0] < 100
+        assert result.status[0] == "ok" and 0 < result.vsini_limit[0] < 100
         assert result.inside[0]
 
 
@@ -123,8 +121,7 @@ def test_a_star_far_outside_ends_at_the_edge_not_in_the_wild(krr_slam, vsini, st
     """Beyond 15% of its range a label is no measurement of anything."""
     flux = krr_slam.predict([[25000, 4.0, -0.2, vsini]], extrapolate=True)
     result = infer(krr_slam, flux, np.full(flux.shape, 1e6))
-    assert result.status[0] == status
-    assert not result.inside[0]
+    assert result.status[0] == status and not result.inside[0]
     assert result.labels[0, 3] == pytest.approx(min(vsini, 345), abs=5)
 
 
@@ -133,8 +130,7 @@ def test_table_has_the_columns_and_units_of_the_catalogue(result):
     others = ["vsini_limit", "chi2", "n_pix", "flag", "status"]
     assert table.colnames == [*NAMES, *(f"e_{n}" for n in NAMES), *others]
     for prefix in ("", "e_"):
-        assert table[f"{prefix}teff"].unit == u.K
-        assert table[f"{prefix}vsini"].unit == u.km / u.s
+        assert table[f"{prefix}teff"].unit == u.K and table[f"{prefix}vsini"].unit == u.km / u.s
         assert table[f"{prefix}mh"].unit == u.dex
         assert table[f"{prefix}logg"].unit == u.dex(u.cm / u.s**2)
     np.testing.assert_array_equal(table["teff"], result.labels[:, 0])
@@ -209,9 +205,6 @@ def test_pixels_that_no_calibration_star_has_are_not_missed(thin_slam, unseen, l
     ivar[:, : int(lost * used.sum())] = 0
     found = infer(thin_slam, flux, ivar, Systematics.measure([100.0], [residuals], rank=2))
     assert (found.status == status).mean() > 0.8
-
-
-SNRS = (20, 100)
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from slamlib.labels import LOGG, MH, TEFF, VSINI, VTURB, Label
 from slamlib.regression.slam import Slam
 
 STAR = np.array([[22_000.0, 3.9, -0.1, 90.0]])
+HE = Label("he", u.dimensionless_unscaled, "He/H", "helium to hydrogen by number", 2)
+HELIUM = {"HEx0.5": 0.05, "BSTAR2006": 0.10, "HEx2.0": 0.20}
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +40,8 @@ def star(made):
 def test_a_labeller_that_was_read_gives_the_same_labels_and_says_what_it_is(made, star, grid, tmp_path):
     made.save(tmp_path / "a.npz")
     read = Labeller.read(tmp_path / "a.npz", "LRS", regressor="krr", continuum="matched")
-    assert read.instrument == LRS
-    assert read.about == made.about
-    assert read.about["grid"] == grid.sha256
-    assert read.about["n_train"] == 300
+    assert read.instrument == LRS and read.about == made.about
+    assert read.about["grid"] == grid.sha256 and read.about["n_train"] == 300
     assert read.about["labels"]["teff"] == pytest.approx([15_000, 55_000], abs=1500)
     for name, values in made.label(*star, [False]).items():
         np.testing.assert_array_equal(read.label(*star, [False])[name], values)
@@ -83,10 +83,6 @@ def test_parts_of_different_labellers_are_refused(made, training, star, tmp_path
         Labeller.read(tmp_path / "shifted.npz")
 
 
-HE = Label("he", u.dimensionless_unscaled, "He/H", "helium to hydrogen by number", 2)
-HELIUM = {"HEx0.5": 0.05, "BSTAR2006": 0.10, "HEx2.0": 0.20}
-
-
 @pytest.fixture(scope="module")
 def helium(grid, grid_path):
     """Solar metallicity, three abundances of helium: labels teff, logg, vsini and he."""
@@ -106,8 +102,7 @@ def labelled(helium):
 
 
 def test_a_grid_says_which_labels_it_has(helium, grid):
-    assert helium.labels == (TEFF, LOGG, VSINI, HE)
-    assert grid.labels == (TEFF, LOGG, MH, VSINI)
+    assert helium.labels == (TEFF, LOGG, VSINI, HE) and grid.labels == (TEFF, LOGG, MH, VSINI)
     drawn = draw_labels(helium, 50, np.random.default_rng(1))
     coordinates, vsini = helium.split(drawn)
     assert helium.contains(coordinates).all()

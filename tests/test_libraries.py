@@ -26,6 +26,9 @@ from slamlib.spectra.prepare import prepare_with_velocity
 from slamlib.spectra.selection import line_widths
 
 KNOWN = Table({"star": ["HD36512"], "teff": [33_400.0], "logg": [4.3]})
+PIXELS, WAVE0, STEP = 4300, 3540.5, 0.9
+STARS = {"0002": (22_000.0, 4.0, 0.0), "0010": (5_700.0, 4.4, 0.1), "0007": (99_999.0, 9999.0, 9999.0)}
+WAVE = WAVE0 + STEP * np.arange(PIXELS)
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +76,6 @@ def test_a_sharper_library_star_gets_the_profile_of_lrs(grid):
     line = (abs(LRS.wave - 6678.15) < 15) & (ivar > 0)
     depth = 1 - wanted[line].min()
     np.testing.assert_allclose(found[line], wanted[line], atol=0.1 * depth)
-
-
-PIXELS, WAVE0, STEP = 4300, 3540.5, 0.9
-STARS = {"0002": (22_000.0, 4.0, 0.0), "0010": (5_700.0, 4.4, 0.1), "0007": (99_999.0, 9999.0, 9999.0)}
-WAVE = WAVE0 + STEP * np.arange(PIXELS)
 
 
 def spectrum(teff):

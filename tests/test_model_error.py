@@ -16,6 +16,7 @@ from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.learned import estimate, learned
 
 SNR = 100
+N = 260
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,7 @@ def coverage(slam, known, flux, labels):
 
 def test_components_are_those_of_lines_and_scale_with_their_amplitude(error, matched_slam):
     components, variance = error
-    assert components.shape == (RANK, LRS.wave.size)
-    assert (variance >= 0).all()
+    assert components.shape == (RANK, LRS.wave.size) and (variance >= 0).all()
     size = np.sqrt((components**2).sum(axis=0) + variance)
     line = np.max([_window(LRS.wave, centre, 6) for centre in (*HELIUM, *HYDROGEN)], axis=0) > 0.9
     assert np.median(size[line]) > 10 * np.median(size)
@@ -79,18 +79,13 @@ def test_errors_cover_lines_that_are_wrong(lines, matched_slam, error, stars, pl
 
 def test_a_wider_profile_adds_what_is_promised_to_the_square_of_v_sin_i(grid, krr_slam):
     """Spectra of a spectrograph whose lines are wider by 15%, half of the standard deviation."""
-    labels = np.array(
-        [[t, 4.0, 0.0, v] for t in (18_000.0, 22_000.0, 26_000.0) for v in (90.0, 150.0, 210.0)]
-    )
+    labels = np.array([[t, 4.0, 0.0, v] for t in (18e3, 22e3, 26e3) for v in (90.0, 150.0, 210.0)])
     blunt = replace(LRS, resolution=LRS.resolution / 1.15)
     flux, ivar = noisy(synthesise(grid, labels, blunt), 300, LRS.good, np.random.default_rng(5))
     found = infer(krr_slam, flux, ivar).labels[:, 3]
     # The variance of a profile wider by 30% is larger by 0.6, of this one by 0.32.
     added = np.median(found**2 - labels[:, 3] ** 2) * 0.6 / (1.15**2 - 1)
     assert profile_scatter(krr_slam, LRS) == pytest.approx(added, rel=0.3)
-
-
-N = 260
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +129,7 @@ def test_what_was_learned_frees_labels_of_bias_and_is_kept_in_the_file(labeller,
     assert "learned from" in taught.identity and "learned" not in labeller.identity
     off = [np.median(one.fit(flux, ivar).labels - labels, axis=0) for one in (labeller, taught)]
     errors = [np.median(one.fit(flux, ivar).errors, axis=0) for one in (labeller, taught)]
-    assert (np.abs(off[1]) < errors[1] / 3).all()
-    assert errors[1][0] < errors[0][0]
+    assert (np.abs(off[1]) < errors[1] / 3).all() and errors[1][0] < errors[0][0]
     with pytest.raises(InputError, match="learned before"):
         learned(taught, flux, ivar, snr, progress=False)
 

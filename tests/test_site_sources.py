@@ -22,6 +22,9 @@ from slamlib.errors import FileError
 from slamlib.io import read_ecsv
 from slamlib.spectra.lamost import read
 
+KEPT = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
 
 def test_every_figure_has_words():
     assert set(CAPTIONS) == {figure for notebook in GRAPH for figure in notebook.figures}
@@ -93,10 +96,6 @@ def test_the_sample_of_the_clone_is_one_simulated_spectrum():
     spectrum = read(path)
     assert spectrum.header["simulated"]
     assert path.name in (find_root() / "README.md").read_text(encoding="utf-8")
-
-
-KEPT = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_shows_the_numbers_that_were_collected():

@@ -24,6 +24,8 @@ from compendium import supply
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 OWN = {"slamlib", "compendium", "benchmarks"}
+SOUND = {"name": "a", "version": "1", "vulns": []}
+UNKNOWN = {"name": "b", "skip_reason": "not found"}
 
 
 def project(path):
@@ -107,10 +109,6 @@ def test_the_bill_names_every_pinned_package():
     assert bill["bomFormat"] == "CycloneDX"
 
 
-SOUND = {"name": "a", "version": "1", "vulns": []}
-UNKNOWN = {"name": "b", "skip_reason": "not found"}
-
-
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [
@@ -176,8 +174,7 @@ def test_it_works_from_any_folder(installed):
     done = python(installed, code)
     assert done.returncode == 0, done.stderr
     first, n_pix, *_, names = done.stdout.splitlines()
-    assert Path(first).is_relative_to(installed)
-    assert int(n_pix) == 45340
+    assert Path(first).is_relative_to(installed) and int(n_pix) == 45340
     assert names == "['label', 'Labeller', 'ModelGrid']"
 
 
@@ -239,5 +236,4 @@ def test_the_code_of_a_page_does_what_the_page_says(page, tmp_path):
     path = str(ROOT / "docs" / f"{page}.md")
     with contextlib.chdir(tmp_path):
         failed, tried = doctest.testfile(path, module_relative=False, encoding="utf-8")
-    assert tried
-    assert failed == 0
+    assert tried and failed == 0

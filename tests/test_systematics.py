@@ -20,6 +20,9 @@ X = np.linspace(-1, 1, N_PIX)
 MEAN = 0.02 * np.cos(4 * X)
 SHARED = np.stack([0.03 * np.ones(N_PIX), 0.02 * X, 0.04 * np.exp(-((X - 0.5) ** 2) / 0.02)])
 ALONE = 0.005 * (2 + X)
+SNR = 200.0
+VSINI = rotation_of(LABELS)
+BLUR = np.array([190.0, 170.0])
 
 
 def draws(n, seed):
@@ -49,9 +52,6 @@ def test_planted_mean_and_shared_errors_are_recovered():
 @pytest.fixture(scope="module")
 def three_nodes():
     return Systematics.measure([20.0, 80.0, 320.0], [draws(10, seed) for seed in (1, 2, 3)], rank=2)
-
-
-SNR = 200.0
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +103,7 @@ def widths(result, stars):
 def test_errors_are_right_only_if_shared_errors_are_known(perfect, observed, known, stars):
     """Pulls of 200 stars: with systematics of width one and centred, without them far too wide."""
     with_them = infer(perfect, *observed, known)
-    assert len(stars) == 200
-    assert (with_them.status == "ok").mean() > 0.95
+    assert len(stars) == 200 and (with_them.status == "ok").mean() > 0.95
     assert np.abs(widths(with_them, stars) - 1).max() < 0.15
     pulls = (with_them.labels - stars) / with_them.errors
     assert np.abs(np.median(pulls, axis=0)).max() < 0.3
@@ -132,11 +131,6 @@ def test_corrections_follow_the_logarithm_of_the_noise_between_nodes(three_nodes
     inflation, offset = known.corrections(ivar)
     np.testing.assert_allclose(inflation[:, 0], [1, 1.5, 2, 1])
     np.testing.assert_allclose(offset, inflation - 1)
-
-
-VSINI = rotation_of(LABELS)
-
-BLUR = np.array([190.0, 170.0])
 
 
 def fits(true, error, rng):

@@ -92,8 +92,7 @@ def test_every_value_of_a_long_catalogue_survives_the_machine_readable_form(tmp_
             assert (np.ma.filled(again[name], "") == published[name]).all()
         else:
             np.testing.assert_allclose(again[name], published[name], rtol=0, atol=1e-9)
-    assert again["logg"].unit == u.dex(u.cm / u.s**2)
-    assert again["vsini"].unit == u.km / u.s
+    assert again["logg"].unit == u.dex(u.cm / u.s**2) and again["vsini"].unit == u.km / u.s
 
 
 def test_long_texts_become_numbered_notes_and_no_column_overflows(tmp_path):

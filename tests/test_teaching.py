@@ -39,8 +39,7 @@ def test_each_opens_with_its_goals_and_the_time_it_takes(lesson):
 def test_each_exercise_has_three_dots_a_check_and_a_solution(lesson):
     cells = source(lesson).cells
     tagged = {name: i for i, cell in enumerate(cells) if (name := notebooks.exercise_of(cell))}
-    assert list(tagged) == exercises(lesson)
-    assert len(tagged) >= 4
+    assert list(tagged) == exercises(lesson) and len(tagged) >= 4
     for name, i in tagged.items():
         assert "..." in cells[i].source
         heading = f"## Exercise {name}: "
