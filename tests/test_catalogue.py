@@ -87,13 +87,7 @@ def test_each_bad_file_costs_one_row_with_its_reason_and_the_order_is_kept(few, 
         np.testing.assert_allclose(table[name][usable], expected[name], rtol=1e-3, atol=1e-2)
 
 
-@pytest.fixture
-def no_more_work(monkeypatch):
-    """Give a function after which labels that are computed anew end in a TypeError."""
-    return lambda: monkeypatch.setattr(Labeller, "fit", None)
-
-
-def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch, no_more_work):
+def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "PART", 1)
     one_by_one = label(few, tmp_path / "parts")
     parts = sorted((tmp_path / "parts").glob("*.ecsv"), key=lambda path: path.stat().st_mtime_ns)
@@ -102,7 +96,7 @@ def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch,
     again = label(few, tmp_path / "parts")
     assert again.pformat(max_lines=-1, max_width=-1) == one_by_one.pformat(max_lines=-1, max_width=-1)
     parts[2].unlink()
-    no_more_work()
+    monkeypatch.setattr(Labeller, "fit", None)  # whatever is labelled anew ends in a TypeError
     label(few[:2], tmp_path / "parts")
     with pytest.raises(TypeError):
         label(few, tmp_path / "parts")
@@ -122,9 +116,9 @@ def test_a_file_of_the_same_name_size_and_date_gets_its_own_labels(few, label, t
 
 
 @pytest.mark.parametrize("changed", ["model", "rv", "file"])
-def test_parts_made_from_something_else_are_not_reused(changed, few, label, saved, tmp_path, no_more_work):
+def test_parts_made_from_something_else_are_not_reused(changed, few, label, saved, tmp_path, monkeypatch):
     label(few, tmp_path / "parts")
-    no_more_work()
+    monkeypatch.setattr(Labeller, "fit", None)
     options = {}
     if changed == "model":
         options["path"] = tmp_path / "other.npz"

@@ -22,6 +22,7 @@ from slamlib.spectra.lamost import read
 
 SHOTS = Path(__file__).parents[1] / "build" / "explore"
 SIZES = {"desk": {"width": 1400, "height": 900}, "phone": {"width": 400, "height": 844}}
+HOME = ("http://127.0.0.1:", "data:", "blob:")
 # Milliseconds that the answer to a change may take on the slowest machine.
 PATIENCE = 90_000
 
@@ -64,15 +65,11 @@ def shown(request, address):
         context, complaints = chromium.new_context(viewport=SIZES[request.param], has_touch=phone), []
         context.on("console", lambda message: complaints.append(message.text))
         context.on("weberror", lambda error: complaints.append(str(error.error)))
-        context.on("request", lambda request: _at_home(request.url) or complaints.append(request.url))
+        context.on("request", lambda asked: asked.url.startswith(HOME) or complaints.append(asked.url))
         page = opened(context, address)
         page.shots = SHOTS / request.param
         page.set_default_timeout(PATIENCE)
         yield page, complaints
-
-
-def _at_home(url):
-    return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
 
 
 @pytest.fixture
