@@ -103,8 +103,8 @@ def strangers(instrument, templates, n, rng):
         counts = 1e3 * STRANGERS[kind](wave, rng)
         sigma = max(np.median(counts), 1.0) / snr[i]
         counts = counts + rng.normal(0, sigma, wave.size)
-        ivar, mask = np.full(wave.size, sigma**-2), np.zeros(wave.size, bool)
-        spectrum = Spectrum(wave, counts, ivar, mask, {"snr": snr[i]})
+        weight, mask = np.full(wave.size, sigma**-2), np.zeros(wave.size, bool)
+        spectrum = Spectrum(wave, counts, weight, mask, {"snr": snr[i]})
         try:
             flux[i], ivar[i], _ = prepare_with_velocity(spectrum, instrument, templates)
         except SlamlibError:
