@@ -13,8 +13,8 @@ from slamlib.labels import NAMES
 def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",), group="OB"):
     """Scatter and bias of the labels of simulated stars, by default those inside the grid, against the truth.
 
-    The stars are those of status "ok", the same for all regressors, above `snr`, and of `group` by the `truth`,
-    which has obsid, group and the four labels; `suffixes` are of the label columns, "" or "_svr".
+    The stars are those of status "ok", the same for all regressors, above `snr`, of `group` by the `truth`:
+    it has obsid, group and the four labels. `suffixes` are of the label columns, "" or "_svr".
 
     Returns
     -------
