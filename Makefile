@@ -74,7 +74,7 @@ test: $(READY) lint ## all tests, on the notebooks at small size; slamlib's line
 
 fuzz: $(READY) ## thousands of spoilt files: what became of each kind; a few minutes
 	@$(PIPELINE) notebooks $(SMALL)
-	@FUZZ_SEED="$$MAKE_SEED" $(PY) -m pytest -q -m fuzz tests/test_fuzz.py tests/test_budget.py
+	@FUZZ_SEED="$$MAKE_SEED" $(PY) -m pytest -q -m fuzz tests/test_fuzz.py tests/test_cards.py
 
 test-served: $(READY) ## the paper on real file formats, fetched from a server of its own; about 7 minutes
 	@$(PY) -m pytest -m served tests/test_served_paper.py

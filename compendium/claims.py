@@ -29,7 +29,7 @@ _PRINTED = {"teff": (0, " K"), "logg": (3, " dex"), "mh": (3, " dex"), "vsini": 
 
 
 def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
-    """Return ours for each key of `paper_claims.ecsv` that can be checked.
+    """Return ours for each key of `paper_claims.ecsv` that can be checked, a dict.
 
     Parameters
     ----------
@@ -40,14 +40,9 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
     common : Table
         Pairs of both, with snr_lrs and snr_mrs.
     hrs : Table
-        The stars known from high-resolution spectra, one row a star and instrument; those
-        `comparable` count.
+        The stars known from high-resolution spectra, one row a star and instrument; those `comparable` count.
     showcase : dict
         Obsid of the star that stands for 703901108, for "lrs" and "mrs".
-
-    Returns
-    -------
-    dict
     """
     ours: dict[str, float] = {
         "n_lrs": len(labels_lrs),
@@ -76,16 +71,8 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
 def setup_numbers(nodes, sizes):
     """Return ours for the keys of `paper_claims.ecsv` about choices: grid, training, hyper-parameters.
 
-    Parameters
-    ----------
-    nodes : Table
-        teff, logg, vturb and source of the nodes of the model grid.
-    sizes : Profile
-
-    Returns
-    -------
-    dict
-        Ranges of Teff and log g; steps are the most common ones.
+    `nodes` has teff, logg, vturb and source of the nodes of the model grid, `sizes` is the Profile. A dict:
+    of the ranges of Teff and log g, steps are the most common ones.
     """
     slam = Slam()
     ours: dict[str, float] = {f"n_train_{name.lower()}": n for name, n in sizes.n_train.items()}
@@ -107,36 +94,18 @@ def setup_numbers(nodes, sizes):
 
 
 def compare(claims, ours, simulated, forensics):
-    """Put ours beside the paper's.
+    """Put ours, as `our_numbers` gives them, beside the paper's `claims`, `paper_claims.ecsv`.
 
-    Parameters
-    ----------
-    claims : Table
-        `paper_claims.ecsv`.
-    ours : dict
-        As `our_numbers` gives it.
-    simulated : bool
-        Whether the observed stars are simulated.
-    forensics : Table
-        As `compendium.forensics.forensics` gives it: the reasons quote its rows.
-
-    Returns
-    -------
-    Table
-        key, unit, where, paper, ours (to four digits), verdict ("agrees", "differs", "not
-        comparable" or "no data") and why.
+    Returns a Table of key, unit, where, paper, ours (to four digits), verdict ("agrees", "differs", "not
+    comparable" or "no data") and why; the reasons quote rows of `forensics`.
     """
     table = Table()
     for name in ("key", "unit", "where"):
         table[name] = claims[name]
     table["paper"] = claims["value"]
     table["ours"] = [_four_digits(ours.get(key, np.nan)) for key in claims["key"]]
-    judged = [
-        _judge(key, data, paper, value, simulated, forensics)
-        for key, data, paper, value in zip(
-            claims["key"], claims["data"], table["paper"], table["ours"], strict=True
-        )
-    ]
+    rows = zip(claims["key"], claims["data"], table["paper"], table["ours"], strict=True)
+    judged = [_judge(*row, simulated, forensics) for row in rows]
     table["verdict"], table["why"] = zip(*judged, strict=True)
     table.meta["simulated"] = simulated
     return table

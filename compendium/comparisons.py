@@ -5,6 +5,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
+from compendium.hrs import floats
 from slamlib.errors import InputError
 from slamlib.labels import NAMES
 
@@ -12,21 +13,8 @@ from slamlib.labels import NAMES
 def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",), group="OB"):
     """Scatter and bias of the labels of simulated stars, by default those inside the grid, against the truth.
 
-    The stars are those of status "ok", the same for all regressors.
-
-    Parameters
-    ----------
-    catalogue : Table
-        As `label_survey` gives it.
-    truth : Table
-        With obsid, group and the four labels.
-    instrument : str
-    snr : float
-        Only stars above this.
-    suffixes : sequence of str
-        Of the label columns: "" or "_svr".
-    group : str
-        Of the stars, by the truth.
+    The stars are those of status "ok", the same for all regressors, above `snr`, of `group` by the `truth`:
+    it has obsid, group and the four labels. `suffixes` are of the label columns, "" or "_svr".
 
     Returns
     -------
@@ -39,10 +27,9 @@ def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",), group="OB")
     # A file that could not be read has no obsid.
     catalogue = catalogue[[obsid in row for obsid in catalogue["obsid"]]]
     true = truth[[row[obsid] for obsid in catalogue["obsid"]]]
-    ok = (catalogue["status"] == "ok") & np.isfinite([catalogue["teff" + suffix] for suffix in suffixes]).all(
-        axis=0
-    )
-    chosen = np.flatnonzero(ok & (true["group"] == group) & (true["snr"] > snr))
+    known = np.isfinite([catalogue["teff" + suffix] for suffix in suffixes]).all(axis=0)
+    ok = (catalogue["status"] == "ok") & (true["group"] == group) & (true["snr"] > snr)
+    chosen = np.flatnonzero(known & ok)
     rows = []
     for suffix in suffixes:
         for label in NAMES:
@@ -65,19 +52,10 @@ def recovery(catalogue, truth, instrument, snr=60.0, suffixes=("",), group="OB")
 
 
 def common_stars(lrs, mrs, radius=2.0):
-    """Pair the stars that both instruments observed, by position.
+    """Pair the stars of two catalogues by position, within `radius` [arcsec].
 
-    Parameters
-    ----------
-    lrs, mrs : Table
-        Catalogues with ra and dec [deg].
-    radius : float
-        [arcsec].
-
-    Returns
-    -------
-    Table
-        obsid, snr, flag, vsini_limit, the labels and their errors of each, ending in _lrs and _mrs.
+    Returns a Table of obsid, snr, flag, vsini_limit, the labels and their errors of each, ending in _lrs and
+    _mrs.
     """
     names = [*NAMES, *(f"e_{label}" for label in NAMES)]
     placed = [table[np.isfinite(table["ra"]) & np.isfinite(table["teff"])] for table in (lrs, mrs)]
@@ -96,13 +74,8 @@ def common_stars(lrs, mrs, radius=2.0):
 def compare_published(ours, published, radius=3.0):
     """Set our labels beside the published ones, star by star.
 
-    Parameters
-    ----------
-    ours, published : Table
-        With teff, logg, mh, vsini, and obsid or ra and dec [deg]. Rows are matched by
-        obsid where both have it, else each of ours with the nearest on the sky.
-    radius : float
-        Largest distance of the same star [arcsec].
+    Rows are matched by obsid where both have it, else each of ours with the nearest on the sky, at most
+    `radius` [arcsec] off. InputError if a column is missing, or no star is in both.
 
     Returns
     -------
@@ -110,18 +83,12 @@ def compare_published(ours, published, radius=3.0):
         One row a star of both: obsid (of ours), ra, dec, and for each label ours,
         ``*_published`` and ``d_*`` = ours - published. ``meta`` has matched_by, n_ours,
         n_published, and the median and scatter (1.48 MAD) of each difference.
-
-    Raises
-    ------
-    InputError
-        If a column is missing, or no star is in both.
     """
     by_obsid = "obsid" in ours.colnames and "obsid" in published.colnames
     for what, table in (("our", ours), ("the published", published)):
         if missing := sorted({*NAMES, *(() if by_obsid else ("ra", "dec"))} - set(table.colnames)):
-            raise InputError(
-                f"{what} catalogue has no {', '.join(missing)}; it has {', '.join(table.colnames)}"
-            )
+            lacks, has = ", ".join(missing), ", ".join(table.colnames)
+            raise InputError(f"{what} catalogue has no {lacks}; it has {has}")
     if by_obsid:
         place = {int(obsid): i for i, obsid in enumerate(published["obsid"]) if obsid is not np.ma.masked}
         pairs = [(i, place[int(obsid)]) for i, obsid in enumerate(ours["obsid"]) if int(obsid) in place]
@@ -129,14 +96,13 @@ def compare_published(ours, published, radius=3.0):
         pairs = _neighbours(ours, published, radius)
     matched_by = "obsid" if by_obsid else "position"
     if not pairs:
-        raise InputError(
-            f"no star is in both catalogues (matched by {matched_by}); check that they belong together"
-        )
+        told = f"no star is in both catalogues (matched by {matched_by})"
+        raise InputError(f"{told}; check that they belong together")
     mine, theirs = (list(rows) for rows in zip(*pairs, strict=True))
     table = ours[[name for name in ("obsid", "ra", "dec") if name in ours.colnames]][mine]
     table.meta = {"matched_by": matched_by, "n_ours": len(ours), "n_published": len(published)}
     for name in NAMES:
-        a, b = _numbers(ours[name])[mine], _numbers(published[name])[theirs]
+        a, b = floats(ours, name)[mine], floats(published, name)[theirs]
         table[name], table[f"{name}_published"], table[f"d_{name}"] = a, b, a - b
         gap = (a - b)[np.isfinite(a - b)]
         middle = np.median(gap) if gap.size else np.nan
@@ -149,7 +115,7 @@ def _neighbours(ours, published, radius):
     """Pairs of rows that are the same place on the sky."""
     found = []
     for table in (ours, published):
-        ra, dec = _numbers(table["ra"]), _numbers(table["dec"])
+        ra, dec = floats(table, "ra"), floats(table, "dec")
         usable = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
         found.append((usable, SkyCoord(ra[usable] * u.deg, dec[usable] * u.deg)))
     (rows, sky), (rows_there, sky_there) = found
@@ -158,7 +124,3 @@ def _neighbours(ours, published, radius):
     nearest, distance, _ = sky.match_to_catalog_sky(sky_there)
     near = distance < radius * u.arcsec
     return list(zip(rows[near].tolist(), rows_there[nearest[near]].tolist(), strict=True))
-
-
-def _numbers(column):
-    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)

@@ -39,9 +39,8 @@ def of_models(cv, sample_size, n_train, largest_c):
     rows = []
     for regressor, column in (("svr", "scatter"), ("krr", "mad")):
         for label, better in zip(NAMES, ("LRS", "LRS", "LRS", "MRS"), strict=True):
-            lrs, mrs = (
-                _at(cv[cv["regressor"] == regressor], name, label, 100)[column][0] for name in ("LRS", "MRS")
-            )
+            svr = cv[cv["regressor"] == regressor]
+            lrs, mrs = (_at(svr, name, label, 100)[column][0] for name in ("LRS", "MRS"))
             holds = (lrs < mrs) == (better == "LRS")
             evidence = f"{column} LRS {_number(lrs)}, MRS {_number(mrs)}"
             rows.append((f"{better} is better in {label} ({regressor})", _yes(holds), evidence))
@@ -58,14 +57,15 @@ def of_models(cv, sample_size, n_train, largest_c):
         evidence = f"{100 * share:.3g}% of the pixels choose the largest, the edge of what is tried"
         rows.append((f"the values of C tried suffice for {name}", _yes(share < _WEAK), evidence))
     for name in n_train:
-        rows.append(
-            (f"biases go to zero as SNR rises ({name})", *_biases(cv[cv["regressor"] == "svr"], name))
-        )
+        svr = cv[cv["regressor"] == "svr"]
+        rows.append((f"biases go to zero as SNR rises ({name})", *_biases(svr, name)))
     return _table(rows)
 
 
 def of_stars(steps, labels, common, hrs, posterior, simulated):
     """Conclusions about observed stars; those that simulated ones cannot test are "not shown".
+
+    A Table as of `of_models`.
 
     Parameters
     ----------
@@ -81,11 +81,6 @@ def of_stars(steps, labels, common, hrs, posterior, simulated):
         samples (n, 4) and covariance (4, 4) of one star.
     simulated : bool
         Whether the observed stars are simulated.
-
-    Returns
-    -------
-    Table
-        As `of_models`.
     """
     rows = [_real_scatter(steps, hrs, name) for name in ("LRS", "MRS")]
     rows += [

@@ -9,8 +9,7 @@ from compendium.strangers import strangers
 from slamlib.errors import InputError
 from slamlib.grid.broaden import broaden, pixel_edges, rebin_matrix
 from slamlib.instruments import C_KMS
-from slamlib.mock.responses import responses
-from slamlib.mock.survey import expose, native_pixels
+from slamlib.mock.survey import expose, native_pixels, surface
 from slamlib.spectra.prepare import prepare_with_velocity
 
 # Companions: their velocities differ from half the instrument's FWHM to this [km/s].
@@ -33,20 +32,9 @@ CHANGES = {
 
 
 def changed(observatory, change, n, snr, seed):
-    """Simulate and prepare stars that one of `CHANGES` was done to.
+    """Simulate and prepare `n` stars of an `Observatory` that one of `CHANGES` was done to.
 
-    Parameters
-    ----------
-    observatory : Observatory
-    change : str
-    n : int
-    snr : float
-    seed : int
-
-    Returns
-    -------
-    flux, ivar : ndarray of float32, (m, n_pix)
-        m <= n: without those that have no velocity.
+    Returns flux and ivar, float32 (m, n_pix), m <= n: without those that have no velocity.
     """
     rng, name = np.random.default_rng([seed, *change.encode()]), observatory.instrument.name
     rows = observatory.draw(n, snr, seed)
@@ -71,10 +59,7 @@ def changed(observatory, change, n, snr, seed):
 
 
 def _fine(observatory, rows, rv):
-    labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
-    flux = observatory.library.spectra(labels)
-    if responses().fits(observatory.grid):
-        flux = flux + responses()(labels, rows["vturb"], rows["he"])
+    flux = surface(rows, observatory.library, observatory.grid)
     return broaden(flux, observatory.grid.dv, rows["vsini"], rows["sigma"], rv)
 
 
@@ -111,22 +96,10 @@ def _spoilt(star, change):
 
 
 def detection(labeller, observatory, n, snr, seed):
-    """Count what becomes of changed stars, and of things that are no OB stars.
+    """Count what becomes of `n` stars of each change, and of `n` things, `strangers`, that are no OB stars.
 
-    Parameters
-    ----------
-    labeller : Labeller
-    observatory : Observatory
-    n : int
-        Stars of each change; of all the `strangers` together.
-    snr : float
-    seed : int
-
-    Returns
-    -------
-    Table
-        instrument, what, snr, n, status (made for it), told (fraction that has it), double, emission
-        (fractions that have these) and believed (fraction of status ok inside the grid).
+    Returns a Table of instrument, what, snr, n, status (made for it), told (fraction that has it), double,
+    emission (fractions that have these) and believed (fraction of status ok inside the grid).
     """
     name, spectra = observatory.instrument.name, []
     for change, status in CHANGES.items():

@@ -42,11 +42,10 @@ def forensics(svr, krr, choices=True):
     Returns
     -------
     rows : Table
-        instrument; row, which names the experiment; n, the stars; rms error of teff, logg, mh
-        and vsini; hot_stars and hot, the share of stars above 45,000 K and their share of
-        the squared error of Teff. SNR = 100 unless the row says another. "Cramer-Rao bound"
-        is the rms over the stars, with the derivatives of kernel ridge; "own training
-        spectra" are labelled by a model that has seen them.
+        instrument; row, which names the experiment; n, the stars; rms error of teff, logg, mh and vsini;
+        hot_stars and hot, the share of stars above 45,000 K and their share of the squared error of Teff. SNR
+        = 100 unless the row says another. "Cramer-Rao bound" is the rms over the stars, with the derivatives
+        of kernel ridge; "own training spectra" are labelled by a model that has seen them.
     by_teff : Table
         Rms error of Teff in bins of 5,000 K: instrument, teff (middle), n, svr, krr and bound.
     """

@@ -36,10 +36,9 @@ def label_stars(stars, labellers, rng_of):
     Returns
     -------
     table : Table
-        One row a star and instrument: star, file, origin, instrument, resolution, assumed,
-        reason, rv, the labels and errors that `Labeller.label` gives, vsini_limit, chi2, flag,
-        status, and the known labels ending in _hrs. A star that an instrument cannot use has its
-        row, with the reason.
+        One row a star and instrument: star, file, origin, instrument, resolution, assumed, reason, rv, the
+        labels and errors that `Labeller.label` gives, vsini_limit, chi2, flag, status, and the known labels
+        ending in _hrs. A star that an instrument cannot use has its row, with the reason.
     spectra : dict
         Flux and ivar on the instrument's pixels, (n_stars, n_pix) each, by its name.
     """
@@ -81,18 +80,9 @@ def label_stars(stars, labellers, rng_of):
 def arms_apart(table, spectra, labellers, exact):
     """Label real spectra by each arm alone, and by models divided by their true continuum.
 
-    Parameters
-    ----------
-    table, spectra
-        As `label_stars` gives them.
-    labellers, exact : dict of Labeller
-        By the instrument's name; the latter trained on spectra divided by their true continuum.
-
-    Returns
-    -------
-    Table
-        Rows of each real star and instrument: all pixels, each arm, and all by true continuum;
-        file, instrument, pixels, labels and errors, vsini_limit, status.
+    `table` and `spectra` are as `label_stars` gives them; `exact` are labellers trained on spectra divided by
+    their true continuum. Returns a Table: of each real star and instrument all pixels, each arm, and all by
+    true continuum; file, instrument, pixels, labels and errors, vsini_limit, status.
     """
     tables = []
     for name, labeller in labellers.items():
@@ -125,18 +115,7 @@ def trusted(table):
 
 
 def comparable(table, label):
-    """Tell which rows count in the scatter of a label: `trusted`, known, and no upper limit.
-
-    Parameters
-    ----------
-    table : Table
-        Columns flag, status, vsini_limit, the label and the same ending in _hrs.
-    label : str
-
-    Returns
-    -------
-    ndarray of bool, (n,)
-    """
+    """Tell which rows count in the scatter of a label, (n,): `trusted`, known, and no upper limit."""
     known = np.isfinite(floats(table, label)) & np.isfinite(floats(table, f"{label}_hrs"))
     if label == VSINI.name:
         known &= ~np.isfinite(floats(table, "vsini_limit"))
@@ -151,21 +130,16 @@ def floats(table, name):
 def hrs_errors(table, published=None):
     """Scatter and bias of SLAM against labels from high-resolution spectra (paper eqs 1 and 2).
 
-    Parameters
-    ----------
-    table : Table
-        As `label_stars` gives it.
-    published : dict, optional
-        Keys and values of `paper_claims.ecsv`, for the paper's own scatter.
+    `table` is as `label_stars` gives it; `published` has the paper's own scatter by the keys of
+    `paper_claims.ecsv`.
 
     Returns
     -------
     Table
-        One row an instrument, kind of spectra and label: unit, n (stars that count, see
-        `comparable`), scatter, bias, error (median of those quoted), n_limits and limits_hold
-        (upper limits of v sin i of trusted stars, and how many are not below the known value),
-        paper; within1 and within2, the shares that agree within one and two joint errors. Of fewer than
-        three stars there is no scatter.
+        One row an instrument, kind of spectra and label: unit, n (stars that count, see `comparable`),
+        scatter, bias, error (median of those quoted), n_limits and limits_hold (upper limits of v sin i of
+        trusted stars, and how many are not below the known value), paper; within1 and within2, the shares
+        that agree within one and two joint errors. Of fewer than three stars there is no scatter.
     """
     rows = []
     for name in INSTRUMENTS:

@@ -42,10 +42,8 @@ class HrsStar:
     spectrum : HighResolution or None
     known : dict
         Labels from high-resolution work and their errors (teff, e_teff, ...), nan if unknown.
-    assumed : str
-        What the file did not tell.
-    reason : str
-        Why there is no spectrum.
+    assumed, reason : str
+        What the file did not tell; why there is no spectrum.
     fwhm : float
         Of a spectrum whose profile is the same in A everywhere; nan if it has a resolving power.
     """
@@ -68,24 +66,11 @@ class HrsStar:
 def real_stars(folder, known):
     """Read every spectrum of a folder; a file that cannot be read keeps its place, with the reason.
 
-    Parameters
-    ----------
-    folder : str or Path
-        May be missing. Its table `stars.ecsv`, if there is one, has a column file and may have
-        star, resolution and the labels with their errors (teff, e_teff, ...) of each.
-    known : Table
-        As `hrs_labels.ecsv`: the labels of a star whose name the file's name begins with.
-
-    Returns
-    -------
-    list of HrsStar
-        By file name. Without a resolving power in the table or the header, `ASSUMED_RESOLUTION`
-        is taken, or less if two pixels are wider: no spectrograph resolves less than two.
-
-    Raises
-    ------
-    FileError
-        If the table cannot be used.
+    The folder may be missing. Its table `stars.ecsv`, if there is one, has a column file and may have star,
+    resolution and the labels with their errors (teff, e_teff, ...) of each; FileError if it cannot be used.
+    `known` is as `hrs_labels.ecsv`: the labels of a star whose name the file's name begins with. Returns
+    `HrsStar` by file name. Without a resolving power in the table or the header, `ASSUMED_RESOLUTION` is
+    taken, or less if two pixels are wider: no spectrograph resolves less than two.
     """
     folder = Path(folder)
     listed = _listed(folder / LISTED)
@@ -138,27 +123,14 @@ def _real_star(path, listed, known):
         resolution = float(min(ASSUMED_RESOLUTION, 1 / two_pixels))
         assumed.append(f"R = {resolution:.0f}: neither the file nor {LISTED} tells")
     flux = without_telluric(spectrum.wave, spectrum.flux)
-    return replace(
-        made, spectrum=replace(spectrum, flux=flux, resolution=resolution), assumed="; ".join(assumed)
-    )
+    spectrum = replace(spectrum, flux=flux, resolution=resolution)
+    return replace(made, spectrum=spectrum, assumed="; ".join(assumed))
 
 
 def simulated_stars(known, grid, rng, spin=None):
-    """Simulate stars of known labels, at solar metallicity, `RESOLUTION` and `SNR`.
+    """Simulate stars of known labels, at solar metallicity, `RESOLUTION` and `SNR`: a list of HrsStar.
 
-    Parameters
-    ----------
-    known : Table
-        As `hrs_labels.ecsv`.
-    grid : ModelGrid
-    rng : numpy.random.Generator
-        Draws the noise, and v sin i.
-    spin : tuple of float, optional
-        Range that v sin i [km/s] is drawn from; by default it is that of the table.
-
-    Returns
-    -------
-    list of HrsStar
+    `known` is as `hrs_labels.ecsv`; v sin i is that of the table, or drawn from the range `spin` [km/s].
     """
     library = SpectrumLibrary((grid,))
     stars = []

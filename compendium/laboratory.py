@@ -45,13 +45,8 @@ _CALCIUM, _H_ALPHA = (3933.66, 3968.47), 6562.8
 class Mismatch:
     """What a telescope sees of stars that differ from the models: the `change` of `simulate`.
 
-    Parameters
-    ----------
-    observatory : Observatory
-    amounts : dict of str to float
-        Keys of `MISMATCHES`.
-    seed : int
-        Of what differs from star to star, which does not depend on their company, and of `metals`.
+    `amounts` have keys of `MISMATCHES`. `seed` is of what differs from star to star, which does not depend on
+    their company, and of `metals`.
     """
 
     def __init__(self, observatory, amounts, seed):
@@ -106,24 +101,10 @@ def _near(wave, centres, reach):
 
 
 def try_out(labeller, observatory, amounts, n, snr, seed):
-    """Label simulated stars of which something is wrong, with the errors that real stars get.
+    """Label `n` simulated stars of which something is wrong, with the errors that real stars get.
 
-    Parameters
-    ----------
-    labeller : Labeller
-    observatory : Observatory
-    amounts : dict of str to float
-        Of `MISMATCHES`.
-    n : int
-        Stars.
-    snr : float
-        Signal-to-noise ratio per pixel of the files.
-    seed : int
-
-    Returns
-    -------
-    Table
-        One row a star: that of `Labeller.label`, and true labels as ``true_teff``, ...
+    `amounts` are of `MISMATCHES`, `snr` is per pixel of the files. Returns a Table, one row a star: that of
+    `Labeller.label`, and true labels as ``true_teff``, ...
     """
     rows = observatory.draw(n, snr, seed)
     stars = observatory.observe(rows, seed, Mismatch(observatory, amounts, seed))
@@ -140,15 +121,12 @@ def with_truth(labeller, stars, snr):
 
 
 def summarised(table):
-    """Sum up a table of `try_out`.
+    """Sum up a table of `try_out`: a Table, one row a label.
 
-    Returns
-    -------
-    Table
-        One row a label: n, rms and bias (mean) of found minus true, quoted (median error), cover68 and
-        cover95 (shares of stars within one and 1.96 errors), of stars that are not outside the grid and
-        whose status is ok; upper limits of v sin i do not count. And of all stars chi2 (median), ok (the
-        share with that status) and statuses (how often others were given).
+    It has n, rms and bias (mean) of found minus true, quoted (median error), cover68 and cover95 (shares of
+    stars within one and 1.96 errors), of stars that are not outside the grid and whose status is ok; upper
+    limits of v sin i do not count. And of all stars chi2 (median), ok (the share with that status) and
+    statuses (how often others were given).
     """
     status = np.asarray(table["status"])
     good = (status == "ok") & (np.asarray(table["flag"]) != "O")
@@ -197,9 +175,8 @@ def laboratory(run, n, snr=100.0, rows=ROWS, instruments=("LRS", "MRS"), say=pri
 
 def main(arguments=None):
     """Print the table; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m compendium.laboratory", description=__doc__.split("\n")[0]
-    )
+    text = __doc__.split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m compendium.laboratory", description=text)
     parser.add_argument(
         "--wrong",
         nargs="+",

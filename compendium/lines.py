@@ -47,22 +47,11 @@ class Line(NamedTuple):
 
 
 def strongest(flux, instrument, n):
-    """Return the `n` lines whose dips stand out most in a model spectrum, by wavelength.
+    """Return the `n` lines whose dips stand out most in a model spectrum (n_pix,), by wavelength.
 
-    A dip counts by its prominence, its depth below the lower of its two shoulders, so that a
-    weak line in the wing of a Balmer line is not taken for a strong one. Of several known
-    lines that share a dip, the nearest gives the name.
-
-    Parameters
-    ----------
-    flux : ndarray, (n_pix,)
-        Normalised model flux on the pixels of the instrument.
-    instrument : Instrument
-    n : int
-
-    Returns
-    -------
-    list of Line
+    A dip counts by its prominence, its depth below the lower of its two shoulders, so that a weak line in the
+    wing of a Balmer line is not taken for a strong one. Of several known lines that share a dip, the nearest
+    gives the name.
 
     Examples
     --------

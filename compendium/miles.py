@@ -23,19 +23,13 @@ _HOT_SLOPE, _G_BAND = -4, (4000.0, 5500.0)
 
 
 def read_miles(folder):
-    """Read the MILES library.
-
-    Sanchez-Blazquez et al. 2006, MNRAS 371, 703; parameters of Cenarro et al. 2007, MNRAS 374, 664.
-
-    Parameters
-    ----------
-    folder : Path
+    """Read the MILES library (Sanchez-Blazquez et al. 2006, MNRAS 371, 703) in a folder.
 
     Returns
     -------
     table : Table
-        name (such as "m0100"), teff [K], logg and feh [dex] of the stars whose Teff and log g are known;
-        feh may be NaN.
+        name (such as "m0100"), teff [K], logg and feh [dex] of the stars whose Teff and log g are known, by
+        Cenarro et al. 2007, MNRAS 374, 664; feh may be NaN.
     wave : ndarray, (n_pix,)
         In air [A], at rest; 2.5 A FWHM.
     flux : ndarray, (n, n_pix)
@@ -58,9 +52,8 @@ def read_miles(folder):
         header = fits.getheader(folder / _file(table["name"][0]))
         wave = header["CRVAL1"] + header["CDELT1"] * np.arange(flux.shape[1])
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise FileError(
-            f"no whole MILES library in {folder} ({error}); data/DATASETS.md says where it comes from"
-        ) from None
+        told = f"no whole MILES library in {folder} ({error})"
+        raise FileError(f"{told}; data/DATASETS.md says where it comes from") from None
     return table, wave, flux
 
 
@@ -71,13 +64,8 @@ def _file(name):
 def observe_miles(wave, flux, row, instrument, rng):
     """Return a star of the library as the simulated survey would observe it: a `Spectrum`.
 
-    Parameters
-    ----------
-    wave, flux : ndarray, (n_pix,)
-        Of one star. The library is less sharp than MRS and no sharper than LRS in the blue;
-        nothing is done about it.
-    row, instrument, rng
-        As `expose` takes them, with rv [km/s].
+    The library is less sharp than MRS and no sharper than LRS in the blue; nothing is done about it. `row`,
+    with rv [km/s], is as `expose` takes it.
     """
     spline, arms = CubicSpline(wave, flux), []
     for native in native_pixels(instrument):

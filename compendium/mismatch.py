@@ -1,9 +1,8 @@
 """What makes labels of stars scatter more than those of models: one mismatch after another.
 
-The same simulated stars are labelled again and again. At first they differ from the training
-spectra by noise alone; each step adds one thing that real observations have, up to all that
-the simulated survey has. The last two steps undo what can be undone. What real stars have
-beyond the simulation it cannot show.
+The same simulated stars are labelled again and again. At first they differ from the training spectra by noise
+alone; each step adds one thing that real observations have, up to all that the simulated survey has. The last
+two steps undo what can be undone. What real stars have beyond the simulation it cannot show.
 """
 
 import numpy as np
@@ -16,21 +15,19 @@ from slamlib.inference.validate import noisy, scatter_and_bias
 from slamlib.instruments import get_instrument
 from slamlib.labelling.calibration import REJECT
 from slamlib.labels import NAMES
-from slamlib.mock.responses import responses
+from slamlib.mock.survey import surface
 
-STEPS = (
-    "noise alone",
-    "+ interpolation",
-    "+ profile",
-    "+ velocity",
-    "+ continuum",
-    "matched continuum",
-    "+ systematics",
-)
+STEPS = ["noise alone", "+ interpolation", "+ profile", "+ velocity", "+ continuum"]
+STEPS += ["matched continuum", "+ systematics"]
 
 
 def ladder(observatory, exact, labeller, n, snr, seed):
-    """Label simulated stars with one mismatch more at each step.
+    """Label `n` simulated stars with one mismatch more at each step.
+
+    "+ interpolation": between nodes spectra are blended otherwise than for training, and microturbulence and
+    helium are the star's own. "+ profile": macroturbulence, and a resolution that varies from star to star.
+    "+ velocity": the measured one. "+ continuum": dust, the slope of the instrument, cosmic rays and the
+    pseudo-continuum, at last.
 
     Parameters
     ----------
@@ -40,21 +37,14 @@ def ladder(observatory, exact, labeller, n, snr, seed):
         divided its own.
     labeller : Labeller
         Trained on spectra of matched continuum, with systematics.
-    n : int
-        Stars.
-    snr : float
-        Signal-to-noise ratio per pixel of the files.
-    seed : int
+    n, snr, seed
+        Stars, and signal-to-noise ratio per pixel of the files.
 
     Returns
     -------
     Table
         instrument, step (of `STEPS`), label, n, rms and bias (mean) of found minus true labels,
-        scatter (1.48 median absolute deviation) and median. "+ interpolation": between nodes
-        spectra are blended otherwise than for training, and microturbulence and helium are the star's
-        own. "+ profile": macroturbulence, and a
-        resolution that varies from star to star. "+ velocity": the measured one. "+ continuum":
-        dust, the slope of the instrument, cosmic rays and the pseudo-continuum, at last.
+        scatter (1.48 median absolute deviation) and median.
     """
     rows = observatory.draw(n, snr, seed)
     stars = observatory.observe(rows, seed)
@@ -84,9 +74,7 @@ def _without_continuum(observatory, rows, stars, seed):
     grid, instrument = observatory.grid, get_instrument(observatory.instrument)
     snr, vsini = float(rows["snr"][0]), stars.labels[:, 3]
     linear = grid.weights(stars.labels[:, :3]).astype(np.float32) @ grid.flux
-    smooth = observatory.library.spectra(stars.labels[:, :3])
-    if "vturb" in rows.colnames and responses().fits(grid):
-        smooth = smooth + responses()(stars.labels[:, :3], rows["vturb"], rows["he"])
+    smooth = surface(rows, observatory.library, grid)
     sigma = np.asarray(rows["sigma"])
     spectra = (
         observe(linear, grid, instrument, vsini),

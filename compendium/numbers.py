@@ -44,10 +44,6 @@ _WHY = (
 def collect(run):
     """Return the numbers of a finished run, with the hash of each table they come from.
 
-    Parameters
-    ----------
-    run : Run
-
     Returns
     -------
     dict
@@ -55,11 +51,6 @@ def collect(run):
         recorded), sources, numbers: rows of instrument, label, paper (None where it has no
         such number), svr, krr and star; and forensics: what makes the error of Teff, for each
         instrument (None in numbers collected before there were forensics).
-
-    Raises
-    ------
-    FileError
-        If the run is not finished.
     """
     paths = {
         "cv": run.products / "cv.ecsv",
@@ -88,21 +79,10 @@ def collect(run):
 
 
 def render(numbers):
-    """Return the Markdown that stands in README.md for these numbers.
-
-    Parameters
-    ----------
-    numbers : dict
-        As `collect` gives them.
-
-    Returns
-    -------
-    str
-    """
+    """Return the Markdown that stands in README.md for the numbers of `collect`."""
     run, took = numbers["run"], numbers["took"]
-    lines = [
-        f"Size `{run['profile']}`, seed {run['seed']}. Rms errors at SNR 100; of simulated stars at SNR > 60:"
-    ]
+    head = f"Size `{run['profile']}`, seed {run['seed']}"
+    lines = [f"{head}. Rms errors at SNR 100; of simulated stars at SNR > 60:"]
     if took:
         longest = sorted(took["minutes"].items(), key=lambda item: -item[1])[:_LONGEST]
         lines[:0] = [
@@ -143,19 +123,12 @@ def _why(numbers):
 def _forensics(table, name):
     rows = {row["row"]: row for row in table[table["instrument"] == name]}
     told = {"bound": "Cramer-Rao bound", "floor": "SVR, no noise", "cool": "SVR, below 30,000 K"}
-    return {key: float(rows[row]["teff"]) for key, row in told.items()} | {
-        key: float(rows["SVR"][key]) for key in ("hot", "hot_stars")
-    }
+    hot = {key: float(rows["SVR"][key]) for key in ("hot", "hot_stars")}
+    return {key: float(rows[row]["teff"]) for key, row in told.items()} | hot
 
 
 def fill(text, block):
-    """Return `text` with `block` between the two comments.
-
-    Raises
-    ------
-    FileError
-        If the comments are not there, once each and in order.
-    """
+    """Return `text` with `block` between the two comments; FileError if these are not there, once each."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
         raise FileError(f"README.md must hold the line {BEGIN!r} and, after it, {END!r}; restore them")
     return f"{text[: text.index(BEGIN)]}{BEGIN}\n{block}\n{text[text.index(END) :]}"

@@ -39,18 +39,9 @@ _TEMPERATURES = {16_000: RED, 22_000: BLACK, 38_000: BLUE}
 def fig_overview(models, star, found):
     """Draw what SLAM learns, one fit and the labels of a simulated survey, side by side.
 
-    Parameters
-    ----------
-    models : dict of float to ndarray, (n_pix,)
-        Teff [K] and the LRS flux that SLAM predicts for it, coolest first.
-    star : tuple of ndarray, (n_pix,)
-        LRS flux, inverse variance and model of a simulated star.
-    found : dict of str to tuple of ndarray, (m,)
-        True and found Teff [K] of simulated stars, for each instrument.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `models` has the LRS flux (n_pix,) that SLAM predicts for each Teff [K], coolest first; `star` LRS flux,
+    inverse variance and model of a simulated star; `found` true and found Teff [K] of simulated stars, for
+    each instrument.
     """
     figure = new_figure(PAGE, 2.6)
     learned, fitted, compared = figure.subplots(1, 3, width_ratios=(1, 1.5, 1))
@@ -84,12 +75,7 @@ def fig_overview(models, star, found):
 def overview_of(run):
     """Gather what `fig_overview` draws from the products of a run, and draw it.
 
-    Raises
-    ------
-    InputError
-        If the run has real stars: their true labels are not known.
-    FileError
-        If a notebook that makes a product has not run.
+    InputError if the run has real stars: their true labels are not known.
     """
     if not run.simulated:
         raise InputError("the picture needs true labels, which only simulated stars have")

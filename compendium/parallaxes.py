@@ -20,13 +20,8 @@ def observe(truth, rng):
     """Draw distances and companions, and observe with Gaia.
 
     The companion adds light and no lines: the survey's spectra are those of single stars. Stars scatter about
-    isochrones, colours, bolometric corrections and the law of extinction as much as errors allow for.
-
-    Parameters
-    ----------
-    truth : Table
-        With ra, dec [deg], ebv and the true labels.
-    rng : numpy.random.Generator
+    isochrones, colours, bolometric corrections and the law of extinction as much as errors allow for. `truth`
+    has ra, dec [deg], ebv and the true labels.
 
     Returns
     -------
@@ -49,17 +44,11 @@ def observe(truth, rng):
     magnitude = SUN_MBOL - 2.5 * log_l - correction + 5 * np.log10(distance / 10)
     magnitude += rng.normal(A_G, E_A_G, n) * excess - 2.5 * np.log10(1 + ratio)
     error = _E_PARALLAX * 10 ** (0.2 * np.maximum(np.nan_to_num(magnitude) - 15, 0))
-    gaia = Table(
-        {
-            "source_id": 1 + np.arange(n),
-            "ra": truth["ra"],
-            "dec": truth["dec"],
-            "parallax": 1000 / distance + ZERO_POINT + rng.normal(0, error),
-            "parallax_error": error,
-            "phot_g_mean_mag": magnitude + rng.normal(0, _E_MAGNITUDE, n),
-            "bp_rp": colour + excess + rng.normal(0, _E_MAGNITUDE, n),
-        }
-    )
+    gaia = Table({"source_id": 1 + np.arange(n), "ra": truth["ra"], "dec": truth["dec"]})
+    gaia["parallax"] = 1000 / distance + ZERO_POINT + rng.normal(0, error)
+    gaia["parallax_error"] = error
+    gaia["phot_g_mean_mag"] = magnitude + rng.normal(0, _E_MAGNITUDE, n)
+    gaia["bp_rp"] = colour + excess + rng.normal(0, _E_MAGNITUDE, n)
     gaia.meta["simulated"] = True
     stars = Table()
     stars["true_log_l"] = Column(log_l, description="true logarithm of the luminosity of the star [solar]")

@@ -22,26 +22,16 @@ ROWS_OF_A_SAMPLE = 6
 # Characters of the longest text that stands in a column.
 WIDEST = 40
 
-_HEADINGS = {label.name: label.symbol for label in LABELS} | {
-    f"e_{label.name}": rf"$\sigma$({label.symbol})" for label in LABELS
-}
+_HEADINGS = {label.name: label.symbol for label in LABELS}
+_HEADINGS |= {f"e_{label.name}": rf"$\sigma$({label.symbol})" for label in LABELS}
 
 
 def plain(table):
-    """Return what both printed forms can hold, and the notes.
+    """Return what both printed forms can hold, a Table, and the notes, by their numbers.
 
-    Parameters
-    ----------
-    table : astropy.table.Table
-
-    Returns
-    -------
-    printed : Table
-        No NaN, no bool, one line a string. A column whose format ends in g is text: each of
-        its numbers has the digits it needs (16032 beside 0.03). A column with a text longer
-        than `WIDEST` holds the numbers of notes instead.
-    notes : dict
-        Text of each note, by its number.
+    The table has no NaN, no bool, one line a string. A column whose format ends in g is text: each of its
+    numbers has the digits it needs (16032 beside 0.03). A column with a text longer than `WIDEST` holds the
+    numbers of notes instead.
     """
     printed, notes = Table(), []
     for name in table.colnames:
@@ -90,23 +80,9 @@ def _format_of(values):
 
 
 def machine_readable(printed, notes, name, caption):
-    """Return the AAS machine-readable form (https://journals.aas.org/mrt-standards).
+    """Return the AAS machine-readable form (https://journals.aas.org/mrt-standards) of what `plain` gives.
 
-    Parameters
-    ----------
-    printed : Table
-    notes : dict
-        Both as `plain` gives them.
-    name, caption : str
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    InputError
-        If the table has no value, or a unit or format that the form does not know.
+    InputError if the table has no value, or a unit or format that the form does not know.
     """
     kept, remarks = Table(), []
     for column in printed.colnames:
@@ -130,9 +106,8 @@ def machine_readable(printed, notes, name, caption):
     try:
         ascii.write(kept, text, format="mrt")
     except ValueError as error:
-        raise InputError(
-            f"table {name} cannot be machine-readable: {error}; change that unit or format"
-        ) from None
+        told = f"table {name} cannot be machine-readable: {error}"
+        raise InputError(f"{told}; change that unit or format") from None
     head = "\n".join(fill(line, 80) for line in (f"Title: {_ascii(caption)}", f"Authors: {AUTHORS}"))
     filled = text.getvalue().replace("Title:\nAuthors:\nTable:\n", f"{head}\nTable: {name}\n", 1)
     filled = filled.replace("file: table.dat", f"file: {name}.mrt", 1)
@@ -181,9 +156,8 @@ def _cells(table, name):
     column, kind = table[name], table[name].meta["kind"]
     if kind in ("b", "U", "S", "note"):
         return [_tex(text) for text in np.ma.filled(column, "")]
-    texts = [
-        format(value, column.format or "") for value in np.ma.filled(column, "" if kind == "number" else 0)
-    ]
+    values = np.ma.filled(column, "" if kind == "number" else 0)
+    texts = [format(value, column.format or "") for value in values]
     shown = [rf"${text}$" if text.startswith("-") else text for text in texts]
     if f"l_{name}" in table.colnames:
         flags = np.ma.filled(table[f"l_{name}"], "")

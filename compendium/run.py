@@ -26,21 +26,25 @@ VELOCITIES = ("measured", "catalogue")
 def find_root(start=None):
     """Return the folder of the compendium: the first one upward with pyproject.toml and notebooks/.
 
-    Parameters
-    ----------
-    start : str or Path, optional
-        Where to begin; the working directory by default.
-
-    Raises
-    ------
-    FileError
-        If no folder upward is the compendium.
+    It begins at `start`, the working directory by default. FileError if no folder upward is the compendium.
     """
     start = Path.cwd() if start is None else Path(start).resolve()
     for folder in (start, *start.parents):
         if (folder / "pyproject.toml").is_file() and (folder / "notebooks").is_dir():
             return folder
     raise FileError(f"{start} is not inside the compendium (no pyproject.toml beside notebooks/); cd into it")
+
+
+def add_options(parser):
+    """Add the parameters of a `Run` to a parser, as options."""
+    for name, value in (("profile", "quick"), ("source", "mock"), ("grid", "embedded"), ("rv", "measured")):
+        parser.add_argument(f"--{name}", default=value)
+    parser.add_argument("--seed", type=_seed, default=DEFAULT_SEED)
+
+
+def _seed(text):
+    # Run says what is wrong with a seed that is no number.
+    return int(text) if text.isdecimal() else text
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,7 @@ class Run:
         _choose("source", self.source, SOURCES)
         _choose("rv", self.rv, VELOCITIES)
         if not isinstance(self.grid, str) or not self.grid.strip():
-            raise InputError(
-                f"grid={self.grid!r} is none of {', '.join(GRIDS)}, nor the path of a model grid"
-            )
+            raise InputError(f"grid={self.grid!r} is none of {', '.join(GRIDS)}, nor a path of a model grid")
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise InputError(f"seed={self.seed!r} is not a whole number, zero or larger")
 
@@ -106,13 +108,7 @@ class Run:
 
     @cached_property
     def grid_path(self):
-        """The model grid's file.
-
-        Raises
-        ------
-        FileError
-            If there is no such file.
-        """
+        """The model grid's file; FileError if there is none."""
         if self.grid in GRIDS:
             relative, remedy = GRIDS[self.grid]
             path = self.root / relative
@@ -180,19 +176,10 @@ class Run:
         return self.source == "mock"
 
     def rng(self, name):
-        """Return the random generator of one purpose.
+        """Return the random generator of one purpose, such as "training LRS".
 
-        Each name has a stream of its own, so that a draw more or less in one notebook does
-        not change the others.
-
-        Parameters
-        ----------
-        name : str
-            What is drawn, such as "training LRS".
-
-        Returns
-        -------
-        numpy.random.Generator
+        Each name has a stream of its own, so that a draw more or less in one notebook does not change the
+        others.
         """
         return np.random.default_rng([self.seed, *np.frombuffer(_digest(name), dtype="<u4")])
 

@@ -14,25 +14,10 @@ KINDS = ((0, "K, M"), (5_200, "G"), (6_000, "F"), (7_500, "A"), (10_000, "late B
 
 
 def miles_spectra(folder, instrument, templates, snr, n, rng):
-    """Observe and prepare stars of the MILES library.
+    """Observe and prepare `n` stars of the MILES library, spread evenly over it; all if it has fewer.
 
-    Parameters
-    ----------
-    folder : Path
-        As `read_miles` takes it.
-    instrument : str
-    templates : VelocityTemplates
-    snr : float
-    n : int
-        How many, spread evenly over the library; all if it has fewer.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    kinds : ndarray of str, (n,)
-        Of `KINDS`.
-    flux, ivar : ndarray of float32, (n, n_pix)
-        ivar = 0 where no velocity was found.
+    Returns kinds, of `KINDS`, (n,), and flux and ivar, float32 (n, n_pix); ivar = 0 where no velocity was
+    found.
     """
     stars, wave, flux = read_miles(folder)
     some = np.unique(np.linspace(0, len(stars) - 1, n).astype(int))
@@ -56,21 +41,10 @@ def _prepared(spectrum, instrument, templates):
 
 
 def rates(table, kinds, instrument, snr):
-    """Count what becomes of stars of several kinds.
+    """Count what becomes of stars of several kinds, (n,), by the table of their labels.
 
-    Parameters
-    ----------
-    table : Table
-        Labels of stars, as a catalogue has them.
-    kinds : array_like of str, (n,)
-    instrument : str
-    snr : float
-
-    Returns
-    -------
-    Table
-        instrument, stars (the kind), snr, n, no_velocity, not_early (fractions that no label, or
-        the status "not early-type", tells apart) and believed (fraction of flag I and status ok).
+    Returns a Table of instrument, stars (the kind), snr, n, no_velocity, not_early (fractions that no label,
+    or the status "not early-type", tells apart) and believed (fraction of flag I and status ok).
     """
     status, inside = np.asarray(table["status"]), np.asarray(table["flag"]) == "I"
     rows = []

@@ -14,45 +14,14 @@ from slamlib.spectra.spectrum import Spectrum
 _BALMER = (6562.8, 4861.3, 4340.5, 4101.7, 3970.1, 3889.1)
 _HELIUM = (3888.6, 4026.2, 4387.9, 4471.5, 4713.1, 4921.9, 5015.7, 5047.7, 5875.6, 6678.2)
 # Lines of cool stars and old galaxies: centre [A], equivalent width [A] at 5,000 K.
-_METALS = (
-    (3933.7, 8),
-    (3968.5, 7),
-    (4226.7, 1.5),
-    (4305, 6),
-    (4383, 2),
-    (4531, 1.5),
-    (4668, 2.5),
-    (5175, 5),
-    (5270, 2.5),
-    (5335, 2),
-    (5406, 1.2),
-    (5890, 2.5),
-    (6495, 1.0),
-)
+_METALS = [(3933.7, 8), (3968.5, 7), (4226.7, 1.5), (4305, 6), (4383, 2), (4531, 1.5), (4668, 2.5)]
+_METALS += [(5175, 5), (5270, 2.5), (5335, 2), (5406, 1.2), (5890, 2.5), (6495, 1.0)]
 # Emission of nebulae: centre [A], flux relative to H alpha.
-_NEBULA = (
-    (6562.8, 1),
-    (4861.3, 0.33),
-    (4340.5, 0.15),
-    (5006.8, 0.6),
-    (4958.9, 0.2),
-    (6583.4, 0.35),
-    (3727.5, 0.7),
-    (6716.4, 0.2),
-    (6730.8, 0.15),
-)
+_NEBULA = [(6562.8, 1), (4861.3, 0.33), (4340.5, 0.15), (5006.8, 0.6), (4958.9, 0.2), (6583.4, 0.35)]
+_NEBULA += [(3727.5, 0.7), (6716.4, 0.2), (6730.8, 0.15)]
 # Broad emission of quasars: centre [A], equivalent width [A].
-_QUASAR = (
-    (1215.7, 90),
-    (1549, 50),
-    (1909, 25),
-    (2799, 35),
-    (4340, 15),
-    (4861, 45),
-    (4959, 8),
-    (5007, 22),
-    (6563, 190),
-)
+_QUASAR = [(1215.7, 90), (1549, 50), (1909, 25), (2799, 35), (4340, 15), (4861, 45), (4959, 8)]
+_QUASAR += [(5007, 22), (6563, 190)]
 
 
 def _planck(wave, teff):
@@ -116,25 +85,15 @@ def cool_star(wave, rng):
     return flux
 
 
-STRANGERS = {
-    "noise": noise,
-    "ramps": ramp,
-    "galaxies": galaxy,
-    "quasars": quasar,
-    "white dwarfs": white_dwarf,
-    "A to M stars": cool_star,
-}
+STRANGERS = {"noise": noise, "ramps": ramp, "galaxies": galaxy, "quasars": quasar}
+STRANGERS |= {"white dwarfs": white_dwarf, "A to M stars": cool_star}
 
 
 def strangers(instrument, templates, n, rng):
     """Prepare spectra of `n` things, in turn of each of `STRANGERS`, at SNR 20 to 150.
 
-    Returns
-    -------
-    kinds : ndarray of str, (n,)
-    flux, ivar : ndarray of float32, (n, n_pix)
-        ivar = 0 where preparation finds no velocity or no continuum.
-    snr : ndarray, (n,)
+    Returns kinds, (n,), flux and ivar, float32 (n, n_pix), ivar = 0 where preparation finds no velocity or no
+    continuum, and snr, (n,).
     """
     wave = np.concatenate(native_pixels(instrument))
     n_pix, kinds = get_instrument(instrument).wave.size, np.resize(list(STRANGERS), n)
@@ -144,9 +103,8 @@ def strangers(instrument, templates, n, rng):
         counts = 1e3 * STRANGERS[kind](wave, rng)
         sigma = max(np.median(counts), 1.0) / snr[i]
         counts = counts + rng.normal(0, sigma, wave.size)
-        spectrum = Spectrum(
-            wave, counts, np.full(wave.size, sigma**-2), np.zeros(wave.size, bool), {"snr": snr[i]}
-        )
+        weight, mask = np.full(wave.size, sigma**-2), np.zeros(wave.size, bool)
+        spectrum = Spectrum(wave, counts, weight, mask, {"snr": snr[i]})
         try:
             flux[i], ivar[i], _ = prepare_with_velocity(spectrum, instrument, templates)
         except SlamlibError:

@@ -17,12 +17,9 @@ TOOL = Path("build/audit")
 
 
 def bill_of_materials(lock):
-    """Return the packages of a lock file as a CycloneDX document, a dict for JSON.
+    """Return the packages of `requirements.lock` as a CycloneDX document, a dict for JSON.
 
-    Parameters
-    ----------
-    lock : str
-        Content of `requirements.lock`; the hashes of the packages stand there, its own in here.
+    Their hashes stand in the lock; its own stands in here.
     """
     pinned = re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==([^ ;\\]+)", lock, re.MULTILINE)
     digest = {"name": "requirements.lock:sha256", "value": hashlib.sha256(lock.encode()).hexdigest()}
@@ -64,9 +61,8 @@ def audit(lock=LOCK, tool=TOOL):
         for package, fault in known
     ]
     lines += [f"{package['name']} was not checked: {package['skip_reason']}" for package in unknown]
-    return [*lines, f"{len(packages) - len(unknown)} packages checked, {len(known)} known faults"], bool(
-        known
-    )
+    checked = len(packages) - len(unknown)
+    return [*lines, f"{checked} packages checked, {len(known)} known faults"], bool(known)
 
 
 def _run(python, module, *arguments):

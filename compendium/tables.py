@@ -44,25 +44,9 @@ _OUTCOME = (
 def catalogue_table(labels, instrument):
     """Return the paper's Table 1 (LRS) or Table 2 (MRS) with an error beside each label.
 
-    Parameters
-    ----------
-    labels : astropy.table.Table
-        The catalogue of one instrument: obsid, ra, dec, snr (LRS) or mjd, snr_r, snr_b
-        (MRS), the labels, `e_` and each label's name, vsini_limit, flag, status and reason.
-        Other columns are ignored.
-    instrument : str or Instrument
-
-    Returns
-    -------
-    astropy.table.Table
-        Rounded to the printed decimals; a value that is not finite is masked. Where v sin i
-        is a limit, l_vsini is "<", vsini the limit, and it has no error. The metadata is the
-        catalogue's.
-
-    Raises
-    ------
-    InputError
-        If a column is missing or the instrument is unknown.
+    `labels` is the catalogue of one instrument; columns that are not printed are ignored, and InputError is
+    raised if one is missing. Rounded to the printed decimals; a value that is not finite is masked. Where v
+    sin i is a limit, l_vsini is "<", vsini the limit, and it has no error. The metadata is the catalogue's.
     """
     name = get_instrument(instrument).name
     columns: list[tuple] = [*_POSITION, *_OBSERVATION[name]]
@@ -120,27 +104,18 @@ def _rounded(column, decimals):
 
 
 def write_table(table, folder, name, caption):
-    """Write a table as `name`.ecsv, `name`.mrt and `name`.tex, the same bytes every time.
+    """Write a table as `name`.ecsv, `name`.mrt and `name`.tex, the same bytes every time; return their paths.
 
     Parameters
     ----------
     table : astropy.table.Table
-        With units and descriptions. ``meta["simulated"]`` true puts SIMULATED before the
-        caption. A column's format decides its printed digits; without one, six count. Long
-        texts are printed as notes (`compendium.printed`).
+        With units and descriptions. ``meta["simulated"]`` true puts SIMULATED before the caption. A
+        column's format decides its printed digits; without one, six count. Long texts are printed as
+        notes (`compendium.printed`). InputError if it is empty or has a column that a text file cannot hold.
     folder : str or Path
     name : str
     caption : str
         Plain text; what TeX would misread is escaped.
-
-    Returns
-    -------
-    list of Path
-
-    Raises
-    ------
-    InputError
-        If the table is empty or has a column that a text file cannot hold.
     """
     if len(table) == 0:
         raise InputError(f"table {name} has no rows; nothing to publish")

@@ -21,9 +21,8 @@ def labelling_grid(run):
 
 def fit_labeller(run, way, models, instrument, labels, flux):
     """Train a `Labeller` in one of the `WAYS`, without systematics, on spectra (n, n_pix)."""
-    return Labeller.learn(
-        models, instrument, labels, flux, n_folds=run.sizes.n_folds, seed=run.seed, **WAYS[way]
-    )
+    options = {"n_folds": run.sizes.n_folds, "seed": run.seed, **WAYS[way]}
+    return Labeller.learn(models, instrument, labels, flux, **options)
 
 
 def calibrate(run, models, labeller, progress=True):

@@ -42,14 +42,7 @@ def observed_samples(observatory, snrs, n, seed, progress=True):
 
 
 def calibration(labeller, instrument, samples):
-    """Measure pulls, coverage and efficiency of the labels of simulated stars.
-
-    Parameters
-    ----------
-    labeller : Labeller
-    instrument : str
-    samples : dict of Observed
-        Keyed by SNR.
+    """Measure pulls, coverage and efficiency of the labels of `samples`, `Observed` stars by SNR.
 
     Returns
     -------
@@ -88,24 +81,16 @@ def calibration(labeller, instrument, samples):
 
 
 def failures(labeller, instrument, samples, lost, many=5):
-    """How often a fit ends in the wrong minimum, and a velocity astray.
+    """How often a fit ends in the wrong minimum, and a velocity astray, of samples as of `calibration`.
 
-    Parameters
-    ----------
-    labeller, instrument, samples
-        As `calibration` takes them.
-    lost : dict of int
-        Stars without a velocity at each SNR.
-    many : int
-        Starts of the fit that is taken for right.
+    `lost` has the stars without a velocity at each SNR, `many` the starts of the fit taken for right.
 
     Returns
     -------
     Table
-        instrument, snr, n, one_start and two_starts (fractions of stars whose chi-square is
-        larger than with many starts), multimodal and limits (fractions), limits_hold (fraction
-        of the upper limits of v sin i that the truth is below), rv_scatter [km/s] and
-        rv_failed (fraction).
+        instrument, snr, n, one_start and two_starts (fractions of stars whose chi-square is larger than with
+        many starts), multimodal and limits (fractions), limits_hold (fraction of the upper limits of v sin i
+        that the truth is below), rv_scatter [km/s] and rv_failed (fraction).
     """
     rows = []
     for snr, stars in samples.items():
@@ -154,25 +139,13 @@ def velocity_effect(slam, grid, instrument, labels, velocity, systematics=None):
 
 
 def ranks(labeller, samples, rng, n_draws=2000):
-    """Rank of the truth among draws from the posterior, for every star and label: (m, 4) in 0..1.
+    """Rank of the truth among draws from the posterior, for every star and label, in 0..1.
 
-    Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788): uniform if posteriors
-    mean what they say. The draws come from a t distribution (5 degrees of freedom) about the
-    fit, weighted to the posterior of `LogPosterior`; a star whose weights rest on fewer than
-    50 draws is left out (NaN). Outlying pixels are kept, in fit and posterior.
-
-    Parameters
-    ----------
-    labeller : Labeller
-    samples : Observed
-    rng : numpy.random.Generator
-    n_draws : int
-
-    Returns
-    -------
-    ranks : ndarray, (m, 4)
-    widths : ndarray, (m, 4)
-        Standard deviation of the posterior over the error of the fit.
+    Simulation-based calibration (Talts et al. 2018, arXiv:1804.06788): uniform if posteriors mean what they
+    say. The draws come from a t distribution (5 degrees of freedom) about the fit, weighted to the posterior
+    of `LogPosterior`; a star whose weights rest on fewer than 50 draws is left out (NaN). Outlying pixels are
+    kept, in fit and posterior. Returns ranks, (m, 4), and the standard deviation of the posterior over the
+    error of the fit, (m, 4).
     """
     known = labeller.systematics
     blank = {name: np.zeros_like(getattr(known, name)) for name in ("offset", "blur")}

@@ -25,15 +25,9 @@ def simulated_catalogue(truth, rng):
 def catalogue_velocities(run):
     """Return the velocities [km/s] of the run's catalogue by obsid, a dict.
 
-    That of a simulated survey is what notebook 05 wrote; of LAMOST's stars it is Zhang et al.
-    (2021), of MRS, in ``data/raw/catalogues``. Several velocities of one obsid are averaged.
-
-    Raises
-    ------
-    FileError
-        If the catalogue is not there.
-    InputError
-        If it lacks the columns.
+    That of a simulated survey is what notebook 05 wrote; of LAMOST's stars it is Zhang et al. (2021), of MRS,
+    in ``data/raw/catalogues``. Several velocities of one obsid are averaged. FileError if the catalogue is
+    not there, InputError if it lacks the columns.
     """
     if run.simulated:
         table = read_ecsv(run.products / "survey/velocities.ecsv")

@@ -23,19 +23,8 @@ _UNIT = re.compile(rb"(?:CUNIT|TUNIT|BUNIT)\d* *= *'[^']*\d{5}")
 def check_cards(content):
     """Refuse a FITS file whose headers announce more than the file holds, or than any spectrum has.
 
-    Parameters
-    ----------
-    content : bytes
-
-    Returns
-    -------
-    bytes
-        With cards whose value cannot be read as comments: such a card costs no more than itself.
-
-    Raises
-    ------
-    InputError
-        Naming the card.
+    Returns the bytes of the file, with cards whose value cannot be read as comments: such a card costs no
+    more than itself. InputError names the card that is refused.
     """
     at, hdus, unreadable = 0, 0, []
     while at + _BLOCK <= len(content):
@@ -92,9 +81,8 @@ def _whole(card, value):
     try:
         return int(value)
     except ValueError:
-        raise InputError(
-            f"its card {card.decode('ascii', 'replace').strip()!r} holds no whole number"
-        ) from None
+        text = card.decode("ascii", "replace").strip()
+        raise InputError(f"its card {text!r} holds no whole number") from None
 
 
 def _size(counts, axes, limit):

@@ -1,7 +1,6 @@
 """Which files of some packages code reaches through its imports, and their hash.
 
-Kept work is taken up again only if the code it depends on is the same; what it does not depend
-on may change.
+Kept work is taken up again only if the code it depends on is the same; what it does not depend on may change.
 """
 
 import ast
@@ -13,20 +12,9 @@ from slamlib import PUBLIC
 
 
 def reached(trees, *packages, without=()):
-    """Return the files of packages that some code imports, directly or through others.
+    """Return the files of packages that some parsed code imports, directly or through others.
 
-    Parameters
-    ----------
-    trees : iterable of ast.AST
-        Parsed code.
-    *packages : Path
-        The folders of the packages.
-    without : iterable of Path
-        Files that do not count, nor what only they import.
-
-    Returns
-    -------
-    set of Path
+    `packages` are folders. Files in `without` do not count, nor what only they import.
     """
     todo = {name for tree in trees for name in _imported(tree, parents=())}
     without = set(without)
@@ -47,15 +35,7 @@ def reached(trees, *packages, without=()):
 
 @cache
 def code_digest(module, package=Path(__file__).parent):
-    """Return a hash of a module and of all of its package that it imports.
-
-    Parameters
-    ----------
-    module : str
-        Its ``__name__``.
-    package : Path
-        Where slamlib lies.
-    """
+    """Return a hash of a module, given by its ``__name__``, and of all of its package that it imports."""
     return digest_of(reached([ast.parse(f"import {module}")], package), package)
 
 

@@ -44,10 +44,7 @@ def embedded(name):
 def unpacked(content):
     """Unpack bytes packed by gzip, bzip2, xz or zip, no more than `MAX_SIZE` of them; others as they are.
 
-    Raises
-    ------
-    OSError
-        If there is more; OSError or one of `DAMAGED` if the content is damaged.
+    OSError if there is more; OSError or one of `DAMAGED` if the content is damaged.
     """
     for magic, reader in _PACKERS.items():
         if content.startswith(magic):
@@ -75,18 +72,8 @@ def up_to_max(stream):
 def atomic(path):
     """Yield a temporary path beside `path` that replaces it when the block succeeds.
 
-    The temporary name keeps the suffix of `path`, because writers such as astropy
-    choose the format (and gzip) from it.
-
-    Parameters
-    ----------
-    path : str or Path
-        Where the file shall be; missing parent folders are made.
-
-    Yields
-    ------
-    Path
-        Where to write it.
+    The temporary name keeps the suffix of `path`, because writers such as astropy choose the format (and
+    gzip) from it. Missing parent folders are made.
 
     Examples
     --------
@@ -111,10 +98,6 @@ def atomic(path):
 def check_units(text):
     """Refuse text with a unit that would take for ever to compute, whatever astropy then reads of it.
 
-    Raises
-    ------
-    InputError
-
     Examples
     --------
     >>> check_units("# - {name: x, unit: 10**1000000000 m}")
@@ -127,13 +110,7 @@ def check_units(text):
 
 
 def check_version(path, found, known):
-    """Refuse a file of another format than the one known.
-
-    Raises
-    ------
-    FileError
-        Naming the remedy.
-    """
+    """Refuse a file of another format than the one known: FileError with the remedy."""
     if found != known:
         remedy = "upgrade slamlib" if found > known else "delete it and make it again"
         age = "a newer" if found > known else "an older"
@@ -165,11 +142,8 @@ def _sha256_of_rows(content):
 def read_ecsv(path):
     """Read an ECSV table; empty text stays empty text, where astropy would mask it.
 
-    Raises
-    ------
-    FileError
-        If the file is missing, is no ECSV table, or one of ours that is cut short or that a
-        newer slamlib wrote.
+    FileError if the file is missing, is no ECSV table, or one of ours that is cut short or that a newer
+    slamlib wrote.
     """
     try:
         content = Path(path).read_text(encoding="utf-8")

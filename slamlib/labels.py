@@ -107,18 +107,9 @@ def rotation_of(labels):
 
 
 def as_labels(labels, names=NAMES):
-    """Return labels as a float array (n, d), checked.
+    """Return labels such as Teff [K], log g [dex], [M/H] [dex] and v sin i [km/s] as a float array (n, d).
 
-    Parameters
-    ----------
-    labels : array_like, (n, d) or (d,)
-        Such as Teff [K], log g [dex], [M/H] [dex] and v sin i [km/s].
-    names : sequence of str, (d,)
-
-    Raises
-    ------
-    InputError
-        If the shape is wrong or a label is not finite.
+    InputError if the shape is not that of `names`, (d,), or a label is not finite.
 
     Examples
     --------

@@ -56,20 +56,9 @@ def _text(params):
 def reading_npz(path, version, kind, remedy):
     """Give params and arrays of a file; what goes wrong inside the block is the file's fault.
 
-    Parameters
-    ----------
-    path : str or Path
-    version : int
-        The version that can be read.
-    kind : str
-        What the file should be, such as "training set".
-    remedy : str
-        What to run if there is none.
-
-    Raises
-    ------
-    FileError
-        If the file is missing, of another version, damaged, or something else.
+    `version` is that which can be read; `kind` says what the file should be, such as "training set", and
+    `remedy` what to run if there is none. FileError if it is missing, of another version, damaged, or
+    something else.
     """
     try:
         with Path(path).open("rb") as stream, zipfile.ZipFile(stream) as members:
@@ -97,17 +86,9 @@ def _wide(array):
 
 
 def check_shapes(arrays, **shapes):
-    """Refuse arrays that are missing, hold anything but finite numbers, or do not fit together.
+    """Refuse arrays that are missing, hold anything but finite numbers, or do not fit together: InputError.
 
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-    **shapes : str
-        One letter a dimension, the same letter for the same length; a digit is the length.
-
-    Raises
-    ------
-    InputError
+    `shapes` have one letter a dimension, the same letter for the same length; a digit is the length.
 
     Examples
     --------

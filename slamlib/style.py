@@ -4,6 +4,7 @@ from pathlib import Path
 
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from slamlib.errors import InputError
 from slamlib.io import atomic
@@ -66,6 +67,13 @@ def new_figure(width, height):
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def plain_ticks(axis):
+    """Give a logarithmic axis ticks of plain numbers, also within one decade."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def note_simulated(axes):
     """Say above the upper right corner of `axes` that what it shows is simulated."""
     axes.set_title(SIMULATED_NOTE, loc="right", fontsize=8, fontstyle="italic", color=BLUE)
@@ -80,13 +88,7 @@ def fig_no_data(text):
 
 
 def require_columns(table, names, what):
-    """Check that a table (or a dict of arrays) has every column that a figure needs.
-
-    Raises
-    ------
-    InputError
-        If columns are missing, or if the table has no rows.
-    """
+    """Check that a table (or a dict of arrays) has rows, and the columns that a figure needs."""
     present = list(getattr(table, "colnames", table))
     missing = [name for name in names if name not in present]
     if missing:
@@ -96,20 +98,9 @@ def require_columns(table, names, what):
 
 
 def save(figure, folder, name):
-    """Write a figure as PNG (300 dpi) and PDF; the same figure always gives the same bytes.
+    """Write a figure as PNG (300 dpi) and PDF into a folder, made if missing; return the path of the PNG.
 
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    folder : str or Path
-        Made if missing.
-    name : str
-        File name without suffix.
-
-    Returns
-    -------
-    Path
-        The PNG, for a notebook to show.
+    `name` is without suffix. The same figure always gives the same bytes.
     """
     folder = Path(folder)
     with apj_style():

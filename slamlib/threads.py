@@ -1,8 +1,7 @@
 """How BLAS and worker processes share the cores: decided here and nowhere else.
 
-Two crowds that each take every core halve the speed of both. So numerical libraries start
-with all cores (the kernel matrices are large), and a section that brings its own workers
-runs inside ``blas_threads(1)``.
+Two crowds that each take every core halve the speed of both. So numerical libraries start with all cores (the
+kernel matrices are large), and a section that brings its own workers runs inside ``blas_threads(1)``.
 """
 
 import os
@@ -16,26 +15,16 @@ from threadpoolctl import threadpool_limits
 from slamlib.errors import InputError
 
 CORES_VARIABLE = "SLAMLIB_CORES"
-_LIBRARY_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
+_LIBRARY_VARIABLES = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"]
+_LIBRARY_VARIABLES += ["VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS"]
 
 
 def n_cores():
     """Return how many cores this process may use.
 
-    The environment variable ``SLAMLIB_CORES`` wins, for a machine shared with others;
-    otherwise the CPU affinity and the container's quota count, not only the hardware.
-
-    Raises
-    ------
-    InputError
-        If ``SLAMLIB_CORES`` is not a positive whole number.
+    The environment variable ``SLAMLIB_CORES`` wins, for a machine shared with others (InputError if it is not
+    a positive whole number); otherwise the CPU affinity and the container's quota count, not only the
+    hardware.
     """
     wanted = os.environ.get(CORES_VARIABLE)
     if wanted is None:
@@ -49,15 +38,7 @@ def n_cores():
 def blas_threads(n):
     """Limit BLAS to `n` threads inside the block and restore the former number after it.
 
-    Parameters
-    ----------
-    n : int
-        1 while worker threads or processes use the cores.
-
-    Raises
-    ------
-    InputError
-        If `n` is not a positive whole number.
+    `n` is 1 while worker threads or processes use the cores; InputError if it is not a positive whole number.
     """
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise InputError(f"blas_threads takes a positive whole number of threads, not {n!r}")
@@ -68,9 +49,8 @@ def blas_threads(n):
 def in_processes(n, calls):
     """Return the results, in order and as they come, of joblib's delayed `calls`, made by `n` processes.
 
-    Ctrl-C reaches every process of a terminal. These inherit deafness to it, so that only the
-    one that started them acts, which is deaf for the instant of the start; each would print a
-    traceback.
+    Ctrl-C reaches every process of a terminal. These inherit deafness to it, so that only the one that
+    started them acts, which is deaf for the instant of the start; each would print a traceback.
     """
     parallel = joblib.Parallel(n_jobs=n, return_as="generator", max_nbytes=None)
     if threading.current_thread() is not threading.main_thread():

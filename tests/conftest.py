@@ -46,18 +46,13 @@ def grid_path():
 
 
 @pytest.fixture(scope="session")
-def extension_path():
-    return EMBEDDED / "tlusty_extension_grid.fits"
-
-
-@pytest.fixture(scope="session")
 def grid(grid_path):
     return ModelGrid.read(grid_path)
 
 
 @pytest.fixture(scope="session")
-def extension(extension_path):
-    return ModelGrid.read(extension_path)
+def extension():
+    return ModelGrid.read(EMBEDDED / "tlusty_extension_grid.fits")
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +67,6 @@ def library(grid, extension):
 
 @pytest.fixture(scope="session")
 def training(grid):
-    """300 LRS spectra."""
     return training_set(grid, "LRS", 300, seed=1)
 
 
@@ -84,7 +78,6 @@ def unseen(grid):
 
 @pytest.fixture(scope="session")
 def krr_slam(training):
-    """Kernel ridge on all LRS pixels."""
     return Slam("krr").fit(training.labels, training.flux)
 
 

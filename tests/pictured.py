@@ -1,17 +1,18 @@
 """What the figures are drawn from in their tests: made-up tables and spectra of the right shape."""
 
-from pathlib import Path
-
 import numpy as np
 from astropy.table import Table
+from compendia import EMBEDDED
 from matplotlib.text import Text
 
 from compendium import figures
 from slamlib.labels import NAMES
 from slamlib.spectra.drawing import LINES
 
-EMBEDDED = Path(__file__).parents[1] / "data" / "embedded"
 BOX = np.array([[15000, 2.0], [30000, 3.0], [55000, 4.0], [55000, 4.75], [15000, 4.75]])
+FIT = dict(zip(NAMES, (16841, 4.3, -0.18, 111), strict=True))
+FIT |= {"e_teff": 120, "e_logg": 0.02, "e_mh": 0.04, "e_vsini": 6, "vsini_limit": np.nan}
+RANGES = np.array([[15000, 1.75, -1, 0], [55000, 4.75, 0.3, 300]])
 
 
 def texts(figure):
@@ -36,10 +37,6 @@ def fitted(instrument, **changes):
     none = np.zeros(wave.size, bool)
     observed = {"wave": wave, "flux": flux * continuum, "ivar": ivar, "continuum": continuum}
     return {"wave": wave, "flux": flux, "ivar": ivar, "model": model, "rejected": none} | changes, observed
-
-
-FIT = dict(zip(NAMES, (16841, 4.3, -0.18, 111), strict=True))
-FIT |= {"e_teff": 120, "e_logg": 0.02, "e_mh": 0.04, "e_vsini": 6, "vsini_limit": np.nan}
 
 
 def fit(instrument, simulated=True):
@@ -77,18 +74,12 @@ def hrs_table(origin="simulated"):
     columns = {"star": [f"HD{i}" for i in range(12)] * 2, "instrument": ["LRS"] * 12 + ["MRS"] * 12}
     columns |= {"origin": np.array([origin, *["simulated"] * 23], "U20"), "flag": ["O", *["I"] * 23]}
     columns["status"] = np.full(24, "ok", "U20")
-    for name, centre, spread, error in (
-        ("teff", 22000, 4000, 500),
-        ("logg", 4, 0.2, 0.1),
-        ("vsini", 60, 30, 8),
-    ):
+    known = (("teff", 22000, 4000, 500), ("logg", 4, 0.2, 0.1), ("vsini", 60, 30, 8))
+    for name, centre, spread, error in known:
         truth = np.tile(rng.normal(centre, spread, 12), 2)
         columns |= {f"{name}_hrs": truth, f"e_{name}_hrs": np.full(24, error / 3)}
         columns |= {name: truth + rng.normal(0, error, 24), f"e_{name}": np.full(24, error)}
     return Table(columns | {"vsini_limit": np.full(24, np.nan)})
-
-
-RANGES = np.array([[15000, 1.75, -1, 0], [55000, 4.75, 0.3, 300]])
 
 
 def common_table():
@@ -123,20 +114,13 @@ def grid_nodes():
     """Two columns of B stars and one of O stars at two metallicities."""
     columns = ((15000, (3, 3.5, 4), 2, "BSTAR2006"), (17000, (3, 3.5, 4), 2, "BSTAR2006"))
     columns += ((32500, (3.25, 4, 4.75), 10, "TLUSTY"),)
-    rows = [
-        (teff, logg, mh, vturb, source)
-        for teff, gravities, vturb, source in columns
-        for logg in gravities
-        for mh in (-0.5, 0.0)
-    ]
+    rows = [(t, g, mh, v, source) for t, some, v, source in columns for g in some for mh in (-0.5, 0.0)]
     return Table(rows=rows, names=("teff", "logg", "mh", "vturb", "source"))
 
 
 def training_set(nodes=None):
     published = Table.read(EMBEDDED / "tlusty_nodes.ecsv")
     rng = np.random.default_rng(8)
-    labels = {
-        name: rng.uniform([15000, 3, -1, 0], [30000, 4.75, 0.3, 300], (n, 4))
-        for name, n in (("LRS", 50), ("MRS", 200))
-    }
+    low, high = [15000, 3, -1, 0], [30000, 4.75, 0.3, 300]
+    labels = {name: rng.uniform(low, high, (n, 4)) for name, n in (("LRS", 50), ("MRS", 200))}
     return figures.fig02_training_set(grid_nodes() if nodes is None else nodes, published, labels, BOX)

@@ -41,7 +41,6 @@ class Server(ThreadingHTTPServer):
         """Stay quiet: clients that go away are part of the play."""
 
     def put(self, path, content):
-        """Serve these bytes under that path."""
         target = self.folder / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
@@ -53,7 +52,6 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def serving(folder):
-    """Yield a running Server of a folder."""
     server = Server(folder)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -129,7 +127,6 @@ def wrong(handler, content):
 
 
 def silent(handler, content):
-    """Hang up without a word."""
     handler.close_connection = True
     handler.connection.shutdown(socket.SHUT_RDWR)
 

@@ -1,25 +1,28 @@
-"""From files to a catalogue: bad files cost a row, finished parts are kept, recovery is counted right."""
+"""From files to a catalogue: bad files cost a row, parts are kept; recovery; tables as other tools read."""
 
 import os
 import shutil
+import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.io.votable import parse_single_table
+from astropy.io.votable.ucd import check_ucd
+from astropy.table import Column, Table
 
 from compendium.comparisons import common_stars, recovery
-from slamlib.labelling import catalogue
+from slamlib.cli.output import read_table, samp_module, send, write
+from slamlib.errors import FileError, InputError
+from slamlib.labelling import catalogue, luminosity
 from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.labeller import Labeller
-from slamlib.labels import NAMES
-
-
-@pytest.fixture(scope="module")
-def truth(lrs_survey):
-    return lrs_survey[0]
+from slamlib.labelling.ucd import _UCDS, ucd_of
+from slamlib.labels import LABELS, NAMES
 
 
 @pytest.fixture(scope="module")
@@ -50,34 +53,10 @@ def few(lrs_survey, tmp_path):
     return [Path(shutil.copy(path, tmp_path)) for path in lrs_survey[1][:3]]
 
 
-# --- labels
-
-
-def test_simulated_stars_inside_the_grid_get_their_labels_back(labelled, truth):
-    assert list(labelled["file"]) == list(truth["file"])
-    found = recovery(labelled, truth, "LRS", snr=60)
-    assert (found["n"] >= 15).all()
-    typical = {row["label"]: row["mad"] for row in found}
-    offset = {row["label"]: abs(row["bias"]) for row in found}
-    for name, limit in {"teff": 500, "logg": 0.08, "mh": 0.12, "vsini": 20}.items():
-        assert typical[name] < limit
-        assert offset[name] < limit
-
-
-def test_stars_outside_the_grid_are_seen_to_be_outside(labelled, truth):
-    outside = truth["group"] != "OB"
-    assert outside.sum() >= 15
-    assert np.mean(labelled["flag"][outside] == "I") <= 0.1
-    assert np.mean(labelled["flag"][~outside] == "I") >= 0.8
-
-
 def test_a_second_model_adds_columns_of_its_own_name(few, label, saved, tmp_path):
     table = label(few, tmp_path / "parts", labellers=dict.fromkeys(("krr", "svr"), saved))
     for name in (*NAMES, *(f"e_{label}" for label in NAMES), "flag", "status"):
         np.testing.assert_array_equal(table[f"{name}_svr"], table[name])
-
-
-# --- bad files
 
 
 def test_each_bad_file_costs_one_row_with_its_reason_and_the_order_is_kept(few, label, labelled, tmp_path):
@@ -108,25 +87,7 @@ def test_each_bad_file_costs_one_row_with_its_reason_and_the_order_is_kept(few, 
         np.testing.assert_allclose(table[name][usable], expected[name], rtol=1e-3, atol=1e-2)
 
 
-# --- kept parts
-
-
-class WorkedError(Exception):
-    """Labels were computed anew."""
-
-
-@pytest.fixture
-def no_more_work(monkeypatch):
-    def infer(*arguments, **options):
-        raise WorkedError
-
-    def forbid():
-        monkeypatch.setattr(Labeller, "fit", infer)
-
-    return forbid
-
-
-def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch, no_more_work):
+def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "PART", 1)
     one_by_one = label(few, tmp_path / "parts")
     parts = sorted((tmp_path / "parts").glob("*.ecsv"), key=lambda path: path.stat().st_mtime_ns)
@@ -135,9 +96,9 @@ def test_only_the_parts_not_finished_are_made(few, label, tmp_path, monkeypatch,
     again = label(few, tmp_path / "parts")
     assert again.pformat(max_lines=-1, max_width=-1) == one_by_one.pformat(max_lines=-1, max_width=-1)
     parts[2].unlink()
-    no_more_work()
+    monkeypatch.setattr(Labeller, "fit", None)  # whatever is labelled anew ends in a TypeError
     label(few[:2], tmp_path / "parts")
-    with pytest.raises(WorkedError):
+    with pytest.raises(TypeError):
         label(few, tmp_path / "parts")
 
 
@@ -155,9 +116,9 @@ def test_a_file_of_the_same_name_size_and_date_gets_its_own_labels(few, label, t
 
 
 @pytest.mark.parametrize("changed", ["model", "rv", "file"])
-def test_parts_made_from_something_else_are_not_reused(changed, few, label, saved, tmp_path, no_more_work):
+def test_parts_made_from_something_else_are_not_reused(changed, few, label, saved, tmp_path, monkeypatch):
     label(few, tmp_path / "parts")
-    no_more_work()
+    monkeypatch.setattr(Labeller, "fit", None)
     options = {}
     if changed == "model":
         options["path"] = tmp_path / "other.npz"
@@ -168,11 +129,8 @@ def test_parts_made_from_something_else_are_not_reused(changed, few, label, save
     else:
         # Of the same size.
         few[0].write_bytes(few[0].read_bytes()[::-1])
-    with pytest.raises(WorkedError):
+    with pytest.raises(TypeError):
         label(few, tmp_path / "parts", **options)
-
-
-# --- recovery
 
 
 def test_recovery_is_that_computed_by_hand():
@@ -186,8 +144,7 @@ def test_recovery_is_that_computed_by_hand():
         found[f"e_{name}"] = scale * np.array([0.5, 1.0, 2.0, 9.0, 9.0, 9.0])
     # The catalogue's order is not the truth's.
     table = recovery(found[::-1], true, "MRS")
-    assert list(table["label"]) == list(NAMES)
-    assert set(table["instrument"]) == {"MRS"}
+    assert list(table["label"]) == list(NAMES) and set(table["instrument"]) == {"MRS"}
     for scale, row in enumerate(table, start=1):
         # Stars 0, 1 and 2 count: errors 3, 1, -1, quoted 0.5, 1, 2.
         assert row["n"] == 3
@@ -196,9 +153,6 @@ def test_recovery_is_that_computed_by_hand():
         assert row["mad"] == pytest.approx(scale * 1.4826 * 2)
         assert row["error"] == pytest.approx(scale * 1.0)
         assert row["outliers"] == pytest.approx(1 / 3)
-
-
-# --- stars of both instruments
 
 
 def placed(obsid, ra, dec, teff=None):
@@ -215,9 +169,8 @@ def placed(obsid, ra, dec, teff=None):
 def test_stars_are_paired_by_place_whatever_their_number_and_order():
     second = 1 / 3600
     # Star 3 is 4 arcsec off, star 4 has no label, star 5 no place.
-    lrs = placed(
-        [1, 2, 3, 4, 5], [10.0, 359.99999, 30, 40, np.nan], [60.0, 0, 0, 0, 0], [1, 2, 3, np.nan, 5.0]
-    )
+    teff = [1, 2, 3, np.nan, 5.0]
+    lrs = placed([1, 2, 3, 4, 5], [10.0, 359.99999, 30, 40, np.nan], [60.0, 0, 0, 0, 0], teff)
     mrs = placed([12, 11, 13, 14], [0.00001, 10 + 2.5 * second, 30 + 4 * second, 40], [0, 60.0, 0, 0])
     pairs = common_stars(lrs, mrs)
     # At declination 60 deg 2.5 arcsec of right ascension are 1.25 arcsec on the sky.
@@ -225,3 +178,87 @@ def test_stars_are_paired_by_place_whatever_their_number_and_order():
     np.testing.assert_array_equal(pairs["logg_mrs"], [1011, 1012])
     np.testing.assert_array_equal(pairs["e_vsini_lrs"], 1)
     assert len(common_stars(lrs, mrs, radius=5.0)) == 3
+
+
+@pytest.fixture
+def table():
+    """Two rows, one without labels."""
+    made = Table()
+    made["file"] = Column(["=a.fits", "b.fits"], description="file name")
+    made["simulated"] = Column([True, False], description="the file says that it is simulated")
+    made["obsid"] = Column([1, 0], description="unique number of the spectrum")
+    made["ra"] = Column([10.0, np.nan], unit="deg", description="right ascension")
+    for label in LABELS:
+        made[label.name] = Column([20000.0, np.nan], unit=label.unit, description=label.description)
+        made[f"e_{label.name}"] = Column([0.1, np.nan], unit=label.unit, description="standard error")
+    made["ew_mg4481"] = Column([0.3, np.nan], unit=u.AA, description="equivalent width")
+    made["note"] = Column(["", "weak He II"], description="a known fault")
+    return made
+
+
+@pytest.mark.parametrize("suffix", [".vot", ".fits", ".ecsv"])
+def test_tables_keep_units_descriptions_and_ucds(table, suffix, tmp_path):
+    before = table.copy()
+    write(table, tmp_path / f"labels{suffix}")
+    found = read_table(tmp_path / f"labels{suffix}")
+    assert found.colnames == table.colnames
+    for name in table.colnames:
+        np.testing.assert_array_equal(found[name], before[name])
+        # What the format cannot say of a unit, the description says.
+        assert found[name].unit == before[name].unit or f"[{before[name].unit}]" in found[name].description
+        assert found[name].description.startswith(before[name].description)
+    assert not any(column.meta for column in table.itercols())
+
+
+def test_other_tools_see_the_ucds(table, tmp_path):
+    for suffix in (".vot", ".fits"):
+        write(table, tmp_path / f"labels{suffix}")
+    # Whatever breaks the standard is an exception; that VOUnits would rather have 0.1 nm does not.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", u.UnitsWarning)
+        fields = parse_single_table(tmp_path / "labels.vot", verify="exception").fields
+    header = fits.getheader(tmp_path / "labels.fits", 1)
+    for i, (field, name) in enumerate(zip(fields, table.colnames, strict=True), 1):
+        assert (field.ucd or "") == ucd_of(name) == header[f"TUCD{i}"]
+        assert field.description
+    assert ucd_of("e_teff") == "stat.error;phys.temperature.effective"
+
+
+def test_every_ucd_is_of_the_controlled_vocabulary():
+    names = [*_UCDS, *(f"e_{name}" for name in ("rv", "logg", "mass", "log_l_plx")), "ew_halpha"]
+    wrong = [
+        name
+        for name in names
+        if not check_ucd(ucd_of(name), check_controlled_vocabulary=True, has_colon=False)
+    ]
+    assert not wrong
+    assert all(ucd_of(name) for name, *_ in luminosity._COLUMNS)
+
+
+def test_what_is_no_table_is_said_in_one_line(tmp_path):
+    (tmp_path / "a.vot").write_text("no table")
+    with pytest.raises(FileError, match=r"cannot read the table .*a\.vot"):
+        read_table(tmp_path / "a.vot")
+
+
+def test_a_table_arrives_over_samp(table, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:{(tmp_path / 'samp').as_uri()}")
+    with pytest.raises(InputError, match="no SAMP hub runs here"):
+        send(table, tmp_path / "sent.vot")
+    samp = samp_module()
+    hub = samp.SAMPHubServer(web_profile=False, lockfile=str(tmp_path / "samp"), addr="127.0.0.1")
+    hub.start()
+    listener, arrived = samp.SAMPIntegratedClient(), []
+    try:
+        listener.connect()
+        note = lambda key, sender, mtype, params, extra: arrived.append(params)  # noqa: E731
+        listener.bind_receive_notification("table.load.votable", note)
+        send(table, tmp_path / "sent.vot")
+        for _ in range(1200):  # a busy machine takes its time
+            if arrived:
+                break
+            time.sleep(0.05)
+        assert [params["url"] for params in arrived] == [(tmp_path / "sent.vot").as_uri()]
+    finally:
+        listener.disconnect()
+        hub.stop()

@@ -1,4 +1,4 @@
-"""Catalogues come whole from VizieR, and labels are compared with them number by number."""
+"""Catalogues come whole from VizieR, isochrones from CMD; labels are compared number by number."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,17 @@ from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
 from compendium.comparisons import compare_published
-from slamlib.errors import InputError
+from slamlib.errors import FileError, InputError
 from slamlib.fetch.catalogues import check_hrs_labels, fetch, read_catalogue, read_first
 from slamlib.fetch.download import RequestPolicy
+from slamlib.fetch.isochrones import convert
 from slamlib.io import embedded, read_ecsv, write_ecsv
 
 LISTED, COLUMNS = (read_ecsv(embedded(f"vizier_{name}.ecsv")) for name in ("catalogues", "columns"))
 FAST = RequestPolicy(workers=1, interval=0, backoff=0, attempts=2, timeout=5, longest_wait=3)
 # Of the server, where a column is named as VizieR names it, [M/H].
 pytestmark = pytest.mark.filterwarnings("ignore:.*Implicitly generating an ID from a name")
+NAMES = "# Zini     MH   logAge Mini        int_IMF         Mass   logL    logTe  logg  label  mbolmag  Gmag"
 
 
 @pytest.fixture
@@ -36,15 +38,10 @@ def hrs_labels():
 
 def nieva(labels):
     """The embedded labels as a table of VizieR: HD numbers, kilokelvin, other names."""
-    return Table(
-        {
-            "HD": [int(star.removeprefix("HD")) for star in labels["star"]],
-            "Teff": labels["teff"].data / 1000 * u.kK,
-            "e_Teff": labels["e_teff"].data / 1000 * u.kK,
-            "log(g)": labels["logg"].data,
-            "vsini": labels["vsini"].data * u.km / u.s,
-        }
-    )
+    table = Table({"HD": [int(star.removeprefix("HD")) for star in labels["star"]]})
+    table["Teff"], table["e_Teff"] = (labels[name].data / 1000 * u.kK for name in ("teff", "e_teff"))
+    table["log(g)"], table["vsini"] = labels["logg"].data, labels["vsini"].data * u.km / u.s
+    return table
 
 
 def published():
@@ -74,8 +71,7 @@ def test_a_catalogue_arrives_as_it_is_and_as_one_ecsv_file_a_table(server, tmp_p
     table = read_ecsv(tmp_path / "guo2021/table1.ecsv")
     assert table.colnames == published().colnames
     assert table["ObsID"].tolist() == published()["ObsID"].tolist()
-    assert table["Teff"].unit == u.K
-    assert table["Teff"].mask.tolist() == [False, False, True]
+    assert table["Teff"].unit == u.K and table["Teff"].mask.tolist() == [False, False, True]
     assert len(read_ecsv(tmp_path / "guo2021/table2.ecsv")) == 2
     [(asked, headers)] = server.seen
     for part in ("-source=J/ApJS/257/54&", "-out.all&", "-out.max=unlimited", "_RAJ2000,_DEJ2000"):
@@ -115,32 +111,20 @@ def test_each_difference_of_labels_is_reported_with_both_numbers(server, tmp_pat
     labels["logg"][2] = np.nan
     labels["star"][3], labels["name"][3] = "HD999999", "nobody"
     found = check_hrs_labels(labels, theirs)
-    assert [(row["star"], row["label"]) for row in found] == [
-        (labels["star"][1], "teff"),
-        (labels["star"][2], "logg"),
-        ("HD999999", "star"),
-    ]
+    assert found["star"].tolist() == [*labels["star"][1:3], "HD999999"]
+    assert found["label"].tolist() == ["teff", "logg", "star"]
     np.testing.assert_allclose(found["difference"], [100, np.nan, np.nan])
 
 
-def labelled(obsid, ra, dec, offset=0.0):
-    n = len(obsid)
-    return Table(
-        {
-            "obsid": obsid,
-            "ra": np.array(ra, float),
-            "dec": np.array(dec, float),
-            "teff": 20000.0 + 1000 * np.arange(n) + offset,
-            "logg": np.full(n, 4.0),
-            "mh": np.full(n, -0.1),
-            "vsini": np.full(n, 50.0),
-        }
-    )
+def labelled(n, offset=0.0):
+    table = Table({"obsid": 1 + np.arange(n), "ra": 10.0 * np.arange(n), "dec": np.zeros(n)})
+    table["teff"] = 20000.0 + 1000 * np.arange(n) + offset
+    table["logg"], table["mh"], table["vsini"] = 4.0, -0.1, 50.0
+    return table
 
 
 def test_stars_are_matched_by_obsid_whatever_their_order():
-    ours = labelled([1, 2, 3], [10, 20, 30], [0, 0, 0], offset=150)
-    theirs = labelled([1, 2, 3, 4], [10, 20, 30, 40], [0, 0, 0, 0])[[3, 2, 1, 0]]
+    ours, theirs = labelled(3, offset=150), labelled(4)[::-1]
     theirs["teff"] = MaskedColumn(theirs["teff"], mask=[False, False, True, False])
     table = compare_published(ours, theirs)
     assert table["obsid"].tolist() == [1, 2, 3]
@@ -148,3 +132,40 @@ def test_stars_are_matched_by_obsid_whatever_their_order():
     meta = table.meta
     assert (meta["matched_by"], meta["n_ours"], meta["n_published"]) == ("obsid", 3, 4)
     assert (meta["median_d_teff"], meta["scatter_d_teff"]) == (150, 0)
+
+
+def row(mh, age, mass, phase=1, log_te=4.3):
+    return f"0.0152 {mh} {age} {mass} 1.2 {mass} 3.1 {log_te} 4.05 {phase}  0 -2.5"
+
+
+def write(path, *lines):
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def read_cmd(path):
+    return convert(path, path.parent / "out.ecsv")
+
+
+def test_the_embedded_isochrones_written_as_cmd_does_are_read_back(tmp_path, isochrones):
+    some = isochrones[::50]
+    names = ("mh", "log_age", "initial_mass", "log_l", "log_teff", "logg", "phase")
+    rows = ("0.0 {} {} {} 1.0 1.0 {} {} {} {} 0 0".format(*row) for row in some[names].iterrows())
+    path = write(tmp_path / "cmd.dat", "# File generated by CMD 3.8", NAMES, *rows)
+    table = read_cmd(path)
+    assert table.colnames == isochrones.colnames
+    for name in isochrones.colnames:
+        assert table[name].dtype == isochrones[name].dtype
+        np.testing.assert_array_equal(table[name], some[name])
+    back = read_ecsv(tmp_path / "out.ecsv")
+    assert back.colnames == isochrones.colnames
+    np.testing.assert_array_equal(back["log_teff"], some["log_teff"])
+    assert "cmd.dat" in back.meta["source"]
+
+
+@pytest.mark.parametrize("bad", ["0.0152 0 6.0 2.0", row(0, 6, "nan"), row(0, 6, "two")])
+def test_a_cut_or_damaged_row_and_a_file_without_any_are_named(tmp_path, bad):
+    with pytest.raises(FileError, match="is cut or damaged"):
+        read_cmd(write(tmp_path / "cmd.dat", NAMES, row(0, 6, 2), bad))
+    with pytest.raises(FileError, match="is cut or damaged"):
+        read_cmd(write(tmp_path / "empty.dat", NAMES))

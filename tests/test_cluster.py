@@ -1,14 +1,19 @@
-"""A cluster labels as one process does: nothing lost, nothing doubled, whatever dies on the way."""
+"""A cluster labels as one process does: nothing lost or doubled, whatever dies; only its client is let in."""
 
 import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
+from distributed import LocalCluster
 
 from slamlib.cli.cluster import FileList
 from slamlib.cli.main import main as command
@@ -17,9 +22,8 @@ from slamlib.labelling import catalogue
 from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.cluster import run as running
 from slamlib.labelling.cluster.merge import merge, read_catalogue
-from slamlib.labelling.cluster.parts import work
-from slamlib.labelling.cluster.recipe import Recipe, load
-from slamlib.labelling.cluster.run import label_cluster, local_cluster
+from slamlib.labelling.cluster.parts import Recipe, load, work
+from slamlib.labelling.cluster.run import connected, label_cluster, local_cluster
 
 N_STARS, PART = 40, 10
 
@@ -34,16 +38,10 @@ def survey(lrs_survey, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def models(krr_slam, labeller, tmp_path_factory):
-    """A folder of a labeller."""
-    folder = tmp_path_factory.mktemp("models")
-    labeller(krr_slam).save(folder / "krr_LRS.npz")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def labellers(models):
-    return {"krr": models / "krr_LRS.npz"}
+def labellers(krr_slam, labeller, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "krr_LRS.npz"
+    labeller(krr_slam).save(path)
+    return {"krr": path}
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +101,7 @@ def copied(finished, tmp_path):
     return tmp_path / "catalogue.parquet", sorted(folder.iterdir())
 
 
-# --- the same catalogue
-
-
-def test_labels_are_those_of_one_process_though_a_worker_was_killed(
-    finished, survey, labellers, tmp_path, monkeypatch
-):
+def test_labels_are_those_of_one_process(finished, survey, labellers, tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "PART", PART)
     serial = label_survey(survey, labellers, tmp_path, progress=False)
     ours = read_catalogue(finished[0].output)
@@ -129,15 +122,11 @@ def test_nothing_is_lost_and_nothing_doubled(finished, survey):
     assert sorted(made) == sorted(str(path) for path in survey[::PART])
 
 
-# --- kept parts
-
-
 def test_a_second_run_computes_nothing(finished, label):
     report, _ = finished
     before, content = dates(report), report.output.read_bytes()
     again = label(report.output)
-    assert again.computed == 0
-    assert dates(again) == before
+    assert again.computed == 0 and dates(again) == before
     assert again.output.read_bytes() == content
 
 
@@ -161,9 +150,6 @@ def test_workers_of_other_code_or_models_are_refused(labellers):
         load(recipe, "of the client")
 
 
-# --- one catalogue
-
-
 def test_a_missing_part_spoils_no_catalogue(copied):
     output, parts = copied
     output.write_text("the former one")
@@ -171,9 +157,6 @@ def test_a_missing_part_spoils_no_catalogue(copied):
     with pytest.raises(FileError, match=parts[-1].name):
         merge(parts, output)
     assert output.read_text() == "the former one"
-
-
-# --- what goes wrong
 
 
 def test_a_part_that_fails_is_named_and_the_others_are_kept(label, survey, tmp_path, monkeypatch):
@@ -205,22 +188,18 @@ def test_an_address_where_nobody_answers_is_one_clear_error(monkeypatch, label, 
             label(tmp_path / "catalogue.parquet", address=closed)
 
 
-# --- the command
-
-
-def test_the_command_labels_a_list(survey, models, tmp_path, monkeypatch, capsys):
+def test_the_command_labels_a_list(survey, labellers, tmp_path, monkeypatch, capsys):
     (tmp_path / "list.txt").write_text("\n".join(str(path) for path in survey[:3]) + "\n\n")
     assert len(FileList(tmp_path / "list.txt")) == 3
     seen = {}
-    monkeypatch.setattr(
-        running,
-        "label_cluster",
-        lambda paths, *_, **__: seen.update(paths=list(paths)) or running.Report(tmp_path / "c.parquet", 3),
-    )
-    assert (
-        command(["cluster", "--list", str(tmp_path / "list.txt"), "-o", "c.parquet", "--models", str(models)])
-        == 0
-    )
+
+    def note(paths, *_, **__):
+        seen["paths"] = list(paths)
+        return running.Report(tmp_path / "c.parquet", 3)
+
+    monkeypatch.setattr(running, "label_cluster", note)
+    given = ["cluster", "--list", str(tmp_path / "list.txt"), "-o", "c.parquet"]
+    assert command([*given, "--models", str(labellers["krr"].parent)]) == 0
     assert seen["paths"] == [str(path) for path in survey[:3]]
     assert "3 spectra" in capsys.readouterr().out
 
@@ -240,9 +219,6 @@ def test_a_mistake_is_one_line(arguments, words, capsys):
     assert told.count("\n") == 1
 
 
-# --- Dask is optional
-
-
 def test_without_dask_the_command_says_how_to_install_it(monkeypatch, capsys):
     for name in ("distributed", "pyarrow"):
         with monkeypatch.context() as patch:
@@ -250,3 +226,74 @@ def test_without_dask_the_command_says_how_to_install_it(monkeypatch, capsys):
             patch.delitem(sys.modules, "slamlib.labelling.cluster.run")
             assert command(["cluster", "a.fits", "-o", "c.parquet"]) == 1
         assert "pip install 'slamlib[cluster]'" in capsys.readouterr().err
+
+
+STRANGER = """
+import asyncio, sys
+from distributed import Security
+from distributed.core import connect
+
+async def knock(address, **more):
+    comm = await connect(address, timeout=3, **more)
+    await comm.write({"op": "identity", "reply": True})
+    print("let in:", await asyncio.wait_for(comm.read(), 3))
+
+address = sys.argv[1].partition("://")[2]
+for scheme, security in (("tcp", Security()), ("tls", Security.temporary())):
+    try:
+        asyncio.run(knock(f"{scheme}://{address}", **security.get_connection_args("client")))
+    except Exception as error:
+        print("kept out:", type(error).__name__)
+"""
+
+
+def asked_for_logs(port):
+    """Status of an answer in plain HTTP; 0 if there is none."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/info/main/workers.html")
+            return connection.getresponse().status
+        except (OSError, HTTPException):
+            return 0
+
+
+def test_only_its_own_client_talks_to_a_local_cluster():
+    with local_cluster(1) as cluster, connected(cluster) as client:
+        assert cluster.scheduler_address.startswith("tls://127.0.0.1:")
+        assert client.submit(abs, -1).result() == 1
+        command = [sys.executable, "-c", STRANGER, cluster.scheduler_address]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.splitlines()
+        own = psutil.Process(os.getpid())
+        links = [link for p in (own, *own.children(recursive=True)) for link in p.net_connections("inet")]
+        heard = {link.laddr for link in links if link.status == psutil.CONN_LISTEN}
+        assert {ip for ip, _ in heard} == {"127.0.0.1"}
+        assert {asked_for_logs(port) for _, port in heard} <= {0, 404}
+    assert [line.split(":")[0] for line in said] == ["kept out", "kept out"]
+
+
+def failing_starts(monkeypatch, number):
+    started = []
+
+    def start(**options):
+        started.append(options)
+        if len(started) <= number:
+            raise RuntimeError("Stream is closed")
+        return LocalCluster(**options)
+
+    monkeypatch.setattr(running, "LocalCluster", start)
+    return started
+
+
+def test_a_start_that_fails_is_tried_again(monkeypatch):
+    started = failing_starts(monkeypatch, 1)
+    with connected(None, 1) as client:
+        assert client.submit(abs, -2).result() == 2
+    assert len(started) == 2
+
+
+def test_a_start_that_fails_always_is_one_clear_error(monkeypatch):
+    started = failing_starts(monkeypatch, 99)
+    told = r"no cluster can be started on this machine \(Stream is closed"
+    with pytest.raises(FileError, match=told), connected():
+        pass
+    assert len(started) == 3

@@ -40,9 +40,6 @@ def see(krr_slam, grid, noise):
     return look_at
 
 
-# --- what it computes
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_the_derivative_is_that_of_the_regression(see, krr_slam, name):
     exact = krr_slam.jacobian(np.array(B_STAR))[0, NAMES.index(name)] * STEPS[name]
@@ -84,9 +81,6 @@ def test_a_star_at_its_fit_leaves_its_noise_and_another_velocity_leaves_more(see
     assert np.nanstd(off.star.residual) > 2 * np.nanstd(fitted.star.residual)
 
 
-# --- which lines it names
-
-
 def test_every_line_it_can_name_is_a_dip_of_some_model(grid):
     """Names and wavelengths are right: the models, which know nothing of the list, have a line there."""
     for wave, name in KNOWN:
@@ -105,9 +99,6 @@ def test_it_names_what_stars_of_a_type_are_known_for(grid):
     assert "He II" not in b_star
     assert {"Hβ", "Hγ", "He II"} <= set(o_star)
     assert b_star["Mg II"] > 3 * o_star.get("Mg II", 0)
-
-
-# --- what it answers, on the quick run
 
 
 @pytest.fixture(scope="module")
@@ -155,17 +146,14 @@ def test_a_file_gets_the_labels_that_the_catalogue_has_for_it(asked):
         explorer.look(query | {"star": "mine.fits.gz", "instrument": other})
 
 
-def test_a_file_of_another_spectrograph_brings_an_instrument_of_its_own(
-    explorer, grid, tmp_path, monkeypatch
-):
+def test_a_file_of_another_spectrograph_brings_its_own(explorer, grid, tmp_path, monkeypatch):
     monkeypatch.setenv("SLAMLIB_HOME", str(tmp_path))
     small = partial(Labeller.train, n=300, n_calibration=20, snrs=(100.0,))
     monkeypatch.setattr(Labeller, "train", small)
     wave = np.arange(4200.0, 4702.0, 0.5)
     flux, error = written.Star(grid, 3000, 100, seed=6)(wave)
-    text = "\n".join(
-        f"{w / 10:.3f} {f:.6e} {e:.3e}" for w, f, e in zip(wave, flux, error, strict=True)
-    ).encode()
+    rows = zip(wave, flux, error, strict=True)
+    text = "\n".join(f"{w / 10:.3f} {f:.6e} {e:.3e}" for w, f, e in rows).encode()
     with pytest.raises(InputError, match=r"^mine.txt: the file does not tell its resolving power"):
         explorer.take("mine.txt", text, "nm")
     with pytest.raises(InputError, match="'fast' says nothing of a spectrum"):
@@ -176,10 +164,8 @@ def test_a_file_of_another_spectrograph_brings_an_instrument_of_its_own(
     assert picked["about"]["stars"]["obsid"] == picked["about"]["suspicious"] == []
     assert explorer.start["instruments"][name] == picked["about"]
     query = CONTROLS | {"instrument": name, "star": "mine.txt", "fit": "1"}
-    found, table = (
-        explorer.look(query),
-        Table.read(explorer.save(query | {"what": "labels"}), format="ascii.ecsv"),
-    )
+    found = explorer.look(query)
+    table = Table.read(explorer.save(query | {"what": "labels"}), format="ascii.ecsv")
     assert table.meta["instrument"] == name
     for label, true in zip(NAMES, written.LABELS, strict=True):
         assert found["labels"][label] == pytest.approx(true, abs=3 * table[f"e_{label}"][1])

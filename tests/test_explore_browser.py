@@ -22,6 +22,7 @@ from slamlib.spectra.lamost import read
 
 SHOTS = Path(__file__).parents[1] / "build" / "explore"
 SIZES = {"desk": {"width": 1400, "height": 900}, "phone": {"width": 400, "height": 844}}
+HOME = ("http://127.0.0.1:", "data:", "blob:")
 # Milliseconds that the answer to a change may take on the slowest machine.
 PATIENCE = 90_000
 
@@ -44,17 +45,13 @@ def test_who_has_no_token_or_another_name_for_us_is_kept_out(address, method):
 
     token = f"?{parts.query}"
     assert answer(f"/{token}")[0] == 200
+    told = "the token is missing or wrong; use the address that was printed at the start"
     for path in ("/", "/start", "/look?token=guess", "/save?token=%FF"):
-        assert answer(path) == (
-            403,
-            "the token is missing or wrong; use the address that was printed at the start",
-        )
+        assert answer(path) == (403, told)
     for host in ("elsewhere.example", "elsewhere.example:80", "10.0.0.1", "127.0.0.1"):
         assert answer(f"/{token}", Host=host)[0] == 403
-    for path, problem in (
-        ("nothing", "no page /nothing"),
-        ("look", "no instrument None; there are LRS, MRS"),
-    ):
+    problems = {"nothing": "no page /nothing", "look": "no instrument None; there are LRS, MRS"}
+    for path, problem in problems.items():
         assert answer(f"/{path}{token}") == (200, f'{{"problem": "{problem}"}}')
 
 
@@ -68,15 +65,11 @@ def shown(request, address):
         context, complaints = chromium.new_context(viewport=SIZES[request.param], has_touch=phone), []
         context.on("console", lambda message: complaints.append(message.text))
         context.on("weberror", lambda error: complaints.append(str(error.error)))
-        context.on("request", lambda request: _at_home(request.url) or complaints.append(request.url))
+        context.on("request", lambda asked: asked.url.startswith(HOME) or complaints.append(asked.url))
         page = opened(context, address)
         page.shots = SHOTS / request.param
         page.set_default_timeout(PATIENCE)
         yield page, complaints
-
-
-def _at_home(url):
-    return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
 
 
 @pytest.fixture
@@ -121,13 +114,11 @@ def test_spectrum_and_sliders_are_on_one_screen_and_nothing_is_wider(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
     for name in ("spectrum", "snr"):
         box = page.locator(f"#{name}").bounding_box()
-        assert box["y"] >= 0
-        assert box["y"] + box["height"] < size["height"]
+        assert box["y"] >= 0 and box["y"] + box["height"] < size["height"]
     names = page.locator("#spectrum .line text").all_text_contents()
     assert {"Hβ", "Hγ", "He I"} <= set(names)
     share = inks(page, "opened")
-    assert 0.003 < share["red"] < 0.1
-    assert 0.001 < share["blue"] < 0.1
+    assert 0.003 < share["red"] < 0.1 and 0.001 < share["blue"] < 0.1
     assert 0.01 < share["black"] < 0.3
 
 
@@ -158,15 +149,11 @@ def test_wheel_drag_and_keys_zoom_and_move_all_panels_and_the_pointer_reads_them
     page.wait_for_function("() => location.hash.match(/window=46[34]/)")
     ((low, high),) = spans(page)
     assert high - low == pytest.approx(3100 / 1.2**8, rel=0.01)
-    assert low + (high - low) * (4861.3 - 3900) / 3100 == pytest.approx(
-        4861.3, abs=3100 / (box["width"] - 70)
-    )
+    pixel = 3100 / (box["width"] - 70)
+    assert low + (high - low) * (4861.3 - 3900) / 3100 == pytest.approx(4861.3, abs=pixel)
     page.mouse.move(x + 1, box["y"] + 0.3 * box["height"])
-    read = until(
-        page, "#hover", r"(\d+\.\d) Å · Hβ 4861.3 · flux (\S+) · residual .*σ\) · model (\S+) · deri"
-    )
-    assert float(read[1]) == pytest.approx(4861.3, abs=8)
-    assert float(read[3]) < 0.8
+    read = until(page, "#hover", r"(\d+\.\d) Å · Hβ 4861.3 · flux (\S+) · residual .*σ\) · model (\S+) · ")
+    assert float(read[1]) == pytest.approx(4861.3, abs=8) and float(read[3]) < 0.8
     assert page.locator("#hair").get_attribute("d")
     assert "Hα" not in page.locator("#spectrum .line text").all_text_contents()
     inks(page, "zoomed")
@@ -186,9 +173,8 @@ def test_wheel_drag_and_keys_zoom_and_move_all_panels_and_the_pointer_reads_them
 def test_a_click_on_a_star_shows_its_spectrum_and_the_catalogues_labels(page, quick_run):
     labels = read_ecsv(quick_run.products / "labels_LRS.ecsv")
     good = labels[(labels["flag"] == "I") & (labels["teff"] > 30_000)]
-    apart = [
-        np.sort(np.hypot(np.log10(labels["teff"] / s["teff"]), labels["logg"] - s["logg"]))[1] for s in good
-    ]
+    log_teff, logg = np.log10(labels["teff"]), labels["logg"]
+    apart = [np.sort(np.hypot(log_teff - np.log10(s["teff"]), logg - s["logg"]))[1] for s in good]
     star = good[int(np.argmax(apart))]
     hr = page.locator("#hr")
     hr.scroll_into_view_if_needed()
@@ -226,8 +212,7 @@ def test_suspicious_stars_are_stepped_through_by_key_compared_saved_and_found_ag
     labels, spectrum = (Table.read(saved[what], format="ascii.ecsv") for what in ("labels", "spectrum"))
     assert [name.split()[1] for name in labels["name"][1:]] == [second, first]
     assert labels["teff"][0] == labels["teff"][1] == float(state(page)["teff"])
-    assert len(spectrum) == 3101
-    assert spectrum.meta["labels"][0]["teff"] == labels["teff"][0]
+    assert len(spectrum) == 3101 and spectrum.meta["labels"][0]["teff"] == labels["teff"][0]
     # The address alone brings all of it back.
     before = page.locator("#told").text_content(), page.locator("#kept").text_content()
     page.reload()

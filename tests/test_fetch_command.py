@@ -101,9 +101,7 @@ def test_everything_comes_by_one_command_and_a_second_run_asks_for_nothing(serve
     ("trick", "reason"),
     [(page, "web page"), (short(0.4), "is damaged or cut short"), ("members", "its end is missing")],
 )
-def test_what_is_no_whole_archive_is_set_aside_and_never_built_of(
-    server, archives, tmp_path, capsys, trick, reason
-):
+def test_what_is_no_whole_archive_is_set_aside(server, archives, tmp_path, capsys, trick, reason):
     if trick == "members":
         whole = archives["BGvispec_v2.tar"]
         with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
@@ -115,8 +113,7 @@ def test_what_is_no_whole_archive_is_set_aside_and_never_built_of(
     [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("BGvispec")]
     assert reason in line
     assert not (tmp_path / "tlusty_grid.fits").exists()
-    assert run("tlusty", *options) == 0
-    assert server.count("/database/Lvispec") == 1
+    assert run("tlusty", *options) == 0 and server.count("/database/Lvispec") == 1
 
 
 @pytest.mark.parametrize("recorded", ["first use", "table"])
@@ -146,8 +143,7 @@ def test_ctrl_c_says_how_to_go_on(server, tmp_path, capsys):
     options = ["--workers", 1, "--base-lamost", server.base, "--to", tmp_path, 11, 12]
     assert run("lamost", *options) == 130
     assert "the same command goes on from there" in capsys.readouterr().err
-    assert run("lamost", *options) == 0
-    assert server.count("fits/11") == 1
+    assert run("lamost", *options) == 0 and server.count("fits/11") == 1
 
 
 @pytest.mark.parametrize(
@@ -177,8 +173,7 @@ def test_without_requests_the_command_says_what_to_install(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert main(["fetch", "lamost", "7"]) == 1
     assert capsys.readouterr().err == "slamlib: requests is not installed: pip install 'slamlib[fetch]'\n"
-    (tmp_path / "cmd.dat").write_text(
-        "# Zini MH logAge Mini int_IMF Mass logL logTe logg label\n0.0152 0 6.6 2 1 2 1.2 4.0 4.2 1\n"
-    )
+    columns = "# Zini MH logAge Mini int_IMF Mass logL logTe logg label"
+    (tmp_path / "cmd.dat").write_text(f"{columns}\n0.0152 0 6.6 2 1 2 1.2 4.0 4.2 1\n")
     assert main(["fetch", "isochrones", "cmd.dat"]) == 0
     assert "data/raw/isochrones.ecsv: 1 rows, log age 6.60" in capsys.readouterr().out

@@ -2,26 +2,10 @@ from functools import cache
 
 import matplotlib
 import numpy as np
+import pictured
 import pytest
 from astropy.table import Table
 from matplotlib.text import Text
-from pictured import (
-    BOX,
-    FIT,
-    RANGES,
-    catalogue,
-    common_table,
-    cv_table,
-    fit,
-    fitted,
-    grid_nodes,
-    hr_diagram,
-    hrs_table,
-    posterior,
-    sky,
-    texts,
-    training_set,
-)
 
 from compendium import figures
 from slamlib.errors import InputError
@@ -31,16 +15,16 @@ from slamlib.style import SIMULATED_NOTE
 CV_SIZES = {"LRS": (1000,), "MRS": (5000,)}
 SAMPLE_SIZES = {"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)}
 EVERY_FIGURE = {
-    "fig01": lambda: figures.fig01_sky(sky(), True),
-    "fig02": training_set,
-    "fig03": lambda: figures.fig03_cross_validation(cv_table(CV_SIZES)),
-    "fig04": lambda: figures.fig04_sample_size(cv_table(SAMPLE_SIZES)),
-    "fig05": lambda: fit(LRS),
-    "fig06": lambda: fit(MRS),
-    "fig07": hr_diagram,
-    "fig08": lambda: figures.fig08_hrs(hrs_table()),
-    "fig09": lambda: figures.fig09_lrs_vs_mrs(common_table(), RANGES, True),
-    "fig10": lambda: figures.fig10_corner(posterior()[0], True),
+    "fig01": lambda: figures.fig01_sky(pictured.sky(), True),
+    "fig02": pictured.training_set,
+    "fig03": lambda: figures.fig03_cross_validation(pictured.cv_table(CV_SIZES)),
+    "fig04": lambda: figures.fig04_sample_size(pictured.cv_table(SAMPLE_SIZES)),
+    "fig05": lambda: pictured.fit(LRS),
+    "fig06": lambda: pictured.fit(MRS),
+    "fig07": pictured.hr_diagram,
+    "fig08": lambda: figures.fig08_hrs(pictured.hrs_table()),
+    "fig09": lambda: figures.fig09_lrs_vs_mrs(pictured.common_table(), pictured.RANGES, True),
+    "fig10": lambda: figures.fig10_corner(pictured.posterior()[0], True),
 }
 
 
@@ -65,21 +49,21 @@ def test_no_text_is_smaller_than_seven_points(name):
 
 @pytest.mark.parametrize("name", ["fig01", "fig05", "fig06", "fig07", "fig08", "fig09", "fig10"])
 def test_figures_of_simulated_stars_say_so(name):
-    assert SIMULATED_NOTE in texts(built(name))
+    assert SIMULATED_NOTE in pictured.texts(built(name))
 
 
 def test_figures_of_real_stars_do_not_say_simulated():
-    real = hrs_table()
+    real = pictured.hrs_table()
     real["origin"] = "real"
     for figure in (
-        figures.fig01_sky(sky(), False),
-        fit(LRS, False),
-        hr_diagram(False),
+        figures.fig01_sky(pictured.sky(), False),
+        pictured.fit(LRS, False),
+        pictured.hr_diagram(False),
         figures.fig08_hrs(real),
-        figures.fig09_lrs_vs_mrs(common_table(), RANGES, False),
-        figures.fig10_corner(posterior()[0], False),
+        figures.fig09_lrs_vs_mrs(pictured.common_table(), pictured.RANGES, False),
+        figures.fig10_corner(pictured.posterior()[0], False),
     ):
-        assert not any("simulated" in text for text in texts(figure))
+        assert not any("simulated" in text for text in pictured.texts(figure))
 
 
 def hrs_numbers(figure, column):
@@ -93,33 +77,31 @@ def hrs_numbers(figure, column):
 
 
 def test_hrs_comparison_gives_the_rms_of_the_stars_that_count_and_its_unit():
-    table = hrs_table()
+    table = pictured.hrs_table()
     table["logg"][1] = np.nan
     table["status"][2] = "multimodal"
     rms = np.sqrt(np.nanmean((table["logg"] - table["logg_hrs"])[3:12] ** 2))
     title, numbers = hrs_numbers(figures.fig08_hrs(table), 1)
-    assert title == r"$\sigma$ [dex] (n)"
-    assert numbers["LRS", "simulated"] == f"{rms:.3f} (9)"
+    assert title == r"$\sigma$ [dex] (n)" and numbers["LRS", "simulated"] == f"{rms:.3f} (9)"
     title, numbers = hrs_numbers(figures.fig08_hrs(table), 0)
-    assert title == r"$\sigma$ [K] (n)"
-    assert numbers["MRS", "simulated"].endswith(" (12)")
+    assert title == r"$\sigma$ [K] (n)" and numbers["MRS", "simulated"].endswith(" (12)")
 
 
 def test_data_that_cannot_be_drawn_are_refused_with_the_reason():
-    samples = posterior(600)[0]
+    samples = pictured.posterior(600)[0]
     stuck, lost = samples.copy(), samples.copy()
     stuck[:, 2] = 0.0
     lost[0, 0] = np.nan
-    failed, strange = hrs_table(), hrs_table()
+    failed, strange = pictured.hrs_table(), pictured.hrs_table()
     failed["teff"] = np.nan
     strange["origin"][0] = "guessed"
-    lacking = cv_table(CV_SIZES)
+    lacking = pictured.cv_table(CV_SIZES)
     lacking.remove_column("bias")
-    shown, observed = fitted(LRS)
+    shown, observed = pictured.fitted(LRS)
     del observed["continuum"]
-    short, far = (fitted(LRS, **change) for change in ({"flux": np.ones(9)}, {"wave": LRS.wave / 10}))
+    short, far = pictured.fitted(LRS, flux=np.ones(9)), pictured.fitted(LRS, wave=LRS.wave / 10)
     isochrones = Table({name: [0.0] for name in ("mh", "log_age", "initial_mass", "log_teff", "logg")})
-    stars = {"LRS": catalogue(50, 1), "MRS": catalogue(50, 2)}
+    stars = {"LRS": pictured.catalogue(50, 1), "MRS": pictured.catalogue(50, 2)}
     for message, draw in {
         "same mh": lambda: figures.fig10_corner(stuck, True),
         "not all finite": lambda: figures.fig10_corner(lost, True),
@@ -127,12 +109,12 @@ def test_data_that_cannot_be_drawn_are_refused_with_the_reason():
         "finite teff": lambda: figures.fig08_hrs(failed),
         "guessed": lambda: figures.fig08_hrs(strange),
         "lacks bias;": lambda: figures.fig03_cross_validation(lacking),
-        "has no rows": lambda: figures.fig03_cross_validation(cv_table(CV_SIZES)[:0]),
-        "lacks continuum;": lambda: figures.fig_fit(shown, observed, LRS, FIT, "star 1", True),
-        "lacks logg;": lambda: training_set(grid_nodes()["teff", "mh"]),
-        "one length": lambda: figures.fig_fit(*short, LRS, FIT, "star 1", True),
-        "is its wavelength in Angstrom": lambda: figures.fig_fit(*far, LRS, FIT, "star 1", True),
-        "no log_age = 6.0": lambda: figures.fig07_hr_diagram(stars, isochrones, BOX, True),
+        "has no rows": lambda: figures.fig03_cross_validation(pictured.cv_table(CV_SIZES)[:0]),
+        "lacks continuum;": lambda: figures.fig_fit(shown, observed, LRS, pictured.FIT, "star 1", True),
+        "lacks logg;": lambda: pictured.training_set(pictured.grid_nodes()["teff", "mh"]),
+        "one length": lambda: figures.fig_fit(*short, LRS, pictured.FIT, "star 1", True),
+        "is its wavelength in Angstrom": lambda: figures.fig_fit(*far, LRS, pictured.FIT, "star 1", True),
+        "no log_age = 6.0": lambda: figures.fig07_hr_diagram(stars, isochrones, pictured.BOX, True),
     }.items():
         with pytest.raises(InputError, match=message):
             draw()

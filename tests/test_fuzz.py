@@ -11,8 +11,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 from corruptions import ANY_FILE, CARDS, PIXELS, bomb
-from corruptions_other import ARRAYS, HEADER, LINES
-from fuzzing import Lab, as_table, spoil_and_label, spoil_and_read
+from fuzzing import ARRAYS, HEADER, LINES, Lab, as_table, spoil_and_label, spoil_and_read
 
 from slamlib.errors import FileError
 from slamlib.grid.model_grid import ModelGrid
@@ -32,6 +31,10 @@ from slamlib.spectra.prepare import read_many
 LAMOST = {**ANY_FILE, **CARDS, **PIXELS}
 SEED = int(os.environ.get("FUZZ_SEED", "257"))
 GOOD = {"agrees", "flagged", "reason", "error", "same", "other numbers"}
+READERS = ("model grid", "Slam", "Labeller", "TrainingSet")
+READERS += ("table", "TLUSTY text", "spectrum in text", "spectrum in FITS")
+# A digest or check sum tells that a number is another.
+EXACT = READERS[:4]
 
 
 @pytest.fixture(scope="module")
@@ -120,12 +123,6 @@ def readers(grid, thin_slam, krr_slam, labeller, training, tmp_path_factory):
         make(folder / name)
         makers[name] = (folder / name).read_bytes(), content, ways
     return makers
-
-
-READERS = ("model grid", "Slam", "Labeller", "TrainingSet")
-READERS += ("table", "TLUSTY text", "spectrum in text", "spectrum in FITS")
-# A digest or check sum tells that a number is another.
-EXACT = READERS[:4]
 
 
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyWarning")

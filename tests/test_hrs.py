@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from astropy.table import Table
-from compendia import ROOT
-from pictured import EMBEDDED, hrs_table
+from compendia import EMBEDDED, SAMPLES
+from pictured import hrs_table
 
 from compendium.hrs import comparable, hrs_errors, label_stars
 from compendium.hrs_stars import RESOLUTION, SPUN, real_stars, simulated_stars
@@ -16,12 +16,7 @@ from slamlib.labelling.templates import velocity_templates
 from slamlib.labels import NAMES
 from slamlib.spectra.reading import ASSUMED_AIR
 
-SAMPLES = ROOT.parent / "shared" / "samples" / "hires"
-
-
-@pytest.fixture(scope="module")
-def known():
-    return read_ecsv(EMBEDDED / "hrs_labels.ecsv")
+KNOWN = read_ecsv(EMBEDDED / "hrs_labels.ecsv")
 
 
 def write_text(path, wave, flux):
@@ -40,24 +35,17 @@ def folder(tmp_path_factory, grid):
     write_text(folder / "mystery_blue.txt", wave[blue], flux[blue])
     (folder / "broken.fits").write_bytes(b"SIMPLE  = but not FITS")
     (folder / ".hidden").touch()
-    table = Table(
-        {"file": ["mystery_blue.txt", "lost.fits"], "star": ["X Per", ""], "resolution": [2e4, np.nan]}
-    )
+    table = Table({"file": ["mystery_blue.txt", "lost.fits"], "star": ["X Per", ""]})
+    table["resolution"] = [2e4, np.nan]
     table["teff"], table["e_teff"] = [29_500.0, np.nan], [1000.0, np.nan]
     write_ecsv(table, folder / "stars.ecsv")
     return folder
 
 
-def test_every_file_is_read_or_has_its_reason(folder, known):
-    stars = {star.file: star for star in real_stars(folder, known)}
-    assert list(stars) == [
-        "HD886.txt",
-        "HD8861.txt",
-        "HD886_nm.txt",
-        "broken.fits",
-        "lost.fits",
-        "mystery_blue.txt",
-    ]
+def test_every_file_is_read_or_has_its_reason(folder):
+    stars = {star.file: star for star in real_stars(folder, KNOWN)}
+    texts, others = ["HD886.txt", "HD8861.txt", "HD886_nm.txt"], ["broken.fits", "lost.fits"]
+    assert list(stars) == [*texts, *others, "mystery_blue.txt"]
     assert stars["HD886_nm.txt"].reason.startswith("HD886_nm.txt: wavelengths from 385")
     assert "look like nm" in stars["HD886_nm.txt"].reason
     assert stars["broken.fits"].reason.startswith("broken.fits is damaged")
@@ -66,28 +54,26 @@ def test_every_file_is_read_or_has_its_reason(folder, known):
     assert all((star.spectrum is None) == bool(star.reason) for star in stars.values())
 
 
-def test_labels_and_resolution_are_those_of_the_tables_or_said_to_be_assumed(folder, known):
-    stars = {star.file: star for star in real_stars(folder, known)}
+def test_labels_and_resolution_are_those_of_the_tables_or_said_to_be_assumed(folder):
+    stars = {star.file: star for star in real_stars(folder, KNOWN)}
     peg, unknown, listed = (stars[name] for name in ("HD886.txt", "HD8861.txt", "mystery_blue.txt"))
     assert (peg.star, peg.known["teff"], peg.known["e_logg"]) == ("HD886", 22_000, 0.05)
     assert (unknown.star, listed.star) == ("HD8861", "X Per")
     assert np.isnan([unknown.known[name] for name in NAMES]).all()
     assert (listed.known["teff"], listed.known["e_teff"]) == (29_500, 1000)
-    assert np.isnan(listed.known["logg"])
-    assert listed.spectrum.resolution == 20_000
+    assert np.isnan(listed.known["logg"]) and listed.spectrum.resolution == 20_000
     # Pixels of 4 km/s.
     assert peg.spectrum.resolution == pytest.approx(C_KMS / 8, rel=1e-3)
     assert peg.assumed == "R = 37474: neither the file nor stars.ecsv tells"
     assert listed.assumed == ""
 
 
-def test_spun_stars_are_the_same_but_for_their_rotation(grid, known):
-    slow, spun = (
-        simulated_stars(known[:6], grid, np.random.default_rng(3), spin) for spin in (None, (0, 300))
-    )
-    assert [star.star for star in slow] == [star.star for star in spun] == list(known["star"][:6])
+def test_spun_stars_are_the_same_but_for_their_rotation(grid):
+    rng = np.random.default_rng
+    slow, spun = (simulated_stars(KNOWN[:6], grid, rng(3), spin) for spin in (None, (0, 300)))
+    assert [star.star for star in slow] == [star.star for star in spun] == list(KNOWN["star"][:6])
     assert {star.origin for star in spun} == {SPUN}
-    assert [star.known["vsini"] for star in slow] == list(known["vsini"][:6])
+    assert [star.known["vsini"] for star in slow] == list(KNOWN["vsini"][:6])
     spins = np.array([star.known["vsini"] for star in spun])
     assert ((spins >= 0) & (spins <= 300)).all() and np.ptp(spins) > 100
     assert all(a.known["teff"] == b.known["teff"] for a, b in zip(slow, spun, strict=True))
@@ -114,8 +100,8 @@ def echo(labels, grid):
     }
 
 
-def test_every_star_has_a_row_for_each_instrument_whatever_its_file_lacks(folder, known, grid):
-    stars = real_stars(folder, known)
+def test_every_star_has_a_row_for_each_instrument_whatever_its_file_lacks(folder, grid):
+    stars = real_stars(folder, KNOWN)
     labellers = echo([22_000, 4.0, 0.0, 10.0], grid)
     table, spectra = label_stars(stars, labellers, lambda _: np.random.default_rng(1))
     assert list(table["file"]) == 2 * [star.file for star in stars]
@@ -125,12 +111,11 @@ def test_every_star_has_a_row_for_each_instrument_whatever_its_file_lacks(folder
     reason = {(row["file"], row["instrument"]): row["reason"] for row in table}
     assert "less than half of each arm of LRS" in reason["mystery_blue.txt", "LRS"]
     assert reason["mystery_blue.txt", "MRS"] == reason["HD8861.txt", "LRS"] == ""
-    assert not table.meta["simulated"]
-    assert spectra["MRS"][1][-1].any()
+    assert not table.meta["simulated"] and spectra["MRS"][1][-1].any()
 
 
-def test_a_star_is_seen_the_same_whatever_its_company(folder, known, grid):
-    stars = [star for star in real_stars(folder, known) if not star.reason]
+def test_a_star_is_seen_the_same_whatever_its_company(folder, grid):
+    stars = [star for star in real_stars(folder, KNOWN) if not star.reason]
     labellers = echo([22_000, 4.0, 0.0, 10.0], grid)
     rng_of = lambda name: np.random.default_rng(len(name))  # noqa: E731
     seen = [label_stars(some, labellers, rng_of) for some in (stars, stars[-1:])]
@@ -164,10 +149,9 @@ def test_errors_are_the_scatter_of_what_counts_beside_the_papers():
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra")
-def test_all_sample_spectra_are_read(known):
-    stars = real_stars(SAMPLES, known)
-    assert len(stars) == 7
-    assert not any(star.reason for star in stars)
+def test_all_sample_spectra_are_read():
+    stars = real_stars(SAMPLES / "hires", KNOWN)
+    assert len(stars) == 7 and not any(star.reason for star in stars)
     assert {star.star for star in stars} >= {"HD886", "HD149438", "HD48279", "HD190429A"}
     # Text says nothing of its resolution; pixels of 0.15 A bound it to 18,000.
     assert all(("R = 17833" in star.assumed) == star.file.endswith("txt.gz") for star in stars)

@@ -1,6 +1,7 @@
-"""Labels of many spectra: right, honest about their errors, and robust against bad pixels."""
+"""Labels of many spectra: right, honest about their errors, robust; how good SLAM says it is."""
 
 from copy import copy
+from dataclasses import replace
 
 import astropy.units as u
 import numpy as np
@@ -9,16 +10,12 @@ import pytest
 from slamlib.errors import InputError
 from slamlib.inference.infer import infer, infer_joint
 from slamlib.inference.systematics import Systematics
-from slamlib.inference.validate import noisy
+from slamlib.inference.validate import cramer_rao, cross_validate, noisy, scatter_and_bias
+from slamlib.instruments import LRS
+from slamlib.labels import NAMES
 
 GOOD = np.array(1.0)
-
-
-def perfect(slam):
-    """The same model, declared free of error: spectra it predicts are then exactly its own."""
-    result = copy(slam)
-    result.model_variance_ = np.zeros_like(slam.model_variance_)
-    return result
+SNRS = (20, 100)
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +48,14 @@ def test_noise_free_spectra_give_their_labels_back(krr_slam, own_spectra, unseen
     # 45,000 K. Such a star must show in its chi-square.
     found = distance < 0.02
     assert found.mean() > 0.99
-    assert (result.chi2[found] < 1e-6).all()
-    assert (result.chi2[~found] > 1e-2).all()
+    assert (result.chi2[found] < 1e-6).all() and (result.chi2[~found] > 1e-2).all()
 
 
 def test_errors_are_those_of_the_noise(krr_slam, own_spectra, unseen):
     """Pulls of stars and labels: centred on 0 and of width 1 when the model is exact."""
-    flux, ivar = noisy(own_spectra, 100, GOOD, np.random.default_rng(4))
-    result = infer(perfect(krr_slam), flux, ivar)
+    exact = copy(krr_slam)
+    exact.model_variance_ = np.zeros_like(krr_slam.model_variance_)
+    result = infer(exact, *noisy(own_spectra, 100, GOOD, np.random.default_rng(4)))
     pulls = (result.labels - unseen.labels) / result.errors
     # Near zero rotation the flux depends on v sin i quadratically; above 45,000 K the small
     # training set leaves second minima.
@@ -102,8 +99,7 @@ def test_a_star_without_pixels_has_no_labels_and_spoils_no_other(krr_slam, obser
     ivar[2, 1000:1004] = 1e4
     result = infer(krr_slam, flux, ivar, inside=grid.contains)
     assert result.status.tolist() == ["ok", "no data", "no data", "ok"]
-    assert np.isnan(result.labels[1:3]).all()
-    assert np.isnan(result.errors[1:3]).all()
+    assert np.isnan(result.labels[1:3]).all() and np.isnan(result.errors[1:3]).all()
     assert np.isnan(result.chi2[1:3]).all()
     assert result.n_pix[1:3].tolist() == [0, 4]
     assert result.inside.tolist() == [True, False, False, True]
@@ -116,8 +112,7 @@ def test_a_star_that_does_not_rotate_is_inside(krr_slam, grid):
     for inside in (None, grid.contains):
         result = infer(krr_slam, flux, np.full(flux.shape, 1e6), inside=inside)
         assert result.labels[0, 3] == pytest.approx(0, abs=1e-9)
-        assert result.status[0] == "ok"
-        assert 0 < result.vsini_limit[0] < 100
+        assert result.status[0] == "ok" and 0 < result.vsini_limit[0] < 100
         assert result.inside[0]
 
 
@@ -126,19 +121,16 @@ def test_a_star_far_outside_ends_at_the_edge_not_in_the_wild(krr_slam, vsini, st
     """Beyond 15% of its range a label is no measurement of anything."""
     flux = krr_slam.predict([[25000, 4.0, -0.2, vsini]], extrapolate=True)
     result = infer(krr_slam, flux, np.full(flux.shape, 1e6))
-    assert result.status[0] == status
-    assert not result.inside[0]
+    assert result.status[0] == status and not result.inside[0]
     assert result.labels[0, 3] == pytest.approx(min(vsini, 345), abs=5)
 
 
 def test_table_has_the_columns_and_units_of_the_catalogue(result):
     table = result.table()
-    names = ["teff", "logg", "mh", "vsini"]
     others = ["vsini_limit", "chi2", "n_pix", "flag", "status"]
-    assert table.colnames == [*names, *(f"e_{n}" for n in names), *others]
+    assert table.colnames == [*NAMES, *(f"e_{n}" for n in NAMES), *others]
     for prefix in ("", "e_"):
-        assert table[f"{prefix}teff"].unit == u.K
-        assert table[f"{prefix}vsini"].unit == u.km / u.s
+        assert table[f"{prefix}teff"].unit == u.K and table[f"{prefix}vsini"].unit == u.km / u.s
         assert table[f"{prefix}mh"].unit == u.dex
         assert table[f"{prefix}logg"].unit == u.dex(u.cm / u.s**2)
     np.testing.assert_array_equal(table["teff"], result.labels[:, 0])
@@ -213,3 +205,39 @@ def test_pixels_that_no_calibration_star_has_are_not_missed(thin_slam, unseen, l
     ivar[:, : int(lost * used.sum())] = 0
     found = infer(thin_slam, flux, ivar, Systematics.measure([100.0], [residuals], rank=2))
     assert (found.status == status).mean() > 0.8
+
+
+@pytest.fixture(scope="module")
+def few(training):
+    """A training set small enough to be cross-validated in a second."""
+    return replace(training, labels=training.labels[:150], flux=training.flux[:150])
+
+
+@pytest.fixture(scope="module")
+def rows(few):
+    table = cross_validate(few, SNRS, np.random.default_rng(2), regressor="krr", n_folds=3)
+    return {(row["snr"], row["label"]): row for row in table}
+
+
+def test_no_spectrum_is_labelled_by_a_model_that_has_seen_it(few, rows, krr_slam):
+    """A model that has seen them all is better than cross-validation says."""
+    flux, ivar = noisy(few.flux, 100, LRS.good, np.random.default_rng(2))
+    seen = scatter_and_bias(infer(krr_slam, flux, ivar).labels, few.labels)[0]
+    held_out = [rows[100, label]["scatter"] for label in NAMES]
+    assert (seen < 0.8 * np.array(held_out)).all()
+
+
+def test_cramer_rao_bound_equals_a_numerical_fisher_matrix(krr_slam, unseen):
+    """Derivatives by central differences, the textbook sum over pixels, a direct inverse."""
+    ivar = 1e4 * LRS.good
+    for labels, bound in zip(unseen.labels[:5], cramer_rao(krr_slam, unseen.labels[:5], ivar), strict=True):
+        unit = krr_slam.training_labels_.std(axis=0)
+        step = 0.02 * np.diag(unit)
+        slope = (krr_slam.predict(labels + step) - krr_slam.predict(labels - step)).astype(float) / 0.04
+        fisher = np.einsum("ap,bp,p->ab", slope, slope, ivar)
+        np.testing.assert_allclose(bound, np.sqrt(np.diag(np.linalg.inv(fisher))) * unit, rtol=0.02)
+
+
+def test_pixels_that_determine_nothing_are_refused(krr_slam, unseen):
+    with pytest.raises(InputError, match="do not determine all labels"):
+        cramer_rao(krr_slam, unseen.labels[:2], np.zeros(LRS.wave.size))

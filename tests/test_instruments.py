@@ -126,9 +126,6 @@ def test_training_by_the_command_makes_what_label_uses(grid_path, tmp_path, monk
         Models(grid_path, models.folder).labeller(other)
 
 
-# --- one star seen by three spectrographs
-
-
 @pytest.fixture(scope="module")
 def models(grid, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")

@@ -31,12 +31,9 @@ def lab(tmp_path):
         port = free.getsockname()[1]
     places = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("CONFIG", "DATA", "RUNTIME")}
     options = [f"--ServerApp.port={port}", "--no-browser", "--IdentityProvider.token=secret", "--allow-root"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", f"--notebook-dir={tmp_path}", *options],
-        env=os.environ | places,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={tmp_path}", *options]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, env=os.environ | places, **silent)
     address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(120):

@@ -38,8 +38,7 @@ def test_b_stars_have_the_masses_of_eclipsing_binaries(evolution, teff, logg):
     mass, log_l = eclipsing_binaries(teff, logg, 0.0)
     # The relation scatters by 6% in mass and 3% in radius.
     assert abs(mean[0, 0] - mass) < 2 * np.hypot(error[0, 0], 0.027)
-    assert abs(mean[0, 2] - log_l) < 0.1
-    assert (error[0] < [0.1, 0.3, 0.15]).all()
+    assert abs(mean[0, 2] - log_l) < 0.1 and (error[0] < [0.1, 0.3, 0.15]).all()
 
 
 def test_a_star_on_an_isochrone_has_its_age_and_mass(evolution):
@@ -77,22 +76,14 @@ def put_together(n, twins, rng):
     distance, reddening = rng.uniform(200, 900, n), rng.uniform(0, 0.8, n)
     correction, colour = unreddened(teff)
     magnitude = 4.74 - 2.5 * mean[:, 2] - correction + 5 * np.log10(distance / 10) + 1.89 * reddening
-    labels = Table(
-        {"file": [f"{i}.fits" for i in range(n)], "ra": 10 + 0.1 * np.arange(n), "dec": np.zeros(n)}
-    )
+    places = {"ra": 10 + 0.1 * np.arange(n), "dec": np.zeros(n)}
+    labels = Table({"file": [f"{i}.fits" for i in range(n)], **places})
     for name, values, error in zip(("teff", "logg", "mh"), (teff, logg, np.zeros(n)), ERRORS[0], strict=True):
         labels[name], labels[f"e_{name}"] = values, error
-    gaia = Table(
-        {
-            "ra": labels["ra"] + 0.5 / 3600,
-            "dec": labels["dec"],
-            "source_id": np.arange(1, n + 1),
-            "parallax": 1000 / distance - 0.017 + rng.normal(0, 0.02, n),
-            "parallax_error": np.full(n, 0.02),
-            "phot_g_mean_mag": magnitude - 2.5 * np.log10(1 + twins),
-            "bp_rp": colour + reddening,
-        }
-    )
+    gaia = Table({"ra": labels["ra"] + 0.5 / 3600, "dec": labels["dec"], "source_id": np.arange(1, n + 1)})
+    gaia["parallax"] = 1000 / distance - 0.017 + rng.normal(0, 0.02, n)
+    gaia["parallax_error"], gaia["bp_rp"] = 0.02, colour + reddening
+    gaia["phot_g_mean_mag"] = magnitude - 2.5 * np.log10(1 + twins)
     return labels, gaia, distance
 
 
@@ -120,8 +111,7 @@ def test_what_gaia_does_not_have_is_nan():
     labels["ra"][2] = np.nan
     found = luminosities(labels, gaia)
     np.testing.assert_array_equal(found["source_id"], [0, 2, 0, 4])
-    assert np.isnan(found["log_l_plx"][:3]).all()
-    assert np.isfinite(found["mass"]).all()
+    assert np.isnan(found["log_l_plx"][:3]).all() and np.isfinite(found["mass"]).all()
     assert list(found["company"][:3]) == ["", "", ""]
     # Its distance needs magnitude and colour alone.
     assert np.isfinite(found["distance"][1])

@@ -1,18 +1,22 @@
-"""Errors of the models as shared errors: what they cover, and what they cost."""
+"""Errors of the models as shared errors: what they cover and cost, and what a survey teaches of them."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from slamlib.errors import InputError
 from slamlib.grid.training import synthesise
 from slamlib.inference.infer import infer
 from slamlib.inference.model_error import HELIUM, HYDROGEN, RANK, TERMS, _window, model_error, profile_scatter
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS
+from slamlib.labelling.labeller import Labeller
+from slamlib.labelling.learned import estimate, learned
 
 SNR = 100
+N = 260
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +47,14 @@ def coverage(slam, known, flux, labels):
 
 def test_components_are_those_of_lines_and_scale_with_their_amplitude(error, matched_slam):
     components, variance = error
-    assert components.shape == (RANK, LRS.wave.size)
-    assert (variance >= 0).all()
+    assert components.shape == (RANK, LRS.wave.size) and (variance >= 0).all()
     size = np.sqrt((components**2).sum(axis=0) + variance)
     line = np.max([_window(LRS.wave, centre, 6) for centre in (*HELIUM, *HYDROGEN)], axis=0) > 0.9
     assert np.median(size[line]) > 10 * np.median(size)
     half = model_error(matched_slam, LRS, 0.5)
     np.testing.assert_allclose(half[1], variance / 4, rtol=0.05, atol=1e-9)
-    np.testing.assert_allclose(
-        (half[0] ** 2).sum(axis=0), (components**2).sum(axis=0) / 4, rtol=0.05, atol=1e-8
-    )
+    power, expected = (half[0] ** 2).sum(axis=0), (components**2).sum(axis=0) / 4
+    np.testing.assert_allclose(power, expected, rtol=0.05, atol=1e-8)
 
 
 def test_every_term_says_why_and_its_amplitude_is_a_share_of_the_depth():
@@ -77,12 +79,65 @@ def test_errors_cover_lines_that_are_wrong(lines, matched_slam, error, stars, pl
 
 def test_a_wider_profile_adds_what_is_promised_to_the_square_of_v_sin_i(grid, krr_slam):
     """Spectra of a spectrograph whose lines are wider by 15%, half of the standard deviation."""
-    labels = np.array(
-        [[t, 4.0, 0.0, v] for t in (18_000.0, 22_000.0, 26_000.0) for v in (90.0, 150.0, 210.0)]
-    )
+    labels = np.array([[t, 4.0, 0.0, v] for t in (18e3, 22e3, 26e3) for v in (90.0, 150.0, 210.0)])
     blunt = replace(LRS, resolution=LRS.resolution / 1.15)
     flux, ivar = noisy(synthesise(grid, labels, blunt), 300, LRS.good, np.random.default_rng(5))
     found = infer(krr_slam, flux, ivar).labels[:, 3]
     # The variance of a profile wider by 30% is larger by 0.6, of this one by 0.32.
     added = np.median(found**2 - labels[:, 3] ** 2) * 0.6 / (1.15**2 - 1)
     assert profile_scatter(krr_slam, LRS) == pytest.approx(added, rel=0.3)
+
+
+@pytest.fixture(scope="module")
+def labeller(matched_slam, grid):
+    residual = np.random.default_rng(1).normal(0, 1e-4, (6, LRS.wave.size)).astype(np.float32)
+    known = Systematics.measure([100.0], [residual], 1).joined(*model_error(matched_slam, LRS))
+    known = replace(known, model=matched_slam.digest())
+    made = Labeller.of(LRS, matched_slam.compress(), grid, "matched")
+    known = replace(known, model=made.slam.digest())
+    return replace(made, systematics=known, about=made.about | {"model_errors": 1.0})
+
+
+@pytest.fixture(scope="module")
+def survey(labeller):
+    """Stars whose helium lines are 12% deeper than the model's."""
+    labels = labeller.slam.training_labels_
+    labels = labels[(labels[:, 0] < 29_000) & (labels[:, 0] > 17_000) & (labels[:, 1] > 3)]
+    labels = np.tile(labels, (4, 1))[:N]
+    shape = np.max([_window(LRS.wave, centre, 12) for centre in HELIUM], axis=0)
+    flux = 1 + (labeller.predict(labels) - 1) * (1 + 0.12 * shape)
+    return labels, *noisy(flux, 120, LRS.good, np.random.default_rng(2))
+
+
+def test_mean_and_scatter_of_amplitudes_are_recovered():
+    rng, m, true = np.random.default_rng(4), 3000, np.array([2.0, -1.0, 0.0])
+    design = rng.normal(size=(m, 12, 3)) * [1, 2, 3]
+    amplitudes = true + rng.normal(size=(m, 3)) * [0.1, 0.5, 1.0]
+    seen = np.matvec(design, amplitudes) + rng.normal(size=(m, 12))
+    mean, covariance = estimate(design.swapaxes(1, 2) @ design, np.vecmat(seen, design))
+    np.testing.assert_allclose(mean, true, atol=0.06)
+    np.testing.assert_allclose(np.sqrt(np.diagonal(covariance)), [0.1, 0.5, 1.0], atol=0.08)
+
+
+def test_what_was_learned_frees_labels_of_bias_and_is_kept_in_the_file(labeller, survey, tmp_path):
+    labels, flux, ivar = survey
+    snr = np.full(N, 120.0)
+    taught = learned(labeller, flux, ivar, snr, progress=False)
+    taught.save(tmp_path / "krr_LRS.npz")
+    taught = Labeller.read(tmp_path / "krr_LRS.npz")
+    assert taught.about["learned"]["stars"] >= 200
+    assert "learned from" in taught.identity and "learned" not in labeller.identity
+    fits = [one.fit(flux, ivar) for one in (labeller, taught)]
+    off = [np.median(fit.labels - labels, axis=0) for fit in fits]
+    errors = [np.median(fit.errors, axis=0) for fit in fits]
+    assert (np.abs(off[1]) < errors[1] / 3).all() and errors[1][0] < errors[0][0]
+    with pytest.raises(InputError, match="learned before"):
+        learned(taught, flux, ivar, snr, progress=False)
+
+
+def test_too_few_stars_and_models_without_errors_are_refused(labeller, survey):
+    _, flux, ivar = survey
+    with pytest.raises(InputError, match=r"0 of 20 stars.*learning needs 200"):
+        learned(labeller, flux[:20], ivar[:20], np.full(20, 50.0), progress=False)
+    with pytest.raises(InputError, match="model_errors"):
+        learned(replace(labeller, systematics=None), flux, ivar, np.full(N, 120.0), progress=False)

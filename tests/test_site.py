@@ -22,23 +22,10 @@ from compendium.site import build as site
 
 WIDTHS = {"desktop": (1400, 900), "phone": (400, 844)}
 # One page of each kind.
-SHOWN = (
-    "docs/index",
-    "docs/results/figures",
-    "docs/results/calibration",
-    "benchmarks/README",
-    "notebooks/02_train_slam",
-    "notebooks/06_lamost_labels",
-    "notebooks/11_claims",
-    "notebooks/12_calibration",
-    "notebooks/teaching/T1_what_a_spectrum_tells",
-    "docs/formats",
-    "data/DATASETS",
-    "docs/reference/slamlib.inference.infer",
-)
-
-
-# --- the pages
+SHOWN = ("docs/index", "docs/results/figures", "docs/results/calibration", "docs/formats", "data/DATASETS")
+SHOWN += ("docs/reference/slamlib.inference.infer", "benchmarks/README", "notebooks/02_train_slam")
+SHOWN += ("notebooks/06_lamost_labels", "notebooks/11_claims", "notebooks/12_calibration")
+SHOWN += ("notebooks/teaching/T1_what_a_spectrum_tells",)
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +111,6 @@ def test_every_page_says_which_run_made_it_and_that_stars_are_simulated(html, pa
     assert silent == [html / "index.html"]  # which only leads on
 
 
-# --- in a browser
-
-
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
@@ -148,16 +132,12 @@ def chromium():
         yield opened
 
 
-def _said(message):
-    return f"{message.text} ({message.location['url']})"
-
-
 @pytest.fixture(params=WIDTHS)
 def view(request, chromium):
     """A window of one width; what it complains of is an error."""
     width, height = WIDTHS[request.param]
     page, complaints = chromium.new_page(viewport={"width": width, "height": height}), []
-    page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(_said(said)))
+    page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda request: complaints.append(f"{request.url}: {request.failure}"))
     page.shots = ROOT / "build" / "site-shots" / request.param
@@ -171,9 +151,7 @@ def test_pages_fit_the_window_show_their_images_and_no_empty_box(address, view):
         view.goto(f"{address}/{name}.html")
         for image in view.locator("article img").all():
             assert image.evaluate("image => image.complete && image.naturalWidth") > 100, name
-            assert image.evaluate("image => image.closest('a')?.href.endsWith('.png')"), (
-                f"{name}: no full size"
-            )
+            assert image.evaluate("image => image.closest('a')?.href.endsWith('.png')"), name
             box = image.bounding_box()
             assert box["width"] > 0.5 * min(view.viewport_size["width"], 600), name
         assert view.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0, name
@@ -188,8 +166,7 @@ def test_the_paper_stands_beside_ours_on_a_desk_and_above_it_on_a_phone(address,
     view.goto(f"{address}/docs/results/figures.html")
     paper, ours = (view.locator(f".beside > .{name}").nth(3).bounding_box() for name in ("paper", "ours"))
     if view.viewport_size["width"] > 1000:
-        assert ours["x"] >= paper["x"] + paper["width"]
-        assert abs(ours["y"] - paper["y"]) < 5
+        assert ours["x"] >= paper["x"] + paper["width"] and abs(ours["y"] - paper["y"]) < 5
         assert ours["width"] > 450
     else:
         assert ours["y"] >= paper["y"] + paper["height"]

@@ -1,31 +1,45 @@
-"""What is installed: every import is declared, labelling needs only the core, the pins can be judged."""
+"""The project: what is installed is declared and pinned, the wheel stands alone, pages do what they say."""
 
 import ast
+import contextlib
+import doctest
+import hashlib
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 from types import SimpleNamespace
 
+import nbformat
 import pytest
-from test_project import LOCK, locked
+from compendia import ROOT
 
 from compendium import supply
 
-ROOT = Path(__file__).parents[1]
+LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 OWN = {"slamlib", "compendium", "benchmarks"}
+SOUND = {"name": "a", "version": "1", "vulns": []}
+UNKNOWN = {"name": "b", "skip_reason": "not found"}
+
+
+def project(path):
+    return tomllib.loads((ROOT / path).read_text(encoding="utf-8"))["project"]
+
+
+def locked():
+    return set(re.findall(r"^([a-z0-9][a-z0-9._-]*)==", LOCK, re.MULTILINE))
 
 
 def declared(path, *extras):
     """Normalised names of the distributions that a pyproject.toml names."""
-    project = tomllib.loads((ROOT / path).read_text(encoding="utf-8"))["project"]
-    lines = [
-        *project["dependencies"],
-        *(line for extra in extras for line in project["optional-dependencies"][extra]),
-    ]
+    of = project(path)
+    lines = sum((of["optional-dependencies"][extra] for extra in extras), of["dependencies"])
     return {normal(re.match(r"[\w.-]+", line).group()) for line in lines}
 
 
@@ -82,10 +96,8 @@ def test_labelling_needs_nothing_beyond_the_core():
     of = packages_distributions().items()
     hidden = [name for name, dists in of if name not in OWN and not {normal(each) for each in dists} & core]
     assert {"distributed", "requests", "emcee", "sphinx"} <= set(hidden)
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({hidden!r}))\n"
-        "import slamlib.labelling.files, slamlib.cli.main, slamlib.cli.pages, slamlib.cli.output"
-    )
+    code = f"import sys; sys.modules.update(dict.fromkeys({hidden!r}))\n"
+    code += "import slamlib.labelling.files, slamlib.cli.main, slamlib.cli.pages, slamlib.cli.output"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -93,47 +105,23 @@ def test_labelling_needs_nothing_beyond_the_core():
 def test_the_bill_names_every_pinned_package():
     bill = json.loads(json.dumps(supply.bill_of_materials(LOCK)))
     assert {part["name"] for part in bill["components"]} >= locked()
-    assert all(
-        f"{part['name']}" in part["purl"] and part["version"] in part["purl"] for part in bill["components"]
-    )
+    assert all(f"{part['name']}@{part['version']}" in part["purl"] for part in bill["components"])
     assert bill["bomFormat"] == "CycloneDX"
 
 
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [
-        ("", 2, "no index of advisories answers; nothing was checked: no route"),
-        (
-            {"dependencies": [{"name": "a", "version": "1", "vulns": []}]},
-            0,
-            "1 packages checked, 0 known faults",
-        ),
-        (
-            {
-                "dependencies": [
-                    {"name": "a", "version": "1", "vulns": [{"id": "X-1", "fix_versions": ["2"]}]}
-                ]
-            },
-            1,
-            "a 1: X-1, mended in 2",
-        ),
-        (
-            {"dependencies": [{"name": "a", "skip_reason": "not found"}]},
-            2,
-            "no index of advisories answers; nothing was checked: not found",
-        ),
-        (
-            {"dependencies": [{"name": "a", "skip_reason": "not found"}, {"name": "b", "vulns": []}]},
-            0,
-            "a was not checked: not found",
-        ),
+        ([], 2, "no index of advisories answers; nothing was checked: no route"),
+        ([SOUND], 0, "1 packages checked, 0 known faults"),
+        ([SOUND | {"vulns": [{"id": "X-1", "fix_versions": ["2"]}]}], 1, "a 1: X-1, mended in 2"),
+        ([UNKNOWN], 2, "no index of advisories answers; nothing was checked: not found"),
+        ([UNKNOWN, SOUND], 0, "b was not checked: not found"),
     ],
 )
-def test_an_audit_says_what_it_found_and_when_it_found_nobody_to_ask(
-    answer, status, words, monkeypatch, tmp_path
-):
+def test_an_audit_says_what_it_found_or_that_nobody_answers(answer, status, words, monkeypatch, tmp_path):
     def run(command, **options):
-        out = json.dumps(answer) if "pip_audit" in command and answer else ""
+        out = json.dumps({"dependencies": answer}) if "pip_audit" in command and answer else ""
         return SimpleNamespace(returncode=0, stdout=out, stderr="trace\nno route\n")
 
     (tmp_path / "bin").mkdir()
@@ -142,3 +130,110 @@ def test_an_audit_says_what_it_found_and_when_it_found_nobody_to_ask(
     lines, found = supply.audit(tool=tmp_path)
     assert int(found) == status
     assert words in "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder that holds what the wheel installs."""
+    folder = tmp_path_factory.mktemp("wheel")
+    # From a copy: setuptools builds beside the sources, and would take up again what lies there.
+    for name in ("slamlib", "data/embedded"):
+        shutil.copytree(ROOT / name, folder / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder / "source")
+    options = ["--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet"]
+    command = [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", folder, folder / "source"]
+    subprocess.run(command, check=True, capture_output=True)
+    (wheel,) = folder.glob("slamlib-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    return folder / "site"
+
+
+def python(installed, code):
+    # The folder comes before the editable install of the environment that the tests run in.
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=installed.parent, env=environment, capture_output=True, text=True)
+
+
+def test_the_wheel_holds_the_library_and_its_data_and_no_paper(installed):
+    assert {path.name for path in installed.iterdir() if path.suffix != ".dist-info"} == {"slamlib"}
+    data = {path.name for path in (installed / "slamlib/data").iterdir()}
+    assert {path.name for path in (ROOT / "data/embedded").iterdir()} - {"__pycache__"} == data
+    assert len(list((installed / "slamlib/data/models").iterdir())) == 2
+    assert (installed / "slamlib/py.typed").is_file()
+
+
+def test_it_works_from_any_folder(installed):
+    code = (
+        "import slamlib; from slamlib.grid.joined import named_grid; from slamlib.cli.main import main\n"
+        "print(slamlib.__file__); print(named_grid('embedded').flux.shape[1]); main(['info'])\n"
+        "print([getattr(slamlib, name).__name__ for name in ('label', 'Labeller', 'ModelGrid')])"
+    )
+    done = python(installed, code)
+    assert done.returncode == 0, done.stderr
+    first, n_pix, *_, names = done.stdout.splitlines()
+    assert Path(first).is_relative_to(installed) and int(n_pix) == 45340
+    assert names == "['label', 'Labeller', 'ModelGrid']"
+
+
+def test_the_lock_pins_every_declared_dependency_with_hashes():
+    paths = ("pyproject.toml", "compendium/pyproject.toml")
+    names = set().union(*(declared(path, *project(path)["optional-dependencies"]) for path in paths))
+    names -= {"slamlib"}
+    assert names <= locked()
+    entries = re.split(r"^(?=[a-z0-9])", LOCK, flags=re.MULTILINE)[1:]
+    assert len(entries) >= len(names)
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+
+
+def test_the_lock_names_no_index_and_no_folder():
+    assert not re.search(r"://|--(extra-)?index|--find-links|file:|/(tmp|home|root)/", LOCK)
+
+
+def test_conda_users_get_the_same_pins():
+    """environment.yml takes the lock itself, and adds a Python that pyproject.toml allows."""
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    entries = [line.strip()[2:] for line in text.splitlines() if line.strip().startswith("- ")]
+    python, *others = entries[entries.index("conda-forge") + 1 :]
+    assert others == ["pip", "pip:", "-r requirements.lock"]
+    found = re.fullmatch(r"python=3\.(\d+)", python)
+    least = re.fullmatch(r">=3\.(\d+)", project("pyproject.toml")["requires-python"])
+    assert int(found.group(1)) >= int(least.group(1))
+
+
+def test_the_data_page_describes_every_embedded_file_by_its_hash():
+    page = (ROOT / "data" / "DATASETS.md").read_text(encoding="utf-8")
+    described = dict(re.findall(r"^\| `(\S+)` \| .+ \| `([0-9a-f]{64})` \|$", page, re.MULTILINE))
+    embedded = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (ROOT / "data" / "embedded").iterdir()
+        if path.suffix in (".ecsv", ".fits")
+    }
+    assert described == embedded
+    headings = " ".join(re.findall(r"^## (.+)$", page, re.MULTILINE))
+    assert [name for name in embedded if name not in headings] == []
+
+
+def git(*arguments):
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_no_notebook_is_committed_with_outputs():
+    """What git holds counts, not the working copy that somebody is running."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git clone")
+    for path in git("ls-files", "*.ipynb").split("\n")[:-1]:
+        for cell in nbformat.reads(git("show", f":{path}"), as_version=4).cells:
+            assert cell.get("outputs", []) == [] and cell.get("execution_count") is None, (path, cell.source)
+
+
+@pytest.mark.parametrize("page", ["howto_grid", "howto_instrument", "howto_new_label"])
+def test_the_code_of_a_page_does_what_the_page_says(page, tmp_path):
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    (tmp_path / "build").mkdir()
+    path = str(ROOT / "docs" / f"{page}.md")
+    with contextlib.chdir(tmp_path):
+        failed, tried = doctest.testfile(path, module_relative=False, encoding="utf-8")
+    assert tried and failed == 0

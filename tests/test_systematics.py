@@ -1,4 +1,4 @@
-"""Errors that pixels share: measured, chosen by SNR, kept on disk, and what they do to errors of labels."""
+"""Errors that pixels share, and causes of wide lines beside v sin i: what they do to labels and errors."""
 
 from copy import copy
 from dataclasses import replace
@@ -10,7 +10,9 @@ from slamlib.grid.training import draw_labels
 from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
+from slamlib.inference.vsini import measured_blur, remove_extra_broadening
 from slamlib.labelling.calibration import spread
+from slamlib.labels import LABELS, rotation_of
 
 GOOD = np.array(1.0)
 N_PIX = 80
@@ -18,6 +20,9 @@ X = np.linspace(-1, 1, N_PIX)
 MEAN = 0.02 * np.cos(4 * X)
 SHARED = np.stack([0.03 * np.ones(N_PIX), 0.02 * X, 0.04 * np.exp(-((X - 0.5) ** 2) / 0.02)])
 ALONE = 0.005 * (2 + X)
+SNR = 200.0
+VSINI = rotation_of(LABELS)
+BLUR = np.array([190.0, 170.0])
 
 
 def draws(n, seed):
@@ -47,9 +52,6 @@ def test_planted_mean_and_shared_errors_are_recovered():
 @pytest.fixture(scope="module")
 def three_nodes():
     return Systematics.measure([20.0, 80.0, 320.0], [draws(10, seed) for seed in (1, 2, 3)], rank=2)
-
-
-SNR = 200.0
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +103,7 @@ def widths(result, stars):
 def test_errors_are_right_only_if_shared_errors_are_known(perfect, observed, known, stars):
     """Pulls of 200 stars: with systematics of width one and centred, without them far too wide."""
     with_them = infer(perfect, *observed, known)
-    assert len(stars) == 200
-    assert (with_them.status == "ok").mean() > 0.95
+    assert len(stars) == 200 and (with_them.status == "ok").mean() > 0.95
     assert np.abs(widths(with_them, stars) - 1).max() < 0.15
     pulls = (with_them.labels - stars) / with_them.errors
     assert np.abs(np.median(pulls, axis=0)).max() < 0.3
@@ -130,3 +131,37 @@ def test_corrections_follow_the_logarithm_of_the_noise_between_nodes(three_nodes
     inflation, offset = known.corrections(ivar)
     np.testing.assert_allclose(inflation[:, 0], [1, 1.5, 2, 1])
     np.testing.assert_allclose(offset, inflation - 1)
+
+
+def fits(true, error, rng):
+    """Speeds as fitted: their squares hold the blur, and the noise of the fit."""
+    square = true**2 + rng.normal(*BLUR, true.size) + 2 * true * rng.normal(0, error, true.size)
+    return np.sqrt(np.maximum(square, 0))
+
+
+def test_the_blur_of_known_stars_is_found_again():
+    rng = np.random.default_rng(0)
+    true, error = rng.uniform(25, 45, 4000), np.full(4000, 1.5)
+    np.testing.assert_allclose(measured_blur(fits(true, error, rng), error, true), BLUR, rtol=0.1)
+
+
+@pytest.mark.parametrize("speed", [25.0, 40.0, 100.0, 250.0])
+def test_freed_speeds_have_the_truth_within_their_errors(speed):
+    true, error = np.full(4000, speed), np.full(4000, 1.0)
+    freed, widened = remove_extra_broadening(fits(true, error, np.random.default_rng(2)), error, BLUR)
+    pulls = (freed - true) / widened
+    assert np.median(pulls) == pytest.approx(0, abs=0.05)
+    assert pulls.std() == pytest.approx(1, abs=0.12)
+
+
+def test_slow_rotation_in_the_blur_is_a_limit_and_fast_rotation_is_not(krr_slam):
+    """Noise so small that the blur alone hides rotation."""
+    nothing = Systematics.measure([500.0], [np.zeros((3, krr_slam.flux_mean_.size))], rank=1)
+    known = replace(nothing, blur=BLUR)
+    labels = np.array([[20_000, 4.0, -0.2, speed] for speed in (15.0, 150.0)])
+    spectra = noisy(krr_slam.predict(labels), 500, np.array(1.0), np.random.default_rng(3))
+    plain, blurred = infer(krr_slam, *spectra, nothing), infer(krr_slam, *spectra, known)
+    assert np.sqrt(1.645 * BLUR[1]) < blurred.vsini_limit[0] < 60
+    assert np.isnan(blurred.vsini_limit[1])
+    assert blurred.labels[1, VSINI] == pytest.approx(np.sqrt(plain.labels[1, VSINI] ** 2 - BLUR[0]))
+    np.testing.assert_array_equal(blurred.labels[:, :VSINI], plain.labels[:, :VSINI])

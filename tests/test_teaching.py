@@ -25,21 +25,12 @@ def source(lesson):
     return nbformat.read(notebooks.path_of(lesson), as_version=4)
 
 
-# --- the notebooks
-
-
 @BY_LESSON
 def test_each_opens_with_its_goals_and_the_time_it_takes(lesson):
     opening = source(lesson).cells[0].source
     assert opening.startswith(f"# {lesson}. ")
-    fields = (
-        "**Makes** ",
-        "**You learn** ",
-        "**You need** ",
-        "**Takes** one class hour",
-        "The computer needs about",
-    )
-    assert all(field in opening for field in fields)
+    fields = ("**Makes** ", "**You learn** ", "**You need** ", "**Takes** one class hour")
+    assert all(field in opening for field in (*fields, "The computer needs about"))
     goals = opening.split("After this hour you can")[1].split("\n\n")[1]
     assert len(re.findall(r"^- ", goals, re.MULTILINE)) >= 3
 
@@ -48,13 +39,11 @@ def test_each_opens_with_its_goals_and_the_time_it_takes(lesson):
 def test_each_exercise_has_three_dots_a_check_and_a_solution(lesson):
     cells = source(lesson).cells
     tagged = {name: i for i, cell in enumerate(cells) if (name := notebooks.exercise_of(cell))}
-    assert list(tagged) == exercises(lesson)
-    assert len(tagged) >= 4
+    assert list(tagged) == exercises(lesson) and len(tagged) >= 4
     for name, i in tagged.items():
         assert "..." in cells[i].source
-        assert cells[i - 1].source.startswith(f"## Exercise {name}: ") or (
-            cells[i - 2].source.startswith(f"## Exercise {name}: ")
-        )
+        heading = f"## Exercise {name}: "
+        assert any(cells[i - k].source.startswith(heading) for k in (1, 2))
         assert re.fullmatch(rf'check\("{name}", \w+\)', cells[i + 1].source)
     solutions = notebooks.read_solutions(notebooks.folder() / "solutions" / f"{lesson}.py")
     assert list(solutions) == list(tagged)
@@ -106,9 +95,6 @@ def test_solved_every_cell_runs_and_every_check_is_content(lesson, monkeypatch, 
             if cell.cell_type == "code":
                 exec(cell.source, names)
     assert re.findall(r"^(\S+) right: ", capsys.readouterr().out, re.MULTILINE) == exercises(lesson)
-
-
-# --- the checks
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -212,9 +198,6 @@ def test_unknown_exercises_and_lessons_are_named():
         check("T1.99", 1)
     with pytest.raises(InputError, match="no lesson 'X1'"):
         check("X1.1", 1)
-
-
-# --- for the teacher
 
 
 def test_solutions_and_exercises_must_match():

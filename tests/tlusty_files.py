@@ -1,8 +1,7 @@
 """Model spectra as TLUSTY's official files and archives: a few, or a whole grid, plain or packed.
 
-The pixels of a model grid hold means. They are written as irregular points, two or so a pixel,
-such that the function linear between the points has exactly those means: what is read back is
-what was written.
+The pixels of a model grid hold means. They are written as irregular points, two or so a pixel, such that the
+function linear between the points has exactly those means: what is read back is what was written.
 """
 
 import gzip
@@ -107,9 +106,7 @@ def _add(tar, folder, files, packed):
 def flux_of(model):
     """Tell each model from every other: a line whose depth and place depend on its labels."""
     pixel = np.arange(N_PIX)
-    depth = (
-        0.1 + 0.5 * (model.logg - 3) / 2 + 0.05 * ord(model.composition[-1]) / 80 + 0.1 * (model.vturb > 2)
-    )
+    depth = 0.1 + (model.logg - 3) / 4 + 0.05 * ord(model.composition[-1]) / 80 + 0.1 * (model.vturb > 2)
     centre = 100 + (model.teff - 25000) / 100 + 20 * len(model.composition)
     return 1 - depth * np.exp(-(((pixel - centre) / 4) ** 2))
 

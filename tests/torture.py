@@ -2,12 +2,11 @@
 
     python tests/torture.py --kills 30 --seed 1     after `make quick`, whose result is the reference
 
-A copy of the compendium, with nothing computed, is built by `make paper PROFILE=quick`. At
-random times it is disturbed: by SIGINT, SIGTERM or SIGKILL to make and its children, by
-SIGKILL to everything at once or to one process (as the system does when memory is short), by
-a disk that fills up, or by too little memory from the start. Then make is started again, until
-there were enough disturbances; at last it may finish. Zero kills is a second build in another
-folder, and must give the same bytes too.
+A copy of the compendium, with nothing computed, is built by `make paper PROFILE=quick`. At random times it is
+disturbed: by SIGINT, SIGTERM or SIGKILL to make and its children, by SIGKILL to everything at once or to one
+process (as the system does when memory is short), by a disk that fills up, or by too little memory from the
+start. Then make is started again, until there were enough disturbances; at last it may finish. Zero kills is
+a second build in another folder, and must give the same bytes too.
 """
 
 import argparse
@@ -38,15 +37,8 @@ _GB = 1 << 30
 
 def copy_compendium(folder, finished=False):
     """Copy what git holds (and, if asked, what the quick run made) with its dates; share .venv."""
-    names = [
-        "Makefile",
-        "pyproject.toml",
-        "requirements.lock",
-        "notebooks",
-        "slamlib",
-        "compendium",
-        "data/embedded",
-    ]
+    names = ["Makefile", "pyproject.toml", "requirements.lock"]
+    names += ["notebooks", "slamlib", "compendium", "data/embedded"]
     if finished:
         names += [f"build/{Run('quick').key}", f"data/products/{Run('quick').key}"]
     for name in names:
@@ -98,10 +90,8 @@ def start(root, targets, log, bytes_of_memory=None):
     command = ["make", "--no-print-directory", *targets, "PROFILE=quick"]
     # The options of a make that runs these tests are not for this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    files = {"stdout": log, "stderr": log, "stdin": subprocess.DEVNULL}
-    return subprocess.Popen(
-        command, cwd=root, env=environment, start_new_session=True, preexec_fn=limit, **files
-    )
+    options = {"cwd": root, "env": environment, "start_new_session": True, "preexec_fn": limit}
+    return subprocess.Popen(command, **options, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
 def strike(process, way, rng):

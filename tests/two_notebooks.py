@@ -7,13 +7,7 @@ from compendium.run import Run
 
 TWO = (
     Notebook("01_train", products=("model.npz", "survey/index.ecsv")),
-    Notebook(
-        "02_draw",
-        ("01_train",),
-        products=("numbers.npz",),
-        figures={"fig03": "draw"},
-        mock_tables=("recovery.ecsv",),
-    ),
+    Notebook("02_draw", ("01_train",), ("numbers.npz",), {"fig03": "draw"}, mock_tables=("recovery.ecsv",)),
 )
 PARAMETERS = "\n".join(f"{name}: str = {value!r}  # said" for name, value in Run().parameters.items())
 PRODUCTS = "data/products/quick-mock-embedded"

@@ -12,34 +12,26 @@ import webbrowser
 
 from compendium.explorer.app import Explorer
 from compendium.explorer.server import Server
-from compendium.run import DEFAULT_SEED, Run
+from compendium.run import Run, add_options
 from slamlib.errors import SlamlibError
 from slamlib.threads import blas_threads
 
 
 def main(arguments=None):
-    """Serve the explorer of a run until interrupted; return the exit code.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        `sys.argv[1:]` by default.
-    """
+    """Serve the explorer of a run until interrupted; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m compendium.explorer", description=__doc__.split("\n")[0])
-    for name, value in (("profile", "quick"), ("source", "mock"), ("grid", "embedded"), ("rv", "measured")):
-        parser.add_argument(f"--{name}", default=value)
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    add_options(parser)
     parser.add_argument("--port", type=int, default=8866, help="0 for any that is free")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
-    options = parser.parse_args(arguments)
+    options = vars(parser.parse_args(arguments))
+    port, no_browser = options.pop("port"), options.pop("no_browser")
     try:
-        run = Run(options.profile, options.source, options.grid, options.seed, options.rv)
-        server = Server(Explorer(run), options.port)
+        server = Server(Explorer(Run(**options)), port)
     except SlamlibError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"The explorer is at {server.address} (Ctrl-C ends it)", flush=True)
-    if not options.no_browser:
+    if not no_browser:
         webbrowser.open(server.address)
     # Products as small as these are quicker on one thread than handed to several.
     with contextlib.suppress(KeyboardInterrupt), blas_threads(1), server:

@@ -30,20 +30,8 @@ _FILES_KEPT = 8
 class Explorer:
     """Models, catalogues and spectra of a run, as the page shows them.
 
-    Parameters
-    ----------
-    run : Run
-
-    Attributes
-    ----------
-    library : Library
-    start : dict
-        What the page begins with: sliders, instruments and their stars, isochrones, names of lines.
-
-    Raises
-    ------
-    FileError
-        If the notebooks have not been run.
+    `start` has what the page begins with: sliders, instruments and their stars, isochrones, names of lines.
+    FileError if the notebooks have not been run.
     """
 
     def __init__(self, run):
@@ -81,9 +69,7 @@ class Explorer:
             "steps": {name: step_text(name) for name in STEPS},
             "lines": KNOWN,
             "edge": np.concatenate([library.grid.boundary, library.grid.boundary[:1]]).tolist(),
-            "tracks": [
-                [name, np.stack([10.0 ** t["log_teff"], t["logg"]], axis=1).tolist()] for name, t in tracks
-            ],
+            "tracks": [[n, np.stack([10.0 ** t["log_teff"], t["logg"]], axis=1).tolist()] for n, t in tracks],
             "instruments": {name: self._of_instrument(name) for name in library.labellers},
         }
 
@@ -103,16 +89,9 @@ class Explorer:
     def look(self, query):
         """Return as a dict what is seen where the controls stand.
 
-        Parameters
-        ----------
-        query : dict of str
-            Values of the controls, by name; ``star`` and ``kept`` are an obsid or the name of a
-            file. With ``fit`` the labels and the velocity are those found for the star.
-
-        Raises
-        ------
-        InputError
-            If there is no such star or instrument.
+        `query` has the values of the controls as text, by name; ``star`` and ``kept`` are an obsid or the
+        name of a file. With ``fit`` the labels and the velocity are those found for the star. InputError if
+        there is no such star or instrument.
         """
         view, star, kept = self._view(query)
         controls = view.controls
@@ -134,24 +113,10 @@ class Explorer:
         return table_of(view, star, kept, query.get("what"))
 
     def take(self, name, content, told=""):
-        """Label a file that the user picked, of any spectrograph.
+        """Label a file, `content`, that the user picked, of any spectrograph.
 
-        Parameters
-        ----------
-        name : str
-        content : bytes
-        told : str
-            What the file does not tell, as `hints_of` takes it.
-
-        Returns
-        -------
-        dict
-            Name of the star, its instrument, and what the page must know of the latter.
-
-        Raises
-        ------
-        SlamlibError
-            If the file cannot be used.
+        `told` says what the file does not tell, as `hints_of` takes it. Returns the name of the star, its
+        instrument, and what the page must know of the latter. SlamlibError if the file cannot be used.
         """
         with tempfile.TemporaryDirectory() as folder:
             # The reader takes what is named FITS for nothing else.

@@ -26,15 +26,13 @@ class Star:
     Attributes
     ----------
     name : str
-        What to call it.
     obsid : int or None
         In the catalogue; None for a file of the user's.
     instrument : str
     flux, ivar : ndarray, (n_pix,)
         Normalised, at rest; ivar = 0 where a pixel carries no weight.
-    rv : float
+    rv, snr : float
         Radial velocity by which it was shifted to rest [km/s].
-    snr : float
     labels, errors : ndarray, (4,)
     notes : tuple of str
         What to know about the fit, such as "outside the grid".
@@ -57,22 +55,8 @@ class Star:
 class Library:
     """Models, catalogues and spectra of a run.
 
-    Parameters
-    ----------
-    run : Run
-
-    Attributes
-    ----------
-    grid : ModelGrid
-    labellers : dict of Labeller
-        By instrument: those of the run, and those that files of the user's asked for.
-    catalogues : dict of Table
-        By instrument, as notebook 06 leaves them.
-
-    Raises
-    ------
-    FileError
-        If the notebooks have not been run; the message says what to type.
+    Labellers, those of the run and those that files of the user's asked for, and catalogues, as notebook 06
+    leaves them, are by instrument. FileError, saying what to type, if the notebooks have not been run.
     """
 
     def __init__(self, run):
@@ -85,9 +69,8 @@ class Library:
             if not path.is_file()
         ]
         if missing:
-            raise FileError(
-                f"nothing to explore yet: no {missing[0]}; run `make notebooks {run.variables}` first"
-            )
+            told = f"nothing to explore yet: no {missing[0]}"
+            raise FileError(f"{told}; run `make notebooks {run.variables}` first")
         self.labellers = {name: read_labeller(run, name) for name in INSTRUMENTS}
         self.catalogues = {name: read_ecsv(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}
 
@@ -132,13 +115,7 @@ class Library:
         return f"{path} ({n:,} training spectra, grid {self.run.grid})"
 
     def doubts(self, instrument):
-        """Return the stars to look at, the gravest status first, then the largest chi-square.
-
-        Returns
-        -------
-        list of (int, str)
-            obsid, and why.
-        """
+        """Return obsid and why of the stars to look at: the gravest status first, then by chi-square."""
         stars, words = self.labelled(instrument), list(STATUSES)
         stars = stars[(stars["status"] != "ok") | (stars["chi2"] > NOISE_ALONE)]
         order = np.lexsort((-stars["chi2"], [words.index(status) for status in stars["status"]]))
@@ -150,12 +127,7 @@ class Library:
     def star(self, instrument, obsid):
         """Return a star of the catalogue, with the catalogue's labels and velocity.
 
-        Raises
-        ------
-        InputError
-            If the catalogue has no such star, or no labels for it.
-        FileError
-            If its file is gone.
+        InputError if the catalogue has no such star, or no labels for it; FileError if its file is gone.
         """
         catalogue = self.catalogues[instrument]
         rows = catalogue[catalogue["obsid"] == obsid]
@@ -171,18 +143,7 @@ class Library:
     def file(self, path, name=None, hints=None):
         """Return the star of a file of any spectrograph, labelled as `slamlib label` does.
 
-        Parameters
-        ----------
-        path : str or Path
-        name : str, optional
-            What to call it, in errors too; the file's name otherwise.
-        hints : Hints, optional
-            What the file does not tell.
-
-        Raises
-        ------
-        SlamlibError
-            If the file cannot be used; one line says why.
+        It is called `name`, in errors too, else as the file. SlamlibError, one line, if it cannot be used.
         """
         path = Path(path)
         name = name or path.name
@@ -211,8 +172,6 @@ def _star(name, obsid, instrument, flux, ivar, header, fit, simulated, assumed="
         notes.append(f"v sin i below {fit['vsini_limit']:.0f} km/s (95%)")
     if assumed:
         notes.append(assumed)
-    labels, errors = (
-        np.array([fit[prefix + label] for label in NAMES], dtype=float) for prefix in ("", "e_")
-    )
+    labels, errors = (np.array([fit[kind + label] for label in NAMES], dtype=float) for kind in ("", "e_"))
     rv, snr = float(header["rv"]), float(header["snr"])
     return Star(name, obsid, instrument, flux, ivar, rv, snr, labels, errors, tuple(notes), bool(simulated))

@@ -23,20 +23,7 @@ _HEADERS = {
 class Server(ThreadingHTTPServer):
     """Serves an explorer at an address that holds a token, without which nothing is answered.
 
-    Parameters
-    ----------
-    explorer : Explorer
-    port : int
-        0 for any that is free.
-
-    Attributes
-    ----------
-    address : str
-
-    Raises
-    ------
-    InputError
-        If the port is none, or taken.
+    Port 0 is any that is free; InputError if the port is none, or taken.
     """
 
     daemon_threads = True
@@ -45,9 +32,8 @@ class Server(ThreadingHTTPServer):
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except (OSError, OverflowError) as error:
-            raise InputError(
-                f"cannot serve at port {port} ({error}); choose another, such as PORT=8901"
-            ) from None
+            told = f"cannot serve at port {port} ({error}); choose another, such as PORT=8901"
+            raise InputError(told) from None
         self.explorer, self.token = explorer, secrets.token_urlsafe(24)
         # Another name for this machine is that of a page elsewhere, which tries to reach us.
         self.hosts = {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}

@@ -20,18 +20,9 @@ _NAMED = 24
 
 @dataclass(frozen=True)
 class Controls:
-    """Where every control stands.
+    """Where every control stands: labels (4,), SNR per pixel, velocity [km/s] of the model.
 
-    Attributes
-    ----------
-    instrument : str or Instrument
-    labels : tuple of float, (4,)
-    snr : float
-        Per pixel, of the simulated noise.
-    velocity : float
-        Radial velocity of the model [km/s].
-    slope : str
-        The label that the flux is differentiated with respect to.
+    `slope` is the label that the flux is differentiated with respect to.
     """
 
     instrument: object
@@ -56,10 +47,7 @@ class Overlay:
 
     @property
     def misfit(self):
-        """Typical ``|residual / sigma|``, by the median.
-
-        It is 1 if nothing but noise is left over, whatever a few cosmic rays do.
-        """
+        """Typical ``|residual / sigma|``, by the median: 1 for noise alone, whatever a few cosmic rays do."""
         pulls = np.abs(self.residual / self.sigma)
         return 1.4826 * float(np.median(pulls[np.isfinite(pulls)]))
 
@@ -98,22 +86,10 @@ class View:
 
 
 def look(controls, slam, grid, noise, star=None, kept=None):
-    """Work out what the controls show.
+    """Work out what the controls show: a `View`.
 
-    Parameters
-    ----------
-    controls : Controls
-    slam : Slam
-        Of the instrument.
-    grid : ModelGrid
-    noise : ndarray, (n_pix,)
-        Standard normal draws, scaled to the SNR when there is no star.
-    star, kept : Star, optional
-        Of the same instrument.
-
-    Returns
-    -------
-    View
+    `slam` is that of the instrument; `noise`, standard normal draws (n_pix,), is scaled to the SNR when there
+    is no star; `star` and `kept` are of the same instrument.
     """
     instrument, labels = get_instrument(controls.instrument), np.array(controls.labels, dtype=float)
     # One call for the model and its derivative: half the time of the analytic one, as good as drawn.
@@ -145,21 +121,10 @@ def _over(model, instrument, velocity, star):
 
 
 def at_velocity(flux, instrument, velocity, frame):
-    """Flux of a model receding at `velocity`, on the pixels of a star shifted to rest by `frame`.
+    """Flux of a model receding at `velocity`, on the pixels of a star shifted to rest by `frame` [km/s].
 
-    Parameters
-    ----------
-    flux : ndarray, (n_pix,)
-        At rest on the instrument's pixels.
-    instrument : Instrument
-    velocity, frame : float
-        [km/s]
-
-    Returns
-    -------
-    ndarray, (n_pix,)
-        Interpolated by a cubic spline in each arm; nan where the arm ends. The flux itself
-        if both velocities are the same.
+    `flux`, (n_pix,), is at rest. Interpolated by a cubic spline in each arm; nan where the arm ends. The flux
+    itself if both velocities are the same.
     """
     if velocity == frame:
         return flux

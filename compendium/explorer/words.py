@@ -54,10 +54,7 @@ def step_text(name):
 def hints_of(text):
     """Return the `Hints` that words give: an instrument or a resolving power, a unit, vacuum or air.
 
-    Raises
-    ------
-    InputError
-        If a word is none of these.
+    InputError if a word is none of these.
 
     Examples
     --------

@@ -58,39 +58,13 @@ _PIXELS_PER_INCH = 110
 
 
 def draw(name, run):
-    """Draw a figure of the graph from the products of a run.
-
-    Parameters
-    ----------
-    name : str
-        Such as "fig03".
-    run : Run
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    FileError
-        If a product is missing.
-    """
+    """Draw a figure of the graph, such as "fig03", from the products of a run."""
     module = next(notebook.figures[name] for notebook in GRAPH if name in notebook.figures)
     return getattr(import_module(f"compendium.figures.{module}"), name.lower())(run)
 
 
 def show(name, run):
-    """Draw a figure for a notebook to show; no file is written.
-
-    Parameters
-    ----------
-    name : str
-    run : Run
-
-    Returns
-    -------
-    IPython.display.Image
-    """
+    """Draw a figure for a notebook to show, as an IPython Image; no file is written."""
     figure, content = draw(name, run), io.BytesIO()
     with apj_style():
         figure.savefig(content, format="png", dpi=2 * _PIXELS_PER_INCH)

@@ -21,8 +21,7 @@ class Caption:
     ours : str
         What the reader of our figure must know, and where it departs from the paper's.
     claims : tuple of str
-        Keys of `paper_claims.ecsv`, or patterns of them ("sigma_*_hrs"), that the paper states
-        with this figure.
+        Keys of `paper_claims.ecsv`, or patterns of them, that the paper states with this figure.
     stars : bool
         Whether it shows observed stars, which may be simulated.
     """

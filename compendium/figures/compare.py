@@ -54,28 +54,18 @@ _ARROW = 8.0
 def fig08_hrs(table):
     """Compare SLAM's labels with those of high-resolution spectra (Fig. 8).
 
+    A panel for each label, the differences below it. HRS-LRS red circles, HRS-MRS blue squares; open if the
+    spectrum is simulated, small if the star was spun as well, filled with a black edge if it is real (small:
+    a library), crossed if the labels are outside the grid or not ok; an arrow hangs from an upper limit. The
+    numbers are those of `hrs_errors`: the scatter, the rms of SLAM - HRS (paper eq. 1), over the n stars that
+    are neither crossed nor limits, and how many upper limits are not below the value of HRS.
+
     Parameters
     ----------
     table : Table
-        One row a star and instrument, as `compendium.hrs.label_stars` gives it: columns star,
-        instrument, origin, flag, status, and for x = teff, logg, vsini the columns x, e_x (SLAM),
-        x_hrs, e_x_hrs; vsini_limit [km/s] where v sin i is only that. Rows without finite labels
-        from both are left out.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel for each label, the differences below it. HRS-LRS red circles, HRS-MRS blue
-        squares; open if the spectrum is simulated, small if the star was spun as well, filled
-        with a black edge if it is real (small: a library), crossed if the labels are outside the
-        grid or not ok; an arrow hangs from an upper limit. The numbers are those of `hrs_errors`:
-        the scatter, the rms of SLAM - HRS (paper eq. 1), over the n stars that are neither crossed
-        nor limits, and how many upper limits are not below the value of HRS.
-
-    Raises
-    ------
-    InputError
-        If a column is missing, an origin is unknown, or no star has finite values of a label.
+        One row a star and instrument, as `compendium.hrs.label_stars` gives it; rows without finite labels
+        from both are left out. InputError if a column is missing, an origin is unknown, or no star has
+        finite values of a label.
     """
     trio = (TEFF, LOGG, VSINI)
     needed = [f"{prefix}{label.name}{end}" for label in trio for end in ("", "_hrs") for prefix in ("", "e_")]
@@ -141,33 +131,23 @@ def _write_scatters(axes, label, errors):
 def fig09_lrs_vs_mrs(common, ranges, simulated):
     """Compare the labels of stars that both instruments observed (Fig. 9).
 
+    A panel for each label, the differences below it; the ranges of the grid are grey. Colour is the SNR of
+    LRS; stars outside the grid by either instrument, and those of which one has but an upper limit of v sin i
+    in that panel, are open and pale. The numbers are of the others: bias, the mean of MRS - LRS, and scatter,
+    its rms (paper eqs 2 and 1).
+
     Parameters
     ----------
     common : Table
-        One row a star: snr_lrs, flag_lrs, flag_mrs ("I" inside the grid), vsini_limit_lrs and
-        vsini_limit_mrs [km/s, NaN where v sin i is measured], and for each label x the columns
-        x_lrs, e_x_lrs, x_mrs, e_x_mrs. Stars without finite labels are left out.
+        One row a star: snr_lrs, and of both instruments, ending in _lrs and _mrs, flag, vsini_limit [km/s,
+        NaN where v sin i is measured], labels and errors. Stars without finite labels are left out.
     ranges : array_like, (2, 4)
         Least and greatest label of the grid.
     simulated : bool
         Whether the stars are simulated; the figure then says so.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel for each label, the differences below it; the ranges of the grid are grey.
-        Colour is the SNR of LRS; stars outside the grid by either instrument, and those of
-        which one has but an upper limit of v sin i in that panel, are open and pale. The numbers
-        are of the others: bias, the mean of MRS - LRS, and scatter, its rms (paper eqs 2 and 1).
-
-    Raises
-    ------
-    InputError
-        If a column is missing, or no star has finite values of a label.
     """
-    ends = [
-        f"{prefix}{label.name}{end}" for label in LABELS for end in ("_lrs", "_mrs") for prefix in ("", "e_")
-    ]
+    sides = [f"{label.name}{end}" for label in LABELS for end in ("_lrs", "_mrs")]
+    ends = [f"{prefix}{side}" for side in sides for prefix in ("", "e_")]
     others = [f"{name}{end}" for name in ("flag", "vsini_limit") for end in ("_lrs", "_mrs")]
     require_columns(common, ("snr_lrs", *others, *ends), "the table of common stars")
     snr = floats(common, "snr_lrs")
@@ -178,9 +158,8 @@ def fig09_lrs_vs_mrs(common, ranges, simulated):
     limited = np.isfinite([floats(common, f"vsini_limit{end}") for end in ("_lrs", "_mrs")]).any(axis=0)
     figure = new_figure(PAGE, 7.6)
     panels = figure.subplots(4, 2, gridspec_kw={"height_ratios": (3, 1) * 2, "hspace": 0})
-    for label, low, high, main, strip in zip(
-        LABELS, *ranges, panels[::2].flat, panels[1::2].flat, strict=True
-    ):
+    rows = zip(LABELS, *ranges, panels[::2].flat, panels[1::2].flat, strict=True)
+    for label, low, high, main, strip in rows:
         lrs, mrs = _pair(common, label, "_lrs", "_mrs")
         row = np.isfinite(lrs[0]) & np.isfinite(mrs[0]) & np.isfinite(snr)
         if not row.any():

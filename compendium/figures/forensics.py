@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
@@ -14,6 +13,7 @@ from slamlib.style import (
     PAGE,
     apj_style,
     new_figure,
+    plain_ticks,
     require_columns,
 )
 
@@ -24,19 +24,9 @@ _SHOWN = (TEFF, LOGG, VSINI)
 def fig_forensics(rows, by_teff, paper):
     """Draw the error of Teff against Teff, and the errors that each experiment leaves.
 
-    Parameters
-    ----------
-    rows, by_teff : Table
-        As `compendium.forensics.forensics` and `by_temperature` give them, of one or both
-        instruments.
-    paper : dict
-        The paper's error at SNR = 100 of each (instrument, label) that it states.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Above, a panel an instrument: both regressions and the Cramer-Rao bound. Below, a panel
-        a label, a line a row of `rows`. The paper's errors are dashed.
+    Above, a panel an instrument: both regressions and the Cramer-Rao bound. Below, a panel a label, a line a
+    row of `rows`. `rows` and `by_teff` are as `compendium.forensics.forensics` gives them, of one or both
+    instruments; `paper`, dashed, is its error at SNR = 100 of each (instrument, label) that it states.
     """
     require_columns(rows, ("instrument", "row", "teff", "logg", "vsini"), "the forensics")
     require_columns(by_teff, ("instrument", "teff", "svr", "krr", "bound"), "the errors by temperature")
@@ -55,7 +45,7 @@ def fig_forensics(rows, by_teff, paper):
             if (name, label.name) in paper:
                 panel.axvline(paper[name, label.name], color=look["color"], linestyle="--", linewidth=0.9)
         panel.set(xscale="log", xlabel=f"rms error of {label.axis}")
-        _log(panel.xaxis)
+        plain_ticks(panel.xaxis)
         panel.grid(axis="y", color=GREY, linewidth=0.4)
         panel.tick_params(axis="y", which="minor", left=False, right=False)
     panels[0].set_yticks(np.arange(len(names)), labels=names)
@@ -76,16 +66,10 @@ def _against_teff(panel, rows, name, paper):
     if (name, "teff") in paper:
         panel.axhline(paper[name, "teff"], color=look["color"], linestyle="--", linewidth=0.9)
     panel.set(yscale="log", xlabel=rf"{TEFF.symbol} [$10^3$ K]", ylabel=f"rms error of {TEFF.axis}")
-    _log(panel.yaxis)
+    plain_ticks(panel.yaxis)
     panel.set_title(f"{name}, model spectra, SNR = 100", loc="left")
     panel.legend(loc="upper left")
     panel.label_outer()
-
-
-def _log(axis):
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def forensics(run):

@@ -138,7 +138,7 @@ def fig10_corner(samples, simulated, truth=None):
     samples = np.asarray(samples, dtype=float)
     if samples.ndim != 2 or samples.shape[1] != len(LABELS) or len(samples) < _LEAST_SAMPLES:
         raise InputError(
-            f"samples have shape {samples.shape}; expected (n, 4) with n at least {_LEAST_SAMPLES}"
+            f"samples of shape {samples.shape}; expected (n, 4) with n at least {_LEAST_SAMPLES}"
         )
     if not np.isfinite(samples).all():
         raise InputError("samples are not all finite; remove the walkers that left the prior")
@@ -174,13 +174,10 @@ def fig10_corner(samples, simulated, truth=None):
     for axes in panels[-1]:
         axes.xaxis.set_label_coords(0.5, -0.2)
     pairs = zip(_CREDIBLE, _CREDIBLE_LINES, strict=True)
-    handles = [
-        Line2D([], [], color=BLUE, linestyle=line, label=f"{level:.0%} region") for level, line in pairs
-    ]
+    handles = [Line2D([], [], color=BLUE, linestyle=ls, label=f"{level:.0%} region") for level, ls in pairs]
     if truth is not None:
-        corner.overplot_lines(
-            figure, np.asarray(truth, dtype=float), color=BLACK, linestyle=":", linewidth=1.2
-        )
+        style = {"color": BLACK, "linestyle": ":", "linewidth": 1.2}
+        corner.overplot_lines(figure, np.asarray(truth, dtype=float), **style)
         handles.append(Line2D([], [], color=BLACK, linestyle=":", linewidth=1.2, label="true labels"))
     figure.legend(handles=handles, loc="upper right", bbox_to_anchor=(0.95, 0.9), fontsize=9)
     if simulated:
@@ -291,9 +288,8 @@ def _draw_credible_regions(axes, x, y):
     levels = np.maximum(np.quantile(at_samples, 1 - np.array(_CREDIBLE[::-1])), density.max() * 1e-6)
     fills = [to_rgba(BLUE, alpha) for alpha in _CREDIBLE_FILLS[::-1]]
     axes.contourf(*centres, density.T, [*levels, 1.01 * density.max()], colors=fills)
-    axes.contour(
-        *centres, density.T, levels, colors=BLUE, linewidths=0.9, linestyles=list(_CREDIBLE_LINES[::-1])
-    )
+    style = {"colors": BLUE, "linewidths": 0.9, "linestyles": list(_CREDIBLE_LINES[::-1])}
+    axes.contour(*centres, density.T, levels, **style)
 
 
 def _median_and_errors(values):

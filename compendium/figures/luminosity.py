@@ -25,14 +25,7 @@ _BINS = np.arange(-6, 8.1, 0.5)
 def fig_luminosity(table):
     """Draw luminosities by parallax against those of the labels, and their tension.
 
-    Parameters
-    ----------
-    table : Table
-        As `slamlib.labelling.luminosity.luminosities` gives it; of simulated stars also ``ratio``.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table` is as `slamlib.labelling.luminosity.luminosities` gives it; of simulated stars also ``ratio``.
     """
     require_columns(table, ("log_l", "e_log_l", "log_l_plx", "e_log_l_plx", "tension"), "the luminosities")
     known = np.isfinite(np.asarray(table["tension"], dtype=float))
@@ -52,9 +45,8 @@ def fig_luminosity(table):
         if rows.any():
             some = table[rows]
             errors = {"xerr": some["e_log_l"], "yerr": some["e_log_l_plx"]}
-            left.errorbar(
-                some["log_l"], some["log_l_plx"], **errors, fmt="o", markersize=2, elinewidth=0.4, color=color
-            )
+            style = {"fmt": "o", "markersize": 2, "elinewidth": 0.4, "color": color}
+            left.errorbar(some["log_l"], some["log_l_plx"], **errors, **style)
             right.hist(some["tension"], _BINS, histtype="step", density=True, color=color, label=name)
     ends = np.array(left.get_xlim())
     left.plot(ends, ends, color=GREY, zorder=0)

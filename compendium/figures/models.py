@@ -42,6 +42,9 @@ _RANK_STYLES = {
 def fig02_training_set(nodes, official, labels, boundary):
     """Draw the nodes of the model grid and the training sets drawn between them (Fig. 2).
 
+    Left: Teff and log g, the region of interpolation grey, published nodes faint; right: [M/H] and v sin i,
+    the metallicities of the nodes as lines. The legend gives the steps and the microturbulence of the nodes.
+
     Parameters
     ----------
     nodes : Table
@@ -52,18 +55,6 @@ def fig02_training_set(nodes, official, labels, boundary):
         Training labels of each instrument.
     boundary : array_like, (k, 2)
         Corners (Teff [K], log g) of the region the training labels fill.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Left: Teff and log g, the region of interpolation grey, published nodes faint; right:
-        [M/H] and v sin i, the metallicities of the nodes as lines. The legend gives the steps
-        and the microturbulence of the nodes.
-
-    Raises
-    ------
-    InputError
-        If a column is missing or an instrument is unknown.
     """
     require_columns(nodes, ("teff", "logg", "mh"), "the table of grid nodes")
     require_columns(official, ("grid", "teff", "logg"), "the table of published nodes")
@@ -103,23 +94,9 @@ def fig02_training_set(nodes, official, labels, boundary):
 def fig03_cross_validation(table):
     """Draw cross-validated scatter and bias of each label against SNR (Fig. 3).
 
-    Parameters
-    ----------
-    table : Table
-        Columns instrument, n_train, regressor, snr, label, scatter, bias; one regressor and one
-        n_train an instrument. Scatter is the rms (paper eq. 1), bias the mean (eq. 2) of SLAM
-        minus true label.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Panels (a) to (d), to which the paper's text refers; scatter solid, bias dashed, LRS red
-        squares, MRS blue stars.
-
-    Raises
-    ------
-    InputError
-        If a column or a label is missing, or an instrument has several curves.
+    Panels (a) to (d), to which the paper's text refers; scatter, the rms (paper eq. 1), solid, bias, the mean
+    (eq. 2) of SLAM minus true label, dashed; LRS red squares, MRS blue stars. InputError if a column or a
+    label is missing, or `table` has more than one regressor or n_train of an instrument.
     """
     require_columns(table, _CV_COLUMNS, "the cross-validation table")
     figure = new_figure(PAGE, 4.6)
@@ -147,21 +124,9 @@ def fig03_cross_validation(table):
 def fig04_sample_size(table):
     """Draw the scatter of each label against SNR for training sets of several sizes (Fig. 4).
 
-    Parameters
-    ----------
-    table : Table
-        As for Fig. 3, with up to three n_train an instrument and one regressor.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Rows are labels, columns instruments. From the smallest training set to the largest: LRS
-        squares, solid red, dashed blue; MRS stars, solid red, blue, black.
-
-    Raises
-    ------
-    InputError
-        If a column or a label is missing, or an instrument has over three sizes.
+    Rows are labels, columns instruments. From the smallest training set to the largest: LRS squares, solid
+    red, dashed blue; MRS stars, solid red, blue, black. `table` is as for Fig. 3, with one regressor and up
+    to three n_train an instrument, or InputError.
     """
     require_columns(table, _CV_COLUMNS, "the sample-size table")
     names = _instruments(table)

@@ -37,28 +37,18 @@ def equivalent_widths(wave, flux):
 def fig_seam(grid, logg=4.0):
     """Draw equivalent widths of ten lines against Teff through the seam, [M/H] = 0.
 
-    Parameters
-    ----------
-    grid : ModelGrid
-        With the labels teff, logg, mh and vturb (`slamlib.grid.joined.turbulent_grid`).
-    logg : float
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `grid` has the labels teff, logg, mh and vturb (`slamlib.grid.joined.turbulent_grid`).
     """
     nodes = np.array([teff for teff in grid.columns if _RANGE[0] <= teff <= _RANGE[1]])
     figure = new_figure(PAGE, 7.2)
     panels = figure.subplots(5, 2, sharex=True)
     for vturb, style in _STYLES.items():
-        stars = np.column_stack(
-            [nodes, np.full_like(nodes, logg), np.zeros_like(nodes), np.full_like(nodes, vturb)]
-        )
+        constant = (np.full_like(nodes, value) for value in (logg, 0.0, vturb))
+        stars = np.column_stack([nodes, *constant])
         widths = equivalent_widths(grid.wave, grid.spectra(stars))
         for axes, width in zip(panels.flat, widths.T, strict=True):
-            axes.plot(
-                nodes / 1e3, width, marker="o", markersize=3, linewidth=1, label=f"{vturb:.0f}", **style
-            )
+            line = style | {"marker": "o", "markersize": 3, "linewidth": 1, "label": f"{vturb:.0f}"}
+            axes.plot(nodes / 1e3, width, **line)
     for axes, (name, _, _) in zip(panels.flat, LINES, strict=True):
         axes.axvspan(*(teff / 1e3 for teff in SEAM), color="0.88", linewidth=0)
         axes.axhline(0, color=BLACK, linewidth=0.4)

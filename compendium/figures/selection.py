@@ -26,13 +26,8 @@ _WIDEST, _UNIT = 1e3, r"[$\rm\AA$]"
 def fig_selection(widths, simulated, cool=None):
     """Draw the widths of lines of a survey's stars, and where stars are no early-type stars.
 
-    Parameters
-    ----------
-    widths : dict of Table
-        For each instrument, as `slamlib.spectra.selection.line_widths` gives it.
-    simulated : bool
-    cool : dict of Table, optional
-        The same of stars of the MILES library.
+    `widths` are as `slamlib.spectra.selection.line_widths` gives them, by instrument; `cool` are the same of
+    stars of the MILES library.
     """
     figure = new_figure(PAGE, 2.8)
     for panel, (name, (x, y)) in zip(figure.subplots(1, 2), _AXES.items(), strict=True):
@@ -51,9 +46,8 @@ def fig_selection(widths, simulated, cool=None):
         panel.set(xlabel=f"EW {LINES[x].title} {_UNIT}", ylabel=f"EW {LINES[y].title} {_UNIT}")
         panel.set_xlim(-1, max(3, *(np.nanmax(table[f"ew_{x}"]) + 1 for table, *_ in shown)))
         panel.set_ylim(-2, max(3, *(np.nanmax(table[f"ew_{y}"]) + 1 for table, *_ in shown)))
-        panel.legend(
-            loc="upper right", fontsize=7, title="shaded: not early-type, if by $3\\sigma$", title_fontsize=7
-        )
+        about = {"title": "shaded: not early-type, if by $3\\sigma$", "title_fontsize": 7}
+        panel.legend(loc="upper right", fontsize=7, **about)
     if simulated:
         note_simulated(panel)
     return figure
@@ -63,9 +57,7 @@ def selection(run):
     """Draw the sample selection from the products of a run."""
     table = read_ecsv(run.products / "widths.ecsv")
     of = {
-        sample: {
-            name: table[(table["sample"] == sample) & (table["instrument"] == name)] for name in INSTRUMENTS
-        }
+        sample: {n: table[(table["sample"] == sample) & (table["instrument"] == n)] for n in INSTRUMENTS}
         for sample in ("survey", "MILES")
     }
     return fig_selection(of["survey"], run.simulated, of["MILES"] if "MILES" in table["sample"] else None)

@@ -31,25 +31,10 @@ _NAMES_AT = -35
 def fig01_sky(stars, simulated):
     """Draw where the stars of both samples are on the sky (Fig. 1).
 
-    Parameters
-    ----------
-    stars : dict of str to Table
-        "LRS" and "MRS", with columns ra and dec [deg], NaN where a file does not tell them; a
-        row a spectrum.
-    simulated : bool
-        Whether the stars are simulated; the figure then says so.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Galactic coordinates in Mollweide's equal-area projection, the anticentre in the middle,
-        longitude increasing to the left. LRS grey, MRS red; the dashed line is LAMOST's southern
-        limit. The legend counts the stars drawn, and those without a position.
-
-    Raises
-    ------
-    InputError
-        If an instrument or a column is missing.
+    Galactic coordinates in Mollweide's equal-area projection, the anticentre in the middle, longitude
+    increasing to the left. LRS grey, MRS red; the dashed line is LAMOST's southern limit. The legend counts
+    the stars drawn, and those without a position. `stars` has tables of "LRS" and "MRS" with ra and dec
+    [deg], NaN where a file does not tell them, a row a spectrum.
     """
     require_columns(stars, _COLORS, "the dict of stars")
     figure = new_figure(PAGE, 3.6)

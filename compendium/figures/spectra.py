@@ -31,6 +31,10 @@ _WAVELENGTH = r"Wavelength [$\rm\AA$]"
 def fig_fit(spectrum, observed, instrument, fit, text, simulated):
     """Draw a spectrum with its pseudo-continuum, divided by it with SLAM's model, and residuals (Figs 5, 6).
 
+    A column an arm. Above, the observed spectrum; below, the normalised one, of LRS in three rows of
+    wavelength; under each row the residuals, with the noise of one sigma on both sides of zero. Rejected
+    pixels are crosses, at the edge of the panel if they lie beyond.
+
     Parameters
     ----------
     spectrum : dict of ndarray, (n_pix,)
@@ -46,18 +50,6 @@ def fig_fit(spectrum, observed, instrument, fit, text, simulated):
         What to call the star.
     simulated : bool
         Whether the spectrum is simulated; the figure then says so.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A column an arm. Above, the observed spectrum; below, the normalised one, of LRS in three
-        rows of wavelength; under each row the residuals, with the noise of one sigma on both
-        sides of zero. Rejected pixels are crosses, at the edge of the panel if they lie beyond.
-
-    Raises
-    ------
-    InputError
-        If an array is missing or arrays differ in length.
     """
     instrument = get_instrument(instrument)
     for arrays, names in ((spectrum, _FITTED), (observed, _OBSERVED)):
@@ -100,9 +92,8 @@ def fig_fit(spectrum, observed, instrument, fit, text, simulated):
 def _draw_observed(axes, observed, spectrum, instrument, window):
     """One arm as observed, with its pseudo-continuum; pixels that no fit saw are pale."""
     wave, show = inside(observed["wave"], window, "the observed spectrum")
-    flux, ivar, continuum = (
-        np.asarray(observed[name], dtype=float)[show] for name in ("flux", "ivar", "continuum")
-    )
+    columns = (np.asarray(observed[name], dtype=float)[show] for name in ("flux", "ivar", "continuum"))
+    flux, ivar, continuum = columns
     # A pixel of the file is rejected if one of the fit's next to it is.
     rejected = np.interp(wave, spectrum["wave"], np.asarray(spectrum["rejected"], dtype=float)) > 0
     seen = (ivar > 0) & np.isfinite(flux) & ~rejected

@@ -4,7 +4,6 @@ from itertools import chain
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from slamlib.instruments import get_instrument
 from slamlib.io import read_ecsv
@@ -20,6 +19,7 @@ from slamlib.style import (
     apj_style,
     new_figure,
     note_simulated,
+    plain_ticks,
     require_columns,
 )
 
@@ -45,19 +45,11 @@ _APART = {"LRS": 0.97, "MRS": 1.03}
 
 @apj_style()
 def fig_calibration(table):
-    """Draw pulls, coverage and efficiency against SNR.
+    """Draw pulls, coverage and efficiency against SNR, as `compendium.trust.calibration` gives them.
 
-    Parameters
-    ----------
-    table : Table
-        As `compendium.trust.calibration` gives it, of one or both instruments.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A column for each label; rows: width and mean of the pulls, coverage of the 68% and
-        95% intervals, scatter over the Cramer-Rao bound. Error bars are one standard error of
-        n stars: of normal pulls, and for coverage of the share that is due.
+    A column for each label; rows: width and mean of the pulls, coverage of the 68% and 95% intervals, scatter
+    over the Cramer-Rao bound. Error bars are one standard error of n stars: of normal pulls, and for coverage
+    of the share that is due.
     """
     require_columns(table, ("instrument", "snr", "label", "n", *chain(*_ROWS)), "the calibration")
     figure = new_figure(PAGE, 4.4)
@@ -109,10 +101,7 @@ def _standard_error(rows, quantity):
 def fig_ranks(ranks):
     """Draw the histogram of the ranks of the truth in its posterior, with the band of pure chance.
 
-    Parameters
-    ----------
-    ranks : dict of ndarray, (m, 4)
-        For each instrument, as `compendium.trust.ranks` gives them.
+    `ranks`, (m, 4) for each instrument, are as `compendium.trust.ranks` gives them.
     """
     figure = new_figure(PAGE, 1.9)
     panels = figure.subplots(1, 4, sharey=True)
@@ -122,9 +111,8 @@ def fig_ranks(ranks):
         for name, values in ranks.items():
             finite = values[np.isfinite(values[:, i]), i]
             share = np.histogram(finite, bins, (0, 1))[0] / max(finite.size, 1) * bins
-            panel.stairs(
-                share, np.linspace(0, 1, bins + 1), color=INSTRUMENT_STYLE[name]["color"], label=name
-            )
+            color = INSTRUMENT_STYLE[name]["color"]
+            panel.stairs(share, np.linspace(0, 1, bins + 1), color=color, label=name)
             chance = max(chance, 2 * np.sqrt(bins / max(finite.size, 1)))
         panel.axhspan(1 - chance, 1 + chance, color=GREY, alpha=0.35, linewidth=0)
         panel.set(xlabel=f"rank of true {label.symbol}", ylim=(0, 2.2))
@@ -149,16 +137,8 @@ _STEPS = {
 def fig_mismatches(table):
     """Draw how the errors of labels grow with every mismatch, and shrink again.
 
-    Parameters
-    ----------
-    table : Table
-        As `compendium.mismatch.ladder` gives it, of one or both instruments.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel for each label: scatter filled, size of the median error open, against the step.
-        A line parts the steps that add a mismatch from those that undo it.
+    A panel for each label: scatter filled, size of the median error open, against the step. A line parts the
+    steps that add a mismatch from those that undo it. `table` is as `compendium.mismatch.ladder` gives it.
     """
     require_columns(table, ("instrument", "step", "label", "scatter", "median"), "the ladder of mismatches")
     figure = new_figure(PAGE, 4.8)
@@ -170,7 +150,8 @@ def fig_mismatches(table):
             panel.plot(place, rows["scatter"], **look, label=f"{name} scatter")
             hollow = look | {"markerfacecolor": "none"}
             panel.plot(place, np.abs(rows["median"]), **hollow, ls=":", label=f"{name} |median error|")
-        _log_axis(panel, f"Error of {label.axis}")
+        panel.set(yscale="log", ylabel=f"Error of {label.axis}")
+        plain_ticks(panel.yaxis)
         steps = [_STEPS.get(step, step) for step in rows["step"]]
         panel.set_xticks(np.arange(len(steps)), labels=steps, rotation=35, ha="right")
         panel.tick_params(axis="x", which="minor", bottom=False, top=False)
@@ -185,17 +166,9 @@ def fig_mismatches(table):
 def fig_efficiency(table):
     """Draw the errors of labels and the least that noise allows, on the axes of Fig. 3.
 
-    Parameters
-    ----------
-    table : Table
-        As `slamlib.inference.validate.cross_validate` gives it, of "krr" and "svr", of one or both
-        instruments.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel for each label: typical error against SNR, filled for kernel ridge, open for
-        support vectors, and the median Cramer-Rao bound as a thin line.
+    A panel for each label: typical error against SNR, filled for kernel ridge, open for support vectors, and
+    the median Cramer-Rao bound as a thin line. `table` is as `slamlib.inference.validate.cross_validate`
+    gives it, of "krr" and "svr".
     """
     require_columns(table, ("instrument", "regressor", "snr", "label", "mad", "bound"), "the efficiency")
     figure = new_figure(PAGE, 4.6)
@@ -208,39 +181,20 @@ def fig_efficiency(table):
             hollow = look | {"markerfacecolor": "none"}
             panel.plot(theirs["snr"], theirs["mad"], **hollow, ls=":", label=f"{name}, support vectors")
             panel.plot(ours["snr"], ours["bound"], color=look["color"], label=f"{name}, Cramer-Rao bound")
-        _log_axis(panel, f"Error of {label.axis}")
+        panel.set(yscale="log", ylabel=f"Error of {label.axis}")
+        plain_ticks(panel.yaxis)
     for panel in panels[1]:
         panel.set_xlabel("SNR")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
-def _log_axis(panel, name):
-    """Make the ordinate logarithmic, with ticks of plain numbers also within one decade."""
-    panel.set(yscale="log", ylabel=name)
-    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.yaxis.set_minor_formatter(NullFormatter())
-
-
 @apj_style()
 def fig_information(wave, derivative, labels, instrument):
     """Draw the Fisher information on each label against wavelength: which lines carry it.
 
-    Parameters
-    ----------
-    wave : ndarray, (n_pix,)
-    derivative : ndarray, (4, n_pix)
-        Of the flux with respect to the labels.
-    labels : ndarray, (4,)
-        Of the star.
-    instrument : Instrument or str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        For each label the share of the information per pixel, other labels held fixed, and
-        the running total.
+    For each label the share of the information per pixel, other labels held fixed, and the running total.
+    `derivative`, (4, n_pix), is that of the flux with respect to the `labels` (4,) of the star.
     """
     instrument = get_instrument(instrument)
     figure = new_figure(PAGE, 5.0)
@@ -261,9 +215,8 @@ def fig_information(wave, derivative, labels, instrument):
                     panel.axvline(line, color=_LINE_COLORS[species], linewidth=0.5, alpha=0.5)
     for k, (species, color) in enumerate(_LINE_COLORS.items()):
         panels[0].text(0.62 + 0.08 * k, 1.03, species, color=color, transform=panels[0].transAxes, fontsize=8)
-    star = ", ".join(
-        f"{label.symbol} = {value:g} {label.unit_text}" for label, value in zip(LABELS, labels, strict=True)
-    )
+    named = zip(LABELS, labels, strict=True)
+    star = ", ".join(f"{label.symbol} = {value:g} {label.unit_text}" for label, value in named)
     panels[0].set_title(f"{instrument.name}: {star}", loc="left", fontsize=8)
     panels[-1].set_xlabel(r"wavelength in air [$\rm\AA$]")
     return figure
@@ -290,16 +243,12 @@ def efficiency(run):
     return fig_efficiency(read_ecsv(run.tables / "efficiency.ecsv"))
 
 
-def information_lrs(run):
+def information_lrs(run, name="LRS"):
     """Draw the information of LRS of a run."""
-    return _information("LRS", run)
+    with np.load(run.products / "information.npz") as saved:
+        return fig_information(get_instrument(name).wave, saved[name], saved["star"], name)
 
 
 def information_mrs(run):
     """Draw the information of MRS of a run."""
-    return _information("MRS", run)
-
-
-def _information(name, run):
-    with np.load(run.products / "information.npz") as saved:
-        return fig_information(get_instrument(name).wave, saved[name], saved["star"], name)
+    return information_lrs(run, "MRS")

@@ -22,7 +22,7 @@ from compendium.pipeline.content import Content, code_of
 from compendium.pipeline.execute import NotebookError, execute, kernels
 from compendium.pipeline.folders import locked, publish, sweep
 from compendium.pipeline.graph import GRAPH, closure, targets
-from compendium.run import DEFAULT_SEED, Run
+from compendium.run import Run, add_options
 from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.threads import n_cores
 
@@ -54,16 +54,9 @@ class Build:
 
     Those that do not need each other run at once.
 
-    A task is stale when its cells, the code it imports or the content of a file it may read is
-    another than recorded, or a file it made is. A date means nothing, and what is made again
-    with the same content makes nothing else stale.
-
-    Parameters
-    ----------
-    run : Run
-    graph : tuple of Notebook
-    draw : callable, optional
-        Draws and saves a figure, given its name and the run.
+    A task is stale when its cells, the code it imports or the content of a file it may read is another than
+    recorded, or a file it made is. A date means nothing, and what is made again with the same content makes
+    nothing else stale. `draw`, if given, draws and saves a figure by its name and the run.
     """
 
     def __init__(self, run, graph=GRAPH, draw=None):
@@ -205,10 +198,7 @@ class Build:
 def build(run, target, graph=GRAPH, draw=None):
     """Make a target, publish what it publishes, and say so.
 
-    Raises
-    ------
-    InputError, FileError, NotebookError
-        If the target is unknown, the folder is in use, or a notebook is missing or fails.
+    SlamlibError if the target is unknown, the folder is in use, or a notebook is missing or fails.
     """
     with locked(run):
         work, short = Build(run, graph, draw), targets(graph)
@@ -224,17 +214,11 @@ def build(run, target, graph=GRAPH, draw=None):
 
 def main(arguments=None):
     """Run the command line, `sys.argv[1:]` by default; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m compendium.pipeline.build", description=__doc__.split("\n")[0]
-    )
+    text = __doc__.split("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m compendium.pipeline.build", description=text)
     parser.add_argument("target", help="all, fig-N, table-N, notebooks, calibration, stale, verify, trace")
     parser.add_argument("file", nargs="?", default="", help="for trace: an output, such as fig03")
-    for name, default in (("profile", "quick"), ("source", "mock"), ("grid", "embedded"), ("rv", "measured")):
-        parser.add_argument(f"--{name}", default=default)
-    # Run says what is wrong with a seed that is no number.
-    parser.add_argument(
-        "--seed", type=lambda text: int(text) if text.isdecimal() else text, default=DEFAULT_SEED
-    )
+    add_options(parser)
     options = vars(parser.parse_args(arguments))
     target, file = options.pop("target"), options.pop("file")
     try:

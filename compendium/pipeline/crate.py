@@ -73,9 +73,8 @@ def write(build):
     }
     graph = [{"@id": name, **entity} for name, entity in (head | things | software | actions).items()]
     with atomic(run.build / NAME) as temporary:
-        temporary.write_text(
-            json.dumps({"@context": _CONTEXT, "@graph": graph}, indent=1) + "\n", encoding="utf-8"
-        )
+        text = json.dumps({"@context": _CONTEXT, "@graph": graph}, indent=1)
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _thing(entry, prefix):

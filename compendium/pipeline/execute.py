@@ -73,10 +73,7 @@ class _KernelManager(OwnKernelManager):
 def parameters_of(notebook):
     """Return the names that a notebook's cell tagged `parameters` sets.
 
-    Raises
-    ------
-    FileError, InputError
-        If the file is missing or no notebook; if not exactly one cell is tagged.
+    FileError or InputError if it is missing or no notebook, or not exactly one cell is tagged.
     """
     try:
         cells = nbformat.read(notebook, as_version=4).cells
@@ -89,23 +86,13 @@ def parameters_of(notebook):
 
 
 def execute(notebook, parameters, output, cwd):
-    """Execute a notebook into `output`, inside `kernels`; several threads may do so at once.
+    """Execute a notebook into `output`, written only when every cell succeeded.
 
-    Parameters
-    ----------
-    notebook : Path
-    parameters : dict
-        Values of names that the notebook's parameters cell sets.
-    output : Path
-        The executed notebook, written only when every cell succeeded. A failed one is kept
-        as `<name>.failed.ipynb` beside it; an interrupted one leaves nothing.
-    cwd : Path
-        Working folder of the kernel.
+    Inside `kernels` several threads may do so at once.
 
-    Raises
-    ------
-    FileError, InputError, NotebookError
-        If the notebook cannot be read, lacks a parameter, or fails.
+    A failed one is kept as `<name>.failed.ipynb` beside it; an interrupted one leaves nothing. `parameters`
+    are values of names that the notebook's parameters cell sets, `cwd` is the kernel's working folder.
+    FileError, InputError or NotebookError if the notebook cannot be read, lacks a parameter, or fails.
     """
     unknown = sorted(set(parameters) - parameters_of(notebook))
     if unknown:
@@ -143,9 +130,8 @@ def _cause(error):
         return "failed: its kernel died, most often for lack of memory; free some, or use PROFILE=quick"
     # IPython heads each frame of its traceback "Cell In[3], line 2"; the last one of this
     # cell is where the failing call was made.
-    frames = re.findall(
-        rf"Cell In\s?\[{error.exec_count}\], line (\d+)", _plain("\n".join(error.traceback or []))
-    )
+    text = _plain("\n".join(error.traceback or []))
+    frames = re.findall(rf"Cell In\s?\[{error.exec_count}\], line (\d+)", text)
     lines = error.source.splitlines()
     where, line = f"failed in cell {error.exec_count}", lines[0] if lines else ""
     if frames and int(frames[-1]) <= len(lines):

@@ -22,9 +22,8 @@ def locked(run):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise InputError(
-                f"process {file.read()} is building in {run.build}; wait for it, or end it"
-            ) from None
+            told = f"process {file.read()} is building in {run.build}; wait for it, or end it"
+            raise InputError(told) from None
         file.truncate(0)
         print(os.getpid(), end="", file=file, flush=True)
         yield

@@ -11,14 +11,10 @@ from slamlib.io import atomic
 def verify(build):
     """Make what is stale of all that was ever made, and compare every output with what was recorded.
 
-    All files are read in full. What came out is the new record. An interrupted verification is
-    taken up by the next, which still compares with what was recorded first.
-
-    Returns
-    -------
-    list of tuple of str
-        State ("identical", "changed", "missing", or "new" if nothing was recorded), path,
-        and task, followed by "made again" if it was.
+    All files are read in full. What came out is the new record. An interrupted verification is taken up by
+    the next, which still compares with what was recorded first. Returns a list of state ("identical",
+    "changed", "missing", or "new" if nothing was recorded), path, and task, followed by "made again" if it
+    was.
     """
     run, records, memory = build.run, build.records(), build.run.build / "expected.json"
     if not records:
@@ -74,15 +70,11 @@ def trace(wanted, build):
     `wanted` is the output's path, file name, or name without suffix, such as "fig03".
     """
     records = build.records()
-    made = {
-        output["path"]: (name, output) for name, record in records.items() for output in record["outputs"]
-    }
+    made = {out["path"]: (name, out) for name, record in records.items() for out in record["outputs"]}
     found = [path for path in made if wanted in (path, Path(path).name, Path(path).stem)]
     found = found or [path for path in made if wanted and path.endswith(f"/{wanted}")]
     if not found:
-        raise InputError(
-            f"no record of {wanted!r} in {build.run.build}; is it a file that `make paper` makes?"
-        )
+        raise InputError(f"no record of {wanted!r} in {build.run.build}; does `make paper` make that file?")
     lines = [
         f"{path}  {made[path][1]['sha256'][:12]}  {state(made[path][1], build.content)}" for path in found
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 
 from compendium.figures.captions import CAPTIONS
-from compendium.run import DEFAULT_SEED, Run
+from compendium.run import Run, add_options
 from compendium.site.pages import benchmark_results, calibration_page, figures_page
 from slamlib.errors import FileError, SlamlibError
 
@@ -29,17 +29,8 @@ _FIRST = """<link rel="icon" href="data:,">
 def gather(run, source):
     """Lay what a run has made over a copy of the repository's pages, whose links hold as they are.
 
-    Parameters
-    ----------
-    run : Run
-        Its notebooks have run.
-    source : Path
-        Made anew.
-
-    Raises
-    ------
-    FileError
-        If a figure has not been made.
+    The notebooks of the run have run; the folder `source` is made anew. FileError if a figure has not been
+    made.
     """
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(run.root / "docs", source / "docs")
@@ -102,18 +93,9 @@ def tidy(notebook, simulated):
 
 
 def build(run, folder):
-    """Gather and build the site; return its first page.
+    """Gather and build the site in `source/` and `html/` of a folder; return its first page.
 
-    Parameters
-    ----------
-    run : Run
-    folder : Path
-        Gets `source/` and `html/`.
-
-    Raises
-    ------
-    SlamlibError
-        If Sphinx warns of anything; its messages are printed.
+    SlamlibError if Sphinx warns of anything; its messages are printed.
     """
     source, html = Path(folder) / "source", Path(folder) / "html"
     gather(run, source)
@@ -134,12 +116,9 @@ def build(run, folder):
 def main(arguments=None):
     """Build the site of a run in `build/site`; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m compendium.site.build")
-    for name, value in (("profile", "quick"), ("source", "mock"), ("grid", "embedded"), ("rv", "measured")):
-        parser.add_argument(f"--{name}", default=value)
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED)
-    options = parser.parse_args(arguments)
+    add_options(parser)
     try:
-        run = Run(options.profile, options.source, options.grid, options.seed, options.rv)
+        run = Run(**vars(parser.parse_args(arguments)))
         first = build(run, run.root / "build" / "site")
     except SlamlibError as error:
         print(error, file=sys.stderr)

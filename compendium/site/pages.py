@@ -108,15 +108,7 @@ _BENCH_COLUMNS = ("work", "instrument", "n", "method", "seconds", "speedup", "pe
 
 
 def benchmark_results(folder, figures):
-    """Markdown of the last `make bench`, whose figure is copied.
-
-    Parameters
-    ----------
-    folder : Path
-        Where `make bench` leaves `bench.json` and `bench.png`.
-    figures : Path
-        Where the site keeps its figures.
-    """
+    """Markdown of the last `make bench`, `bench.json` and `bench.png` in `folder`; the latter is copied."""
     if not (folder / "bench.json").is_file():
         return "\n## Results\n\n`make bench` has not run here: this copy of the site has none to show.\n"
     shutil.copy(folder / "bench.png", figures)

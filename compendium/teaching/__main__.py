@@ -15,9 +15,8 @@ from slamlib.io import atomic
 
 def main(arguments=None):
     """Do what the command line asks; return the exit status."""
-    top = argparse.ArgumentParser(
-        prog="python -m compendium.teaching", description="Teaching notebooks with their solutions."
-    )
+    text = "Teaching notebooks with their solutions."
+    top = argparse.ArgumentParser(prog="python -m compendium.teaching", description=text)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser("solved", help="write a notebook with its solutions filled in")
     one.add_argument("lesson", choices=LESSONS)

@@ -45,18 +45,11 @@ def check(name, answer, strict=None):
     Parameters
     ----------
     name : str
-        Such as "T1.2".
+        Such as "T1.2"; InputError if there is no such exercise.
     answer : object
         Number, array or function, as the exercise asks; ``...`` is an exercise not filled in.
     strict : bool, optional
-        Raise if the answer is not right; by default only if SLAMLIB_TEACH_STRICT is 1.
-
-    Raises
-    ------
-    InputError
-        If there is no such exercise.
-    NotYetError
-        If `strict` and the answer is missing or wrong.
+        Raise NotYetError if the answer is not right; by default only if SLAMLIB_TEACH_STRICT is 1.
     """
     known = exercises(name.split(".")[0])
     if name not in known:
@@ -91,14 +84,8 @@ def call(function, *arguments):
 def judge(answer, truth, usual=(), rtol=0.02, atol=0.0, hint="compare with the text above"):
     """Require a number or an array equal to the truth, and explain the usual wrong ones.
 
-    Parameters
-    ----------
-    answer, truth : array_like
-        An array of one number is a number.
-    usual : sequence of (array_like, str)
-        Wrong answers and what to say to each; `hint` is for all others.
-    rtol, atol : float
-        As `numpy.allclose` takes them.
+    An array of one number is a number. `usual` are pairs of wrong answers and what to say to each; `hint` is
+    for all others. `rtol` and `atol` are as `numpy.allclose` takes them.
 
     Examples
     --------

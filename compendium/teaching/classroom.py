@@ -50,9 +50,8 @@ def trained():
 def figure(rows=1, columns=1, height=2.6, **options):
     """Figure and axes as wide as a page, which say that what they show is simulated."""
     _set_style()
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(PAGE, height), layout="constrained", dpi=_DPI, **options
-    )
+    options |= {"figsize": (PAGE, height), "layout": "constrained", "dpi": _DPI}
+    figure, axes = plt.subplots(rows, columns, **options)
     note_simulated(figure.axes[columns - 1])
     return figure, axes
 

@@ -47,10 +47,7 @@ def exercise_of(cell):
 def fill(notebook, solutions):
     """Put its solution into each cell of a notebook that is an exercise, in place.
 
-    Raises
-    ------
-    InputError
-        If an exercise has no solution, or a solution no exercise.
+    InputError if an exercise has no solution, or a solution no exercise.
     """
     cells = {name: cell for cell in notebook.cells if (name := exercise_of(cell))}
     if odd := sorted(set(cells) ^ set(solutions)):
@@ -83,17 +80,10 @@ def shown(lesson, folder):
 
 
 def run(notebook, strict=True):
-    """Execute a notebook in place, each check strict or not; return the seconds it took.
-
-    Raises
-    ------
-    nbclient.exceptions.CellExecutionError
-        If a cell raises.
-    """
+    """Execute a notebook in place, each check strict or not; return the seconds it took."""
     place = {"metadata": {"path": str(folder())}}
-    client = NotebookClient(
-        notebook, timeout=_TIMEOUT, resources=place, kernel_manager_class=OwnKernelManager
-    )
+    client = NotebookClient(notebook, resources=place, kernel_manager_class=OwnKernelManager)
+    client.timeout = _TIMEOUT
     start = time.monotonic()
     client.execute(env=os.environ | {STRICT_VARIABLE: str(int(strict))})
     return time.monotonic() - start

@@ -58,9 +58,8 @@ def learning_curve():
     errors = {}
     for name in ("krr", "svr"):
         fits = [Slam(name, search="exhaustive").fit(known.labels[:n], flux[:n]) for n in SIZES]
-        errors[name] = np.array(
-            [np.sqrt(np.mean(((fit.predict(unseen.labels) - new) / scale) ** 2)) for fit in fits]
-        )
+        off = ((fit.predict(unseen.labels) - new) / scale for fit in fits)
+        errors[name] = np.array([np.sqrt(np.mean(part**2)) for part in off])
     return errors
 
 

@@ -147,8 +147,6 @@ def _correlation(answer):
 def _decisive(answer):
     gap = np.diff(solutions(None)[0])[0]
     truth = SNR * np.sqrt(DECISIVE / gap)
-    usual = [
-        (SNR * DECISIVE / gap, "chi-square grows with the square of SNR"),
-    ]
+    usual = [(SNR * DECISIVE / gap, "chi-square grows with the square of SNR")]
     judge(answer, truth, usual, rtol=0.02, hint="chi-square differences grow as SNR squared")
     return f"at SNR {truth:.0f} the hot solution would be out by 3 sigma."

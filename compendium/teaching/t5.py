@@ -44,9 +44,8 @@ def observed():
 @cache
 def splined():
     """Return flux and ivar of the stars divided by the survey's pseudo-continuum, (100, n_pix)."""
-    pairs = [
-        normalise(WIDE.wave, flux, (SNR / slope) ** 2, LRS) for flux, slope in zip(*observed(), strict=True)
-    ]
+    seen = zip(*observed(), strict=True)
+    pairs = [normalise(WIDE.wave, flux, (SNR / slope) ** 2, LRS) for flux, slope in seen]
     flux, ivar = (np.array(part)[:, _INNER] for part in zip(*pairs, strict=True))
     return flux, ivar * LRS.good
 
@@ -101,9 +100,8 @@ def visitors():
     extension = ModelGrid.read(Run().root / "data/embedded/tlusty_extension_grid.fits")
     cool = int(np.argmin(np.abs(extension.nodes["teff"] - 11_500)))
     compact = int(np.argmax(np.asarray(extension.nodes["logg"])))
-    ours = synthesise(
-        models(), [[18_000, 3.9, -0.1, 180], [30_000, 4.1, 0, 60], [24_000, 3.6, -0.3, 20]], LRS
-    )
+    stars = [[18_000, 3.9, -0.1, 180], [30_000, 4.1, 0, 60], [24_000, 3.6, -0.3, 20]]
+    ours = synthesise(models(), stars, LRS)
     strangers = observe(extension.flux[[cool, compact]], extension, LRS, [60, 10])
     # A star of this grid whose velocity [km/s] nobody has taken out.
     moving = observe(models().spectra([[26_000, 3.8, 0]]), models(), LRS, [40], velocity=80.0)[0]

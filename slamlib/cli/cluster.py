@@ -2,21 +2,14 @@
 
 from pathlib import Path
 
-from slamlib.cli.options import USED_ALL, add_models, path_ending, positive
+from slamlib.cli.options import USED_ALL, add_command, add_models, path_ending, positive
 from slamlib.errors import FileError, InputError
 
 
 class FileList:
     """The file names in a text file, one a line, read as they are needed: ten million fill no memory.
 
-    Parameters
-    ----------
-    path : str or Path
-
-    Raises
-    ------
-    FileError
-        If it cannot be read.
+    FileError if it cannot be read.
     """
 
     def __init__(self, path):
@@ -38,33 +31,22 @@ class FileList:
 
 def add_parser(commands):
     """Add the subcommand."""
-    parser = commands.add_parser(
-        "cluster",
-        help="labels of millions of spectra, on a Dask cluster",
-        description="Label LAMOST spectra on a Dask cluster; interrupted, the same command goes on.",
-    )
+    text = "Label LAMOST spectra on a Dask cluster; interrupted, the same command goes on."
+    about = "labels of millions of spectra, on a Dask cluster"
+    parser = add_command(commands, "cluster", run, about, text)
     parser.add_argument("files", nargs="*", type=Path, help="LAMOST FITS files of one instrument")
     parser.add_argument("--list", type=Path, metavar="FILE", help="a text file of file names, one a line")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=path_ending(".parquet"),
-        required=True,
-        metavar="CATALOGUE",
-        help="such as catalogue.parquet",
-    )
+    kind = {"type": path_ending(".parquet"), "required": True, "metavar": "CATALOGUE"}
+    parser.add_argument("-o", "--output", **kind, help="such as catalogue.parquet")
     parser.add_argument("-i", "--instrument", default="LRS", metavar="NAME", help="LRS (default) or MRS")
-    parser.add_argument(
-        "--cluster", metavar="ADDRESS", help="of a Dask scheduler: tls://HOST:PORT; this machine by default"
-    )
+    text = "of a Dask scheduler: tls://HOST:PORT; this machine by default"
+    parser.add_argument("--cluster", metavar="ADDRESS", help=text)
     parser.add_argument("--workers", type=positive, help="on this machine; as many as cores by default")
-    parser.add_argument(
-        "--parts", type=Path, metavar="FOLDER", help="of finished parts; beside the catalogue"
-    )
+    text = "of finished parts; beside the catalogue"
+    parser.add_argument("--parts", type=Path, metavar="FOLDER", help=text)
     parser.add_argument("--part", type=positive, default=500, help="spectra of a part (%(default)s)")
     add_models(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
-    parser.set_defaults(run=run)
 
 
 def run(options, tell):
@@ -75,15 +57,11 @@ def run(options, tell):
 
     if bool(options.files) == bool(options.list):
         raise InputError("name either some files or a --list of them")
-    report = label_cluster(
-        FileList(options.list) if options.list else options.files,
-        {"krr": Models(options.grid, options.models, not options.quiet).path(options.instrument)},
-        options.output,
-        options.parts,
-        address=options.cluster,
-        n_workers=options.workers,
-        part=options.part,
-        progress=not options.quiet,
-    )
+    files = FileList(options.list) if options.list else options.files
+    models = Models(options.grid, options.models, not options.quiet)
+    about = {"address": options.cluster, "n_workers": options.workers, "part": options.part}
+    labellers = {"krr": models.path(options.instrument)}
+    about["progress"] = not options.quiet
+    report = label_cluster(files, labellers, options.output, options.parts, **about)
     print(report)
     return USED_ALL

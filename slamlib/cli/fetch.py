@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from slamlib.cli.options import LAYOUT, USED_ALL, USED_NONE
+from slamlib.cli.options import USED_ALL, USED_NONE, add_command
 from slamlib.errors import InputError, SlamlibError
 from slamlib.fetch.policy import RequestPolicy
 
@@ -37,13 +37,8 @@ examples:
 def add_parser(commands):
     """Add the subcommand and its own."""
     text = "Fetch the official data: TLUSTY grids, LAMOST spectra, catalogues."
-    fetch = commands.add_parser(
-        "fetch",
-        help="official grids, spectra, catalogues",
-        description=text,
-        epilog=_EPILOG,
-        formatter_class=LAYOUT,
-    )
+    about = "official grids, spectra, catalogues"
+    fetch = add_command(commands, "fetch", run, about, text, _EPILOG)
     kinds = fetch.add_subparsers(dest="kind", metavar="KIND", required=True, title="kinds of data")
     made = {}
     for kind, act, text, groups in (
@@ -89,9 +84,8 @@ def _add_lamost(parser):
 
 
 def _add_vizier(parser):
-    parser.add_argument_group("catalogues").add_argument(
-        "--base-vizier", metavar="URL", help="a VizieR server"
-    )
+    group = parser.add_argument_group("catalogues")
+    group.add_argument("--base-vizier", metavar="URL", help="a VizieR server")
 
 
 def _add_policy(parser):
@@ -175,18 +169,11 @@ def _lamost(options, show):
 def _spectra(options, show, wanted, instrument):
     from slamlib.fetch import lamost
 
-    return lamost.fetch(
-        wanted,
-        _table(options, "lamost_releases.ecsv"),
-        options.release or _RELEASES[instrument],
-        instrument,
-        options.to / f"lamost_{instrument.lower()}",
-        _policy(options),
-        say=show,
-        progress=not options.quiet,
-        token_over_http=options.token_over_http,
-        **_base(options, "lamost"),
-    )
+    table, release = _table(options, "lamost_releases.ecsv"), options.release or _RELEASES[instrument]
+    folder = options.to / f"lamost_{instrument.lower()}"
+    about = {"say": show, "progress": not options.quiet, **_base(options, "lamost")}
+    about["token_over_http"] = options.token_over_http
+    return lamost.fetch(wanted, table, release, instrument, folder, _policy(options), **about)
 
 
 def _catalogues(options, show):
@@ -197,9 +184,8 @@ def _catalogues(options, show):
     server = _base(options, "vizier", "server")
     about = {"names": options.names, "say": show, "progress": not options.quiet, **server}
     report = catalogues.fetch(listed, folder, _policy(options), **about)
-    labels, columns = (
-        read_ecsv(_table(options, f"{name}.ecsv")) for name in ("hrs_labels", "vizier_columns")
-    )
+    names = ("hrs_labels", "vizier_columns")
+    labels, columns = (read_ecsv(_table(options, f"{name}.ecsv")) for name in names)
     for row in listed:
         ours = labels[labels["reference"] == row["reference"]]
         tables = sorted((folder / row["name"]).glob("[!m]*.ecsv"))  # all but the manifest

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from slamlib.cli.options import (
     FORMATS,
-    LAYOUT,
     USED_ALL,
     USED_SOME,
+    add_command,
     add_hints,
     add_models,
     hints_of,
@@ -48,29 +48,17 @@ that came second blue and dotted, noise (one sigma) light blue, rejected pixels 
 def add_parser(commands):
     """Add the subcommand."""
     text = "Make a page of the stars of a catalogue that need a look most, worst first."
-    parser = commands.add_parser(
-        "inspect",
-        help="a page of the stars that need a look most",
-        description=text,
-        epilog=_EPILOG,
-        formatter_class=LAYOUT,
-    )
-    parser.add_argument(
-        "table", type=path_ending(*FORMATS), metavar="TABLE", help="of labels, as 'slamlib label -o' wrote it"
-    )
+    about = "a page of the stars that need a look most"
+    parser = add_command(commands, "inspect", run, about, text, _EPILOG)
+    text = "of labels, as 'slamlib label -o' wrote it"
+    parser.add_argument("table", type=path_ending(*FORMATS), metavar="TABLE", help=text)
     parser.add_argument("files", nargs="*", metavar="FILE", help="its spectra, or folders of them")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=path_ending(".html"),
-        metavar="PAGE",
-        help="by default that of the table, ending in .html",
-    )
+    text = "by default that of the table, ending in .html"
+    parser.add_argument("-o", "--output", type=path_ending(".html"), metavar="PAGE", help=text)
     parser.add_argument("-n", type=positive, default=30, metavar="N", help="stars at most (%(default)s)")
     add_hints(parser)
     add_models(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    parser.set_defaults(run=run)
 
 
 def run(options, tell):
@@ -106,13 +94,8 @@ def run(options, tell):
             second = f"not drawn: {error}"
         stars.append(_star(len(stars) + 1, table[i], picture, second))
     index = "".join(f'<li><a href="#{k}">{head}</a></li>' for k, (head, _) in enumerate(stars, 1))
-    page = _PAGE.format(
-        name=escape(options.table.name),
-        shown=len(stars),
-        known=usable(table).sum(),
-        index=index,
-        stars="".join(body for _, body in stars),
-    )
+    about = {"name": escape(options.table.name), "shown": len(stars), "known": usable(table).sum()}
+    page = _PAGE.format(**about, index=index, stars="".join(body for _, body in stars))
     output = options.output or options.table.with_suffix(".html")
     with atomic(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -167,9 +150,8 @@ def _star(number, row, picture, second):
     )
     lines = [f"{simulated}{row['instrument']}, SNR {row['snr']:.0f}, chi2 {row['chi2']:.2f}", labels]
     lines += [escape(second)] if second else []
-    body = f'<h2 id="{number}">{number}. {name}: {what}</h2>\n' + "".join(
-        f"<p>{line}</p>\n" for line in lines
-    )
+    body = f'<h2 id="{number}">{number}. {name}: {what}</h2>\n'
+    body += "".join(f"<p>{line}</p>\n" for line in lines)
     if picture:
         body += f'<img alt="spectrum, fit and residual of {name}" src="data:image/png;base64,{picture}">\n'
     return f"{name}: {what}", body

@@ -6,10 +6,10 @@ from functools import partial
 
 from slamlib.cli.options import (
     FORMATS,
-    LAYOUT,
     USAGE,
     USED_ALL,
     USED_SOME,
+    add_command,
     add_hints,
     add_models,
     hints_of,
@@ -65,45 +65,21 @@ LOCAL = "local"
 
 def add_parser(commands):
     """Add the subcommand."""
-    parser = commands.add_parser(
-        "label",
-        help="labels of spectra",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=LAYOUT,
-    )
-    parser.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="FITS or text, gzipped or not, or folders of FITS files",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=path_ending(*FORMATS),
-        metavar="TABLE",
-        help="write all columns to a table: .ecsv, .fits or .vot (units, descriptions, UCDs), or .csv",
-    )
-    parser.add_argument(
-        "--plot",
-        type=path_ending(".pdf"),
-        metavar="PDF",
-        help="draw spectrum, model and residual of each star, or of the 100 most in need of a look",
-    )
+    parser = add_command(commands, "label", run, "labels of spectra", _DESCRIPTION, _EPILOG)
+    text = "FITS or text, gzipped or not, or folders of FITS files"
+    parser.add_argument("files", nargs="+", metavar="FILE", help=text)
+    text = "write all columns to a table: .ecsv, .fits or .vot (units, descriptions, UCDs), or .csv"
+    parser.add_argument("-o", "--output", type=path_ending(*FORMATS), metavar="TABLE", help=text)
+    text = "draw spectrum, model and residual of each star, or of the 100 most in need of a look"
+    parser.add_argument("--plot", type=path_ending(".pdf"), metavar="PDF", help=text)
     parser.add_argument("--samp", action="store_true", help="send the table to TOPCAT, if it is open")
     add_hints(parser)
     add_models(parser)
-    parser.add_argument(
-        "--cluster",
-        metavar="ADDRESS",
-        help="label on a Dask cluster: tls://HOST:PORT of its scheduler, or 'local' for one of this "
-        "machine's cores; 'slamlib cluster' takes more files than a command line holds",
-    )
-    parser.add_argument(
-        "-q", "--quiet", action="store_true", help="no progress, no summary; only what is wrong"
-    )
-    parser.set_defaults(run=run)
+    text = "label on a Dask cluster: tls://HOST:PORT of its scheduler, or 'local' for one of this machine's "
+    text += "cores; 'slamlib cluster' takes more files than a command line holds"
+    parser.add_argument("--cluster", metavar="ADDRESS", help=text)
+    text = "no progress, no summary; only what is wrong"
+    parser.add_argument("-q", "--quiet", action="store_true", help=text)
 
 
 def run(options, tell):

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from slamlib.cli.options import USED_ALL, add_models
+from slamlib.cli.options import USED_ALL, add_command, add_models
 
 _DESCRIPTION = """\
 Learn from a folder of spectra of one instrument how the models differ from its stars: which
@@ -15,15 +15,12 @@ at a SNR above 80.
 
 def add_parser(commands):
     """Add the subcommand."""
-    parser = commands.add_parser(
-        "learn", help="learn the models' errors from stars", description=_DESCRIPTION
-    )
+    parser = add_command(commands, "learn", run, "learn the models' errors from stars", _DESCRIPTION)
     parser.add_argument("files", nargs="+", metavar="FOLDER", help="of spectra, or files")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUTPUT", help="folder of models")
     parser.add_argument("-i", "--instrument", default="LRS", metavar="NAME", help="LRS (default), or another")
     add_models(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    parser.set_defaults(run=run)
 
 
 def run(options, tell):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from slamlib.cli.options import FORMATS, LAYOUT, USED_ALL, path_ending
+from slamlib.cli.options import FORMATS, USED_ALL, add_command, path_ending
 
 _EPILOG = """\
 The file has the columns of Gaia's archive (ra, dec, source_id, parallax, parallax_error,
@@ -17,21 +17,15 @@ example:
 
 def add_parser(commands):
     """Add the subcommand."""
-    parser = commands.add_parser(
-        "luminosity",
-        help="luminosity, mass, age and distance of labelled stars",
-        description="Set luminosities by Gaia's parallaxes beside those that labels imply.",
-        epilog=_EPILOG,
-        formatter_class=LAYOUT,
-    )
+    text = "Set luminosities by Gaia's parallaxes beside those that labels imply."
+    about = "luminosity, mass, age and distance of labelled stars"
+    parser = add_command(commands, "luminosity", run, about, text, _EPILOG)
     kind = path_ending(*FORMATS)
     parser.add_argument("table", type=kind, metavar="TABLE", help="of labels, as 'slamlib label -o' wrote it")
     parser.add_argument("--gaia", type=kind, metavar="FILE", help="entries of Gaia around these stars")
-    parser.add_argument(
-        "--isochrones", type=Path, metavar="FILE", help="of 'slamlib fetch isochrones'; the embedded ones"
-    )
+    text = "of 'slamlib fetch isochrones'; the embedded ones"
+    parser.add_argument("--isochrones", type=Path, metavar="FILE", help=text)
     parser.add_argument("-o", "--output", type=kind, required=True, metavar="TABLE", help="all columns")
-    parser.set_defaults(run=run)
 
 
 def run(options, tell):
@@ -45,9 +39,7 @@ def run(options, tell):
     isochrones = read_ecsv(options.isochrones) if options.isochrones else None
     found = luminosities(table, gaia, isochrones)
     write(found, options.output)
-    counts = [
-        f"{int((found['source_id'] > 0).sum())} of {len(found)} stars are in Gaia",
-        *(f"{int((found['company'] == word).sum())} {word}" for word in ("too bright", "too faint")),
-    ]
+    counts = [f"{int((found['source_id'] > 0).sum())} of {len(found)} stars are in Gaia"]
+    counts += [f"{int((found['company'] == word).sum())} {word}" for word in ("too bright", "too faint")]
     print(", ".join(counts))
     return USED_ALL

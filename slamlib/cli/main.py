@@ -18,18 +18,7 @@ examples:
 
 
 def main(arguments=None):
-    """Run the command line; return the exit status.
-
-    Parameters
-    ----------
-    arguments : list of str, optional
-        `sys.argv[1:]` by default.
-
-    Raises
-    ------
-    SystemExit
-        With status 2 on wrong usage; with 0 after help.
-    """
+    """Run the command line; return the exit status. SystemExit with 2 on wrong usage, with 0 after help."""
     options = parser().parse_args(arguments)
     try:
         return options.run(options, _tell)

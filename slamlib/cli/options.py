@@ -36,25 +36,30 @@ def positive(text):
     return int(text)
 
 
+def add_command(commands, name, run, text, description, epilog=None):
+    """Add a subcommand that `run` carries out; return its parser."""
+    layout = LAYOUT if epilog else argparse.HelpFormatter
+    about = {"description": description, "epilog": epilog, "formatter_class": layout}
+    parser = commands.add_parser(name, help=text, **about)
+    parser.set_defaults(run=run)
+    return parser
+
+
 def add_models(parser):
     """Add the options that say which trained models label."""
-    parser.add_argument(
-        "--grid", default="embedded", metavar="GRID", help="model grid: embedded (default), or a FITS file"
-    )
-    parser.add_argument(
-        "--models", metavar="FOLDER", help="of trained models; by default those kept in ~/.slamlib"
-    )
+    text = "model grid: embedded (default), or a FITS file"
+    parser.add_argument("--grid", default="embedded", metavar="GRID", help=text)
+    text = "of trained models; by default those kept in ~/.slamlib"
+    parser.add_argument("--models", metavar="FOLDER", help=text)
 
 
 def add_hints(parser):
     """Add the options that say what files do not tell."""
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--instrument", metavar="NAME", help="of files that do not tell it: a name, or a .toml file"
-    )
-    which.add_argument(
-        "--resolution", type=float, metavar="R", help="instead: resolving power; the range is the file's"
-    )
+    text = "of files that do not tell it: a name, or a .toml file"
+    which.add_argument("--instrument", metavar="NAME", help=text)
+    text = "instead: resolving power; the range is the file's"
+    which.add_argument("--resolution", type=float, metavar="R", help=text)
     parser.add_argument("--unit", metavar="UNIT", help="of the wavelengths: Angstrom, nm or um")
     medium = parser.add_mutually_exclusive_group()
     medium.add_argument("--vacuum", action="store_true", default=None, help="wavelengths are in vacuum")

@@ -47,13 +47,7 @@ def write(table, path):
 
 
 def read_table(path):
-    """Read what `write` wrote; empty texts stay empty.
-
-    Raises
-    ------
-    FileError
-        If it cannot be read.
-    """
+    """Read what `write` wrote; empty texts stay empty; FileError if it cannot be read."""
     name = FORMATS[path.suffix.lower()]
     if name == "ascii.ecsv":
         return read_ecsv(path)
@@ -74,10 +68,7 @@ def read_table(path):
 def send(table, path):
     """Send a table to what listens on a SAMP hub, such as TOPCAT, through a VOTable at `path`.
 
-    Raises
-    ------
-    InputError
-        If there is no hub, or nothing that speaks with one.
+    InputError if there is no hub, or nothing that speaks with one.
     """
     samp = samp_module()
     write(table, path)

@@ -27,27 +27,11 @@ MOST = 100
 
 
 def write_pages(table, paths, models, target, progress=True, hints=None):
-    """Draw the fits of spectra that have labels into a PDF of several pages.
+    """Draw the fits of spectra that have labels into a PDF of several pages; return how many are drawn.
 
-    All of them in the order of the table, or, if there are more than `MOST`, those most in need of
-    a look, worst first.
-
-    Parameters
-    ----------
-    table : Table
-        As `slamlib.label` gives it.
-    paths : list of Path
-        The file of each row.
-    models : Models
-    target : str or Path
-    progress : bool
-    hints : Hints, optional
-        With which the files were labelled.
-
-    Returns
-    -------
-    int
-        How many are drawn.
+    All of them in the order of the table, or, if there are more than `MOST`, those most in need of a look,
+    worst first. `table` is as `slamlib.label` gave it with these `models` and `hints`; `paths` has the file
+    of each row.
     """
     drawn = np.flatnonzero(usable(table))
     if drawn.size > MOST:

@@ -3,24 +3,21 @@
 import sys
 from pathlib import Path
 
-from slamlib.cli.options import USED_ALL, positive
+from slamlib.cli.options import USED_ALL, add_command, positive
 
 
 def add_parser(commands):
     """Add the subcommand."""
     text = "Train a labeller on spectra of a model grid, for 'slamlib label --models FOLDER'."
-    parser = commands.add_parser("train", help="train models on a grid", description=text)
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FOLDER", help="by default that of 'slamlib label'"
-    )
-    parser.add_argument(
-        "-i", "--instrument", default="LRS", metavar="NAME", help="LRS (default), or another, or a .toml file"
-    )
+    parser = add_command(commands, "train", run, "train models on a grid", text)
+    text = "by default that of 'slamlib label'"
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help=text)
+    text = "LRS (default), or another, or a .toml file"
+    parser.add_argument("-i", "--instrument", default="LRS", metavar="NAME", help=text)
     parser.add_argument("--grid", default="embedded", help="embedded (default), or a FITS file")
     parser.add_argument("--n", type=positive, metavar="N", help="training spectra; 1500 by default")
     parser.add_argument("--seed", type=int, help="of every random draw")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    parser.set_defaults(run=run)
 
 
 def run(options, tell):

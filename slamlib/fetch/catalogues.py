@@ -29,23 +29,9 @@ _UNITS = {"teff": u.K, "vmic": u.km / u.s, "vsini": u.km / u.s, "ra": u.deg, "de
 def fetch(catalogues, folder, policy, *, names=(), server=SERVER, say=None, progress=True):
     """Download catalogues, each into a folder of its own name: the VOTable, and one ECSV file a table.
 
-    Parameters
-    ----------
-    catalogues : Table
-        `vizier_catalogues.ecsv`.
-    folder : Path
-    policy : RequestPolicy
-    names : sequence of str
-        Which ones; those marked default if empty.
-    server : str
-        Address of a VizieR server.
-    say, progress
-        As `download` takes them; the Report that is returned is of folders.
-
-    Raises
-    ------
-    InputError
-        If a name is not in the table.
+    `catalogues` is `vizier_catalogues.ecsv`; `names` says which of them, those marked default if it is empty
+    (InputError if one is not in the table); `server` is the address of a VizieR server. The rest is as
+    `download` takes it; the Report that is returned is of folders.
     """
     known = {row["name"]: row for row in catalogues}
     if unknown := [name for name in names if name not in known]:
@@ -108,30 +94,18 @@ def _tables(path):
                     found.setdefault(name, []).append(element.to_table(use_names_over_ids=True))
             tables = {name: vstack(parts) if len(parts) > 1 else parts[0] for name, parts in found.items()}
     except Exception:  # whatever is no VOTable has its own way to be none
-        raise FileError(
-            "what the server sent is cut, or a page instead of tables; run this again, or check its address"
-        ) from None
+        told = "what the server sent is cut, or no table; run this again, or check its address"
+        raise FileError(told) from None
     if not tables:
         raise FileError("the server has no tables of that identifier; check vizier_catalogues.ecsv")
     return tables
 
 
 def read_catalogue(path, columns, name):
-    """Read a fetched table in our names and units.
+    """Read a table that `fetch` wrote in our names and units.
 
-    Parameters
-    ----------
-    path : str or Path
-        One of the files of `fetch`.
-    columns : Table
-        `vizier_columns.ecsv`: what VizieR may call each label.
-    name : str
-        The catalogue, such as "nieva2012".
-
-    Raises
-    ------
-    InputError
-        If a column that is needed is missing; the message lists those present.
+    `columns` is `vizier_columns.ecsv`, what VizieR may call each label, and `name` the catalogue's, such as
+    "nieva2012". InputError, listing the columns present, if one that is needed is missing.
     """
     raw, table = read_ecsv(path), Table()
     rules = columns[columns["name"] == name]
@@ -172,20 +146,10 @@ def _in_our_unit(column, label):
 
 
 def check_hrs_labels(embedded, catalogue):
-    """List where labels differ from those of a catalogue.
+    """List where rows of `hrs_labels.ecsv` differ from those of a catalogue that `read_catalogue` gave.
 
-    Parameters
-    ----------
-    embedded : Table
-        Rows of `hrs_labels.ecsv` that the catalogue should have.
-    catalogue : Table
-        As `read_catalogue` gives it, with a column star.
-
-    Returns
-    -------
-    Table
-        One row a difference: star, label ("star" if the catalogue does not have the star),
-        ours, theirs (nan where there is no number) and difference. No row: all agree.
+    Returns a Table, one row a difference: star, label ("star" if the catalogue does not have the star), ours,
+    theirs (nan where there is no number) and difference.
     """
     rows, found = {_star(row["star"]): row for row in catalogue}, []
     known = [label for name in _ROUNDING for label in (name, f"e_{name}")]

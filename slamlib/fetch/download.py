@@ -19,15 +19,7 @@ __all__ = ["Job", "Report", "RequestPolicy", "download", "tell"]
 
 @dataclass
 class Report:
-    """What became of the files.
-
-    Attributes
-    ----------
-    fetched, kept : list of Path
-        Downloaded now; there already, whole.
-    failed : list of (str, str)
-        Name and reason, one line each.
-    """
+    """What became of files: paths downloaded now, paths there already, and (name, reason) of each failure."""
 
     fetched: list = field(default_factory=list)
     kept: list = field(default_factory=list)
@@ -56,10 +48,10 @@ def tell(line):
 def download(jobs, policy=None, *, title="files", say=None, progress=True):
     """Download files of one server; what is already whole is not fetched again.
 
-    A file is whole if the manifest of its folder, or its job, has its sha256. Whatever else
-    lies under its name is replaced once the new one is whole. Partial files lie in
-    ``partial/`` and are taken up where they end if the server still has the same version;
-    what arrived but is not what was asked for lies in ``rejected/``.
+    A file is whole if the manifest of its folder, or its job, has its sha256. Whatever else lies under its
+    name is replaced once the new one is whole. Partial files lie in ``partial/`` and are taken up where they
+    end if the server still has the same version; what arrived but is not what was asked for lies in
+    ``rejected/``.
 
     Parameters
     ----------
@@ -75,15 +67,13 @@ def download(jobs, policy=None, *, title="files", say=None, progress=True):
     Returns
     -------
     Report
-        In the order of the jobs. After a full disk, or where the server cannot be reached,
-        the files not tried count as failed.
+        In the order of the jobs. After a full disk, or where the server cannot be reached, the files not
+        tried count as failed.
 
     Raises
     ------
-    InputError
-        If two jobs have one destination.
-    FileError
-        If a manifest cannot be read.
+    InputError, FileError
+        If two jobs have one destination, or a manifest cannot be read.
     KeyboardInterrupt
         Passed on once all workers have stopped; everything finished is in the manifest.
     """

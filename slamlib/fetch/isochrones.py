@@ -22,29 +22,12 @@ COLUMNS = {
 
 
 def convert(path, output):
-    """Convert a file exported from the CMD web form (http://stev.oapd.inaf.it/cmd).
+    """Convert a file exported from the CMD web form (http://stev.oapd.inaf.it/cmd) to the ECSV file `output`.
 
-    Comment lines begin with ``#``; one of them, or one before each isochrone, has the names of
-    the columns. Which filters were asked for does not matter.
-
-    Parameters
-    ----------
-    path : str or Path
-    output : str or Path
-        ECSV file to write.
-
-    Returns
-    -------
-    Table
-        mh, log_age, initial_mass, log_teff, logg, log_l and phase, as
-        `parsec_isochrones.ecsv` has them, in the order of the file.
-
-    Raises
-    ------
-    FileError
-        If there is no such file, or its data are cut or damaged.
-    InputError
-        If a column is missing; the message lists those present.
+    Comment lines begin with ``#``; one of them, or one before each isochrone, has the names of the columns.
+    Which filters were asked for does not matter. Returns the Table, with the columns of
+    `parsec_isochrones.ecsv` in the order of the file. FileError if there is no such file, or its data are cut
+    or damaged; InputError if a column is missing.
     """
     path = Path(path)
     try:
@@ -55,9 +38,8 @@ def convert(path, output):
     comments = [line.lstrip("# \t").split() for line in lines if line.lstrip().startswith("#")]
     best = max(comments, key=lambda words: len(needed & set(words)), default=[])
     if missing := sorted(needed - set(best)):
-        raise InputError(
-            f"{path}: no line names the columns {', '.join(missing)}; the best is {' '.join(best) or 'none'}"
-        )
+        lacks, best = ", ".join(missing), " ".join(best) or "none"
+        raise InputError(f"{path}: no line names the columns {lacks}; the best is {best}")
     try:
         data = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
         raw = ascii.read(data, format="no_header", names=best, guess=False)

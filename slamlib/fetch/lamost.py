@@ -28,10 +28,7 @@ _MJD_EPOCH = date(1858, 11, 17)
 def find_token(path=TOKEN_FILE):
     """Return the LAMOST token: from LAMOST_TOKEN, else the first word of a file, else "".
 
-    Raises
-    ------
-    FileError
-        If the file is there but cannot be read.
+    FileError if the file is there but cannot be read.
     """
     path, found = Path(path).expanduser(), os.environ.get(TOKEN_VARIABLE, "")
     try:
@@ -47,21 +44,10 @@ def find_token(path=TOKEN_FILE):
 def targets(wanted):
     """Read what to fetch: OBSIDs, or tables that list them.
 
-    Parameters
-    ----------
-    wanted : sequence of (int or str or Path)
-        An OBSID, or a CSV, ECSV, FITS or VOTable file with a column obsid, and for the
-        archive of DR5 also lmjd, planid, spid and fiberid; case does not matter.
-
-    Returns
-    -------
-    Table
-        obsid and, if every item has them, the other columns; each OBSID once.
-
-    Raises
-    ------
-    FileError, InputError
-        If a file cannot be read, has no column obsid, or an OBSID is not a number.
+    Each of `wanted` is an OBSID, or a CSV, ECSV, FITS or VOTable file with a column obsid, and for the
+    archive of DR5 also lmjd, planid, spid and fiberid; case does not matter. Returns a Table of obsid and, if
+    every item has them, the other columns; each OBSID once. FileError or InputError if a file cannot be read,
+    has no column obsid, or an OBSID is not a number.
     """
     numbers = [int(item) for item in wanted if re.fullmatch(r"\d+", str(item))]
     tables = [_read_targets(Path(item)) for item in wanted if not re.fullmatch(r"\d+", str(item))]
@@ -188,15 +174,13 @@ def fetch(
     releases, token = read_ecsv(releases_path), find_token()
     listed = jobs(targets(wanted), releases, release, instrument, folder, token=token, **addressed)
     report, todo = Report(), []
-    others = {
-        name.split("-")[-1]: name for name in Manifest(folder).rows if not name.startswith(f"{release}-")
-    }
+    rows = Manifest(folder).rows
+    others = {name.split("-")[-1]: name for name in rows if not name.startswith(f"{release}-")}
     for job in listed:
         other = others.get(job.path.name.split("-")[-1])
         if other and (Path(folder) / other).exists():
             report.fail(job.path.name, f"{other} is the same OBSID; delete it to have {release}'s", say)
         else:
             todo.append(job)
-    return report + download(
-        todo, policy, title=f"{release} {instrument} spectra", say=say, progress=progress
-    )
+    title = f"{release} {instrument} spectra"
+    return report + download(todo, policy, title=title, say=say, progress=progress)

@@ -23,23 +23,10 @@ _TYPES = ("U1", "U1", "i8", "U1", "U1")
 class Manifest:
     """The manifest of one folder: `manifest.ecsv` in it, one row a file, the last row of a name counts.
 
-    A row is appended when its file is whole and checked. The table is never rewritten, so
-    that ten thousand files cost ten thousand lines; a line torn by a crash is dropped when
-    the manifest is next opened, and its file is fetched again.
-
-    Parameters
-    ----------
-    folder : str or Path
-
-    Attributes
-    ----------
-    rows : dict of str to dict
-        By the names of the files, in the order of their first arrival.
-
-    Raises
-    ------
-    FileError
-        If there is a manifest that cannot be read.
+    A row is appended when its file is whole and checked. The table is never rewritten, so that ten thousand
+    files cost ten thousand lines; a line torn by a crash is dropped when the manifest is next opened, and its
+    file is fetched again. `rows` has them as dicts, by the names of the files, in the order of their first
+    arrival. FileError if there is a manifest that cannot be read.
     """
 
     def __init__(self, folder):
@@ -71,10 +58,7 @@ class Manifest:
     def add(self, name, url, size, sha256):
         """Append a row; the URL is stored without its secrets.
 
-        Raises
-        ------
-        OSError
-            If the row cannot be written; the manifest is then as it was.
+        If the row cannot be written (OSError), the manifest is as it was.
         """
         date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         row = dict(zip(COLUMNS, (name, redact(url), int(size), sha256, date), strict=True))

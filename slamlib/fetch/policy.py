@@ -22,16 +22,14 @@ class RequestPolicy:
     ----------
     workers : int
         Files fetched at a time.
-    interval : float
-        Least time between two requests [s].
+    interval, timeout : float
+        Least time between two requests, and longest silence of a server [s].
     attempts : int
         How often a request is made, and a file that broke off is taken up.
     backoff : float
         Wait before the second attempt [s]; doubled for each further one.
     longest_wait : float
         A server that asks to come back later than this [s] is given up.
-    timeout : float
-        Longest silence of a server [s].
     """
 
     workers: int = 4

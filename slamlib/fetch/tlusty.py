@@ -26,14 +26,9 @@ def jobs(archives, folder, *, base=BASE, compositions=(), vturb=None):
     base : str
         Address of the folder on the official site or a mirror.
     compositions : sequence of str
-        Such as "BG", "OG"; all if empty.
+        Such as "BG", "OG"; all if empty. InputError if one is not in the table.
     vturb : int, optional
         Only the B stars of this microturbulence [km/s] (the O stars have but one); all by default.
-
-    Raises
-    ------
-    InputError
-        If a composition is not in the table, or nothing is left.
     """
     known = sorted(set(archives["composition"]))
     if unknown := [name for name in compositions if name not in known]:

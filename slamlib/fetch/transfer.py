@@ -40,8 +40,7 @@ class Job:
     sha256 : str, optional
         Checksum that it must have.
     check : callable, optional
-        Called with the path of what arrived; raises SlamlibError if that is not what was
-        asked for, such as a web page with an apology.
+        Called with the path of what arrived; raises SlamlibError if that is not what was asked for.
     remedy : str
         What to do if the server refuses (401, 403).
     """

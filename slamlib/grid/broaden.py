@@ -1,9 +1,8 @@
 """Rotation, instrument profile and rebinning of spectra on a log-wavelength grid.
 
-On such a grid a velocity is a number of pixels, so that rotation, macroturbulence, an
-instrument profile of constant resolving power and a Doppler shift are all products in
-Fourier space. Their transforms are known in closed form: nothing is sampled, and the
-result is exact down to v sin i = 0.
+On such a grid a velocity is a number of pixels, so that rotation, macroturbulence, an instrument profile of
+constant resolving power and a Doppler shift are all products in Fourier space. Their transforms are known in
+closed form: nothing is sampled, and the result is exact down to v sin i = 0.
 """
 
 import numpy as np
@@ -21,22 +20,12 @@ _NEGLIGIBLE = 1e-9
 
 
 def rotation_transform(u, limb_darkening=LIMB_DARKENING):
-    """Fourier transform of Gray's rotation profile.
+    """Fourier transform of Gray's rotation profile, of the shape of `u`.
 
-    The profile is equation 18.14 of Gray (2005, The Observation and Analysis of Stellar
-    Photospheres, 3rd ed.); its transform is the sum of a Bessel term (the uniform disc)
-    and an elementary one (the limb darkening), equal to 1 at u = 0.
-
-    Parameters
-    ----------
-    u : array_like
-        2 pi times frequency [s/km] times v sin i [km/s].
-    limb_darkening : float
-        Linear coefficient epsilon, 0 to 1.
-
-    Returns
-    -------
-    ndarray, shape of `u`
+    The profile is equation 18.14 of Gray (2005, The Observation and Analysis of Stellar Photospheres, 3rd
+    ed.); its transform is the sum of a Bessel term (the uniform disc) and an elementary one (the limb
+    darkening), equal to 1 at u = 0. `u` is 2 pi times frequency [s/km] times v sin i [km/s], `limb_darkening`
+    the linear coefficient epsilon, 0 to 1.
 
     Examples
     --------
@@ -102,9 +91,8 @@ def broaden(
     highest = np.sqrt(-2 * np.log(_NEGLIGIBLE)) / (2 * np.pi * max(sigma.min(initial=np.inf), 1e-9))
     passed = frequency <= highest
     k = 2 * np.pi * frequency[passed]
-    response = rotation_transform(k * vsini[:, None], limb_darkening) * np.exp(
-        -((k * sigma[:, None]) ** 2) / 2
-    )
+    response = rotation_transform(k * vsini[:, None], limb_darkening)
+    response = response * np.exp(-((k * sigma[:, None]) ** 2) / 2)
     if velocity.any():
         response = response * np.exp(-1j * k * velocity[:, None])
     transform[:, passed] *= response
@@ -120,27 +108,11 @@ def pixel_edges(centres):
 
 
 def rebin_matrix(edges_in, edges_out):
-    """Flux-conserving rebinning as a matrix.
+    """Flux-conserving rebinning as a sparse float32 matrix, (n_in, n_out): ``flux_out = flux_in @ matrix``.
 
-    Each output pixel is the mean of the input flux density over its width, so that the
-    sum of flux times width is conserved.
-
-    Parameters
-    ----------
-    edges_in : ndarray, (2, n_in)
-        Lower and upper edges of contiguous ascending pixels.
-    edges_out : ndarray, (2, n_out)
-        Edges of the output pixels, which need not be contiguous.
-
-    Returns
-    -------
-    scipy.sparse.csc_array of float32, (n_in, n_out)
-        ``flux_out = flux_in @ matrix``.
-
-    Raises
-    ------
-    InputError
-        If an output pixel reaches beyond the input.
+    Each output pixel is the mean of the input flux density over its width, so that the sum of flux times
+    width is conserved. Edges are lower and upper, (2, n); input pixels are contiguous and ascending, output
+    pixels need not be. InputError if an output pixel reaches beyond the input.
     """
     lower, upper = edges_out
     if lower.min() < edges_in[0, 0] or upper.max() > edges_in[1, -1]:

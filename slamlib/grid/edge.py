@@ -22,9 +22,8 @@ _SPACING = np.array([2000.0, 0.25])
 class GridEdge:
     """The region between neighbouring columns of nodes, in Teff and log g, and the ranges of other labels.
 
-    The nodes form columns of constant Teff whose lowest log g follows the Eddington limit. Each
-    strip between two columns is triangulated, so that the region is exact although it is not
-    convex.
+    The nodes form columns of constant Teff whose lowest log g follows the Eddington limit. Each strip between
+    two columns is triangulated, so that the region is exact although it is not convex.
 
     Attributes
     ----------
@@ -78,27 +77,15 @@ class GridEdge:
         return np.column_stack([[v.min(), v.max()] for v in (*self.plane.T, *self.values.values())])
 
     def contains(self, labels):
-        """Tell which labels lie inside, the edge included.
+        """Tell which labels lie inside, the edge included, (n,).
 
-        Parameters
-        ----------
-        labels : array_like, (n, d)
-            Teff [K], log g, [M/H] and what else the grid has; the last ones may be left out, and then
-            do not count.
-
-        Returns
-        -------
-        ndarray of bool, (n,)
+        Labels (n, d) are Teff [K], log g, [M/H] and what else the grid has; the last ones may be left out,
+        and then do not count.
         """
         return self.locate(labels)[0]
 
     def locate(self, labels):
-        """Find the triangle of nodes around each label.
-
-        Parameters
-        ----------
-        labels : array_like, (n, d)
-            As `contains` takes them.
+        """Find the triangle of nodes around each label, of those that `contains` takes.
 
         Returns
         -------

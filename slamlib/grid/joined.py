@@ -54,12 +54,7 @@ def named_grid(grid):
 def digests(grid):
     """Return `ModelGrid.sha256` of a grid, by name or path; of "embedded" also those of its parts.
 
-    Labellers of any of these serve. The first is that of `named_grid`.
-
-    Raises
-    ------
-    FileError
-        If there is no such file.
+    Labellers of any of these serve. The first is that of `named_grid`. FileError if there is no such file.
     """
     names = ("tlusty_ob_grid", "tlusty_bstar_v10", "late_b_grid")
     paths = [embedded(f"{name}.fits") for name in names] if grid == EMBEDDED else [Path(grid)]
@@ -77,19 +72,7 @@ def _joined(first, second):
 
 
 def join(first, second, axes=(TEFF, LOGG, MH, VTURB)):
-    """Return a grid of the nodes of two, on the same pixels.
-
-    Parameters
-    ----------
-    first, second : ModelGrid
-        With a column in `nodes` for each of `axes`.
-    axes : tuple of Label
-
-    Raises
-    ------
-    InputError
-        If the pixels differ.
-    """
+    """Return a grid of the nodes of two, with a column for each of `axes`; their pixels must be the same."""
     if len({(grid.log_wave0, grid.dv, grid.flux.shape[1]) for grid in (first, second)}) != 1:
         raise InputError("grids that are joined must share their pixels")
     names = [*(label.name for label in axes), "source"]

@@ -86,10 +86,7 @@ class ModelGrid:
     def read(cls, path: str | Path) -> Self:
         """Read a grid file (layout: see data/DATASETS.md).
 
-        Raises
-        ------
-        FileError
-            If the file is missing, truncated, damaged, not a grid, or a newer slamlib's.
+        FileError if it is missing, truncated, damaged, not a grid, or a newer slamlib's.
         """
         path = Path(path)
         try:
@@ -153,10 +150,7 @@ class ModelGrid:
     def at(self, **known: ArrayLike) -> np.ndarray:
         """Return labels (n, d) of stars of which some are known; others are solar or of middling value.
 
-        Parameters
-        ----------
-        **known : array_like, (n,)
-            Such as ``teff=[20_000, 25_000]``; labels that the grid lacks are ignored.
+        `known` has such as ``teff=[20_000, 25_000]``; labels that the grid lacks are ignored.
         """
         known = {"mh": 0.0, "vsini": 0.0} | known
         middle = dict(zip(self.names, self.ranges.mean(axis=0), strict=True))
@@ -205,19 +199,15 @@ class ModelGrid:
         return replace(self, nodes=self.nodes[rows], flux=self.flux[rows], axes=self.axes[:3])
 
     def weights(self, coordinates: ArrayLike) -> np.ndarray:
-        """Weights of the nodes whose sum is the interpolated spectrum.
+        """Weights of the nodes whose sum is the interpolated spectrum, a scipy.sparse.csr_array (n, n_nodes).
 
-        Barycentric in (Teff, log g) on the triangle around the label, linear in the others.
+        Barycentric in (Teff, log g) on the triangle around the label, linear in the others: six of them a row
+        with three labels, each >= 0, summing to 1.
 
         Parameters
         ----------
         coordinates : array_like, (n, d)
-            Labels of `axes`: Teff [K], log g, [M/H], ...; all inside the grid.
-
-        Returns
-        -------
-        scipy.sparse.csr_array, (n, n_nodes)
-            Six weights a row with three labels, each >= 0, summing to 1.
+            Labels of `axes`: Teff [K], log g, [M/H], ...
 
         Raises
         ------
@@ -246,17 +236,7 @@ class ModelGrid:
         return csr_array((weight.ravel(), (rows.ravel(), node.ravel())), shape=shape)
 
     def spectra(self, coordinates: ArrayLike) -> np.ndarray:
-        """Interpolate normalised spectra at the grid's own resolution.
-
-        Parameters
-        ----------
-        coordinates : array_like, (n, d)
-            As `weights` takes them.
-
-        Returns
-        -------
-        ndarray of float32, (n, n_pix)
-        """
+        """Interpolate float32 spectra (n, n_pix) at the grid's resolution, for labels as of `weights`."""
         return self.weights(coordinates).astype(np.float32) @ self.flux
 
     @cached_property

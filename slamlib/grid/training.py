@@ -65,21 +65,7 @@ class TrainingSet:
 
 
 def draw_labels(grid, n, rng, vsini_max=VSINI_MAX):
-    """Draw labels uniformly inside the grid's real boundary, v sin i from 0 to its maximum.
-
-    Parameters
-    ----------
-    grid : ModelGrid
-    n : int
-    rng : numpy.random.Generator
-    vsini_max : float
-        [km/s].
-
-    Returns
-    -------
-    ndarray, (n, d)
-        The labels of `ModelGrid.labels`.
-    """
+    """Draw `ModelGrid.labels` (n, d) uniformly inside the grid's real boundary, v sin i to its maximum."""
     if n < 1:
         raise InputError(f"a training set needs at least one star; got n = {n}")
     accepted = np.empty((0, len(grid.axes)))
@@ -138,33 +124,18 @@ def blurred(spectra, grid, instrument, vsini, sigma=None, velocity=0.0, limb_dar
 
 
 def synthesise(grid, labels, instrument, limb_darkening=LIMB_DARKENING):
-    """Model spectra of any labels inside the grid, as an instrument sees them.
+    """Model spectra of labels inside the grid, as an instrument sees them: float32, (n, n_pix).
 
-    Parameters
-    ----------
-    grid : ModelGrid
-    labels : array_like, (n, d)
-        Of `ModelGrid.labels`, inside the grid; v sin i [km/s] >= 0.
-    instrument : Instrument or str
-    limb_darkening : float
-
-    Returns
-    -------
-    ndarray of float32, (n, n_pix)
-
-    Raises
-    ------
-    InputError
-        If labels lie outside the grid or the grid does not cover the instrument.
+    `labels`, (n, d), are those of `ModelGrid.labels`. InputError if they lie outside the grid, v sin i is
+    negative or the grid does not cover the instrument.
     """
     coordinates, vsini = grid.split(labels)
     weights = grid.weights(coordinates).astype(np.float32)
     flux = np.empty((len(vsini), get_instrument(instrument).wave.size), dtype=np.float32)
     for start in range(0, len(vsini), _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        flux[chunk] = observe(
-            weights[chunk] @ grid.flux, grid, instrument, vsini[chunk], limb_darkening=limb_darkening
-        )
+        models = weights[chunk] @ grid.flux
+        flux[chunk] = observe(models, grid, instrument, vsini[chunk], limb_darkening=limb_darkening)
     return flux
 
 

@@ -105,8 +105,7 @@ class Instrument:
     def widened(self, margin: float = 45.0) -> Self:
         """Return the same instrument, each arm longer by about `margin` [A] at both ends, nothing excluded.
 
-        For spectra whose continuum is still to be fitted: the ends of the fit then lie
-        outside the arms.
+        For spectra whose continuum is still to be fitted: the ends of the fit then lie outside the arms.
         """
         # Whole pixels, so that those within stay where they are.
         more = [step * round(margin / step) for _, _, step in self.arms]
@@ -127,10 +126,7 @@ def _centres(first, last, step):
 def read_instrument(path):
     """Read the description of an instrument: a TOML file as those beside this module.
 
-    Raises
-    ------
-    FileError
-        If it is missing or describes none; the message names what is wrong.
+    FileError, naming what is wrong, if it is missing or describes none.
     """
     try:
         told = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -199,30 +195,16 @@ def get_instrument(name: Instrument | str) -> Instrument:
     if str(name).endswith(".toml"):
         return read_instrument(name)
     if name not in known_instruments():
-        raise InputError(
-            f"unknown instrument {name!r}; use one of {', '.join(known_instruments())}, or a .toml file"
-        )
+        known = ", ".join(known_instruments())
+        raise InputError(f"unknown instrument {name!r}; use one of {known}, or a .toml file")
     return _packaged(name)
 
 
 def instrument_of_range(resolution, ranges):
     """Make an instrument for a file of which only its resolving power is known.
 
-    Parameters
-    ----------
-    resolution : float
-    ranges : sequence of (first, last)
-        Where the file has flux, in air [A].
-
-    Returns
-    -------
-    Instrument
-        Named by what it is: files of one spectrograph share it, and a model.
-
-    Raises
-    ------
-    InputError
-        If no range is within that of the models.
+    `ranges` of (first, last) say where the file has flux, in air [A]; InputError if none is within that of
+    the models. The name says what it is: files of one spectrograph share it, and a model.
 
     Examples
     --------

@@ -78,10 +78,7 @@ def kept(path, make):
 def recipe_digest(labellers, rv, hints=None):
     """Return a hash of what labels depend on beside the spectra; parameters as of `label_survey`.
 
-    Raises
-    ------
-    FileError
-        If a labeller cannot be read.
+    FileError if a labeller cannot be read.
     """
     total = hashlib.sha256((code_digest(__name__) + joblib.hash((rv, list(labellers), hints))).encode())
     for path in labellers.values():
@@ -107,9 +104,8 @@ def part_digest(paths, recipe):
 def label_part(given, labellers, rv=MEASURED, hints=None):
     """Label some files, all at once; as `label_survey`, which does it part by part.
 
-    Here `labellers` is a dict of `Labeller`; `given` may hold what else `read_many` takes.
-
-    Independent of every other part: what labels a survey elsewhere calls this too.
+    Here `labellers` is a dict of `Labeller`; `given` may hold what else `read_many` takes. Independent of
+    every other part: what labels a survey elsewhere calls this too.
     """
     first = next(iter(labellers.values()))
     if rv == MEASURED:

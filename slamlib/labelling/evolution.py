@@ -27,21 +27,13 @@ _NEVER = 1e3  # of the logarithm of a prior
 class Evolution:
     """Model stars on and between isochrones, and the posterior of a star among them.
 
-    Between two ages, stars of the same share of the largest mass alive are interpolated: they
-    are in about the same stage. The embedded isochrones have 1, 10 and 100 Myr and [M/H] of -1
-    and 0 alone, so that this adds to the errors, most of all for stars younger than 10 Myr, and
-    stars older than 100 Myr have no mass; `slamlib fetch isochrones` converts a finer set. Stars
-    before the main sequence are left out.
+    Between two ages, stars of the same share of the largest mass alive are interpolated: they are in about
+    the same stage. The embedded isochrones have 1, 10 and 100 Myr and [M/H] of -1 and 0 alone, so that this
+    adds to the errors, most of all for stars younger than 10 Myr, and stars older than 100 Myr have no mass;
+    `slamlib fetch isochrones` converts a finer set. Stars before the main sequence are left out.
 
-    Parameters
-    ----------
-    isochrones : Table, optional
-        With `COLUMNS`, as `parsec_isochrones.ecsv` has them; these by default. At least three ages.
-
-    Raises
-    ------
-    InputError
-        If it has fewer ages, or an age lacks a metallicity.
+    `isochrones` is a Table with `COLUMNS`, `parsec_isochrones.ecsv` by default. InputError if it has fewer
+    than three ages, or an age lacks a metallicity.
     """
 
     def __init__(self, isochrones=None):

@@ -71,11 +71,10 @@ def label(
     Returns
     -------
     Table
-        One row a file, in the order given: file, instrument, simulated (whether the file says
-        that it is), obsid, ra, dec, mjd, snr, rv, the labels (``teff`` [K], ``logg``, ``mh``,
-        ``vsini`` [km/s]), their errors (``e_teff``, ...) and those by blocks (``b_teff``, ...),
-        ``vsini_limit``, ``chi2``, ``flag`` and ``status`` (docs/flags.md), and the ``reason``
-        where a file could not be used.
+        One row a file, in the order given: file, instrument, simulated (whether the file says that it is),
+        obsid, ra, dec, mjd, snr, rv, the labels (``teff`` [K], ``logg``, ``mh``, ``vsini`` [km/s]), their
+        errors (``e_teff``, ...) and those by blocks (``b_teff``, ...), ``vsini_limit``, ``chi2``, ``flag``
+        and ``status`` (docs/flags.md), and the ``reason`` where a file could not be used.
 
     Raises
     ------
@@ -95,10 +94,7 @@ def label(
 def list_files(files):
     """Return what is meant by one or several files or spectra, with folders replaced by their FITS files.
 
-    Raises
-    ------
-    InputError, FileError
-        If nothing is given, or all that is given is folders without a FITS file.
+    InputError or FileError if nothing is given, or all that is given is folders without a FITS file.
     """
     try:
         files = [files] if is_one(files) else list(files)
@@ -123,20 +119,8 @@ def _is_folder(one):
 def label_files(given, models, progress=True, cluster=None, hints=None):
     """Label files as `label` does: portion by portion, each file read once and its labels kept at once.
 
-    Parameters
-    ----------
-    given : list
-        As `list_files` returns it.
-    models : Models
-    progress : bool
-    cluster : callable, optional
-        ``cluster(paths, instrument, models, progress, hints)`` labels files of one instrument
-        elsewhere and returns a Table as `label_survey` does.
-    hints : Hints, optional
-
-    Returns
-    -------
-    Table
+    `given` is as `list_files` returns it. ``cluster(paths, instrument, models, progress, hints)``, if given,
+    labels files of one instrument elsewhere and returns a Table as `label_survey` does.
     """
     hints = hints or Hints()
     seen, recipes, without, sent = {}, {}, [], {}

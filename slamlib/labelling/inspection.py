@@ -21,22 +21,11 @@ _APART, _SHARE = 5.0, 0.1
 
 
 def need(table, models):
-    """Tell how much each row needs a look: by how many errors its labels are likely to be off.
+    """Tell how much each row needs a look: by how many errors its labels are likely to be off, (m,).
 
-    The root of the summed squares of how far one label must move, in its errors, for all to lie in
-    the model grid; of the gain of a second star where there are two; and of 5 where the spectrum
-    differs from the models in another way, or a label is at its bound.
-
-    Parameters
-    ----------
-    table : Table
-        As `slamlib.label` gives it.
-    models : Models
-
-    Returns
-    -------
-    ndarray, (m,)
-        -inf for a row without labels.
+    The root of the summed squares of how far one label must move, in its errors, for all to lie in the model
+    grid; of the gain of a second star where there are two; and of 5 where the spectrum differs from the
+    models in another way, or a label is at its bound. -inf for a row without labels.
     """
     squares, known = np.zeros(len(table)), usable(table)
     status = np.asarray(table["status"])
@@ -114,17 +103,8 @@ class Fit:
 def fit_of(row, given, models, hints=None, second=False):
     """Return the `Fit` of a row of labels.
 
-    Parameters
-    ----------
-    row : Row
-        Of a table that `slamlib.label` gave.
-    given
-        The file, or whatever else was labelled.
-    models : Models
-    hints : Hints, optional
-        With which it was labelled.
-    second : bool
-        Look for the solution that came second.
+    `given` is the file, or whatever else was labelled, with these `hints`; `second` asks for the solution
+    that came second too.
     """
     instrument, spectrum = recognise(given, hints)
     flux, ivar, _ = prepare_with_velocity(spectrum, instrument, row["rv"])

@@ -23,26 +23,11 @@ VIZIER = "vizier:I/355/gaiadr3"
 RADIUS = 2.0
 # Teff [K], bolometric correction in V and B - V of unreddened dwarfs: Pecaut & Mamajek (2013, ApJS 208, 9),
 # version of 2024.05.15. Among them G - V is 0.01 and, where it is known, BP - RP = 1.19 (B - V) - 0.037.
-_DWARFS = np.array(
-    [
-        (8840, -0.07, 0.070),
-        (9700, -0.21, 0.000),
-        (10700, -0.42, -0.070),
-        (12300, -0.73, -0.109),
-        (14000, -1.05, -0.128),
-        (15700, -1.34, -0.156),
-        (18500, -1.77, -0.198),
-        (20600, -2.03, -0.215),
-        (24500, -2.44, -0.252),
-        (26000, -2.58, -0.278),
-        (29000, -2.83, -0.289),
-        (31400, -2.99, -0.301),
-        (33300, -3.11, -0.312),
-        (37900, -3.41, -0.318),
-        (41400, -3.76, -0.323),
-        (45900, -4.01, -0.330),
-    ]
-).T
+_ROWS = [(8840, -0.07, 0.070), (9700, -0.21, 0.000), (10700, -0.42, -0.070), (12300, -0.73, -0.109)]
+_ROWS += [(14000, -1.05, -0.128), (15700, -1.34, -0.156), (18500, -1.77, -0.198), (20600, -2.03, -0.215)]
+_ROWS += [(24500, -2.44, -0.252), (26000, -2.58, -0.278), (29000, -2.83, -0.289), (31400, -2.99, -0.301)]
+_ROWS += [(33300, -3.11, -0.312), (37900, -3.41, -0.318), (41400, -3.76, -0.323), (45900, -4.01, -0.330)]
+_DWARFS = np.transpose(_ROWS)
 _G_V, _BP_RP = 0.01, (-0.037, 1.19)
 # Extinction in G over the excess of BP - RP (Wang & Chen 2019, ApJ 877, 116), and its scatter with the dust.
 A_G, E_A_G = 1.89, 0.1
@@ -102,15 +87,11 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
     if missing := [name for name in ("ra", "dec", *needed) if name not in table.colnames]:
         raise InputError(f"the labels lack {', '.join(missing)}; give a table of `slamlib label`")
     matched = _matched(table, gaia, radius)
-    teff, e_teff, logg, e_logg, mh, e_mh = (
-        np.ma.filled(np.asarray(table[name], dtype=float), np.nan) for name in needed
-    )
-    plx, e_plx, gmag, bp_rp = (
-        np.asarray(matched[name]) for name in ("parallax", "e_parallax", "gmag", "bp_rp")
-    )
-    mean, error = Evolution(isochrones).estimate(
-        np.stack([teff, logg, mh], axis=1), np.stack([e_teff, e_logg, e_mh], axis=1)
-    )
+    columns = (np.ma.filled(np.asarray(table[name], dtype=float), np.nan) for name in needed)
+    teff, e_teff, logg, e_logg, mh, e_mh = columns
+    plx, e_plx, gmag, bp_rp = (np.asarray(matched[n]) for n in ("parallax", "e_parallax", "gmag", "bp_rp"))
+    errors = np.stack([e_teff, e_logg, e_mh], axis=1)
+    mean, error = Evolution(isochrones).estimate(np.stack([teff, logg, mh], axis=1), errors)
     log_l, e_log_l = mean[:, 2], error[:, 2]
     correction, colour = unreddened(teff)
     a_g = A_G * (bp_rp - colour)
@@ -189,19 +170,10 @@ def _matched(table, gaia, radius):
 
 
 def fetch_gaia(table: Table, radius: float = RADIUS) -> Table:
-    """Ask CDS's cross-match service for the entries of Gaia DR3 around stars; needs astroquery and network.
+    """Ask CDS's cross-match service for the entries of Gaia DR3 within `radius` [arcsec] of stars.
 
-    Parameters
-    ----------
-    table : Table
-        With ra and dec [deg].
-    radius : float
-        [arcsec].
-
-    Raises
-    ------
-    InputError
-        If astroquery is not installed, or the service does not answer.
+    `table` has their ra and dec [deg]. InputError if astroquery is not installed, or the service does not
+    answer.
     """
     try:
         from astroquery.xmatch import XMatch
@@ -213,8 +185,7 @@ def fetch_gaia(table: Table, radius: float = RADIUS) -> Table:
     # Names that are not Gaia's.
     places = Table([table["ra"][known], table["dec"][known]], names=["our_ra", "our_dec"])
     try:
-        return XMatch.query(
-            cat1=places, cat2=VIZIER, max_distance=radius * u.arcsec, colRA1="our_ra", colDec1="our_dec"
-        )
+        columns = {"colRA1": "our_ra", "colDec1": "our_dec"}
+        return XMatch.query(cat1=places, cat2=VIZIER, max_distance=radius * u.arcsec, **columns)
     except Exception as error:  # of the network, of many kinds
         raise InputError(f"no cross-match ({error}); give a file with the columns of Gaia") from error

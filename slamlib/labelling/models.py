@@ -81,9 +81,7 @@ class Models:
         """
         instrument = get_instrument(instrument)
         if instrument not in self._found:
-            own, shipped = (
-                labeller_path(folder, instrument.name) for folder in (self.folder, embedded("models"))
-            )
+            own, shipped = (labeller_path(of, instrument.name) for of in (self.folder, embedded("models")))
             found = self._read(instrument, own)
             if found is None and self.grid == EMBEDDED:
                 found = self._read(instrument, shipped)

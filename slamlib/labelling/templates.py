@@ -18,17 +18,7 @@ _MARGIN = 40.0
 
 
 def velocity_templates(grid, instrument):
-    """Templates on one continuous range of wavelengths that spans the arms of an instrument.
-
-    Parameters
-    ----------
-    grid : ModelGrid
-    instrument : Instrument or str
-
-    Returns
-    -------
-    VelocityTemplates
-    """
+    """`VelocityTemplates` of a grid on one continuous range that spans an instrument's arms."""
     instrument = get_instrument(instrument)
     span = (instrument.wave[0] - _MARGIN, instrument.wave[-1] + _MARGIN, instrument.arms[0][2])
     continuous = replace(instrument, arms=(span,), excluded=())

@@ -21,16 +21,11 @@ _ARM_SPLIT = 5800.0
 
 
 def write_lrs(path, spectrum):
-    """Write a spectrum as an LRS file of DR7: one image of flux, ivar, wavelength and two masks.
+    """Write a spectrum in air as an LRS file of DR7: one image of flux, ivar, wavelength and two masks.
 
-    Parameters
-    ----------
-    path : str or Path
-        Gzipped if the name ends in .gz. The same spectrum and name give the same bytes.
-    spectrum : Spectrum
-        In air; the file holds vacuum wavelengths as float32, good to 5e-4 A. Of the header,
-        obsid, ra, dec, mjd, snr, rv, e_rv, subclass, release and simulated are written where
-        present.
+    Gzipped if the name ends in .gz; the same spectrum and name give the same bytes. The file holds vacuum
+    wavelengths as float32, good to 5e-4 A. Of the header, obsid, ra, dec, mjd, snr, rv, e_rv, subclass,
+    release and simulated are written where present.
     """
     header = _primary_header(path, spectrum)
     header["EXTNAME"] = ("Flux", "The extension name")
@@ -56,16 +51,10 @@ def write_lrs(path, spectrum):
 
 
 def write_mrs(path, spectrum):
-    """Write a spectrum as an MRS file of DR7: tables COADD_B and COADD_R, no single exposures.
+    """Write a spectrum as an MRS file of DR7, as `write_lrs`: tables COADD_B and COADD_R, no exposures.
 
-    Parameters
-    ----------
-    path : str or Path
-        Gzipped if the name ends in .gz. The same spectrum and name give the same bytes.
-    spectrum : Spectrum
-        In air; the file holds log10 of the vacuum wavelength as float32, good to 2e-3 A. Of
-        the header, obsid, ra, dec, mjd, snr_b, snr_r, release and simulated are written
-        where present. An arm without pixels is left out.
+    The file holds log10 of the vacuum wavelength as float32, good to 2e-3 A, and instead of snr, rv and
+    subclass of the header snr_b and snr_r. An arm without pixels is left out.
     """
     header = _primary_header(path, spectrum)
     header["EXTNAME"] = ("Information", "The extension name")

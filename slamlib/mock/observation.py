@@ -7,9 +7,8 @@ import numpy as np
 
 from slamlib.instruments import LRS_GAP
 
-# Diffuse interstellar bands: air wavelength [A], FWHM [A], equivalent width [A] per
-# magnitude of E(B-V) (strengths after Friedman et al. 2011, ApJ 727, 33; 4430 after
-# Krelowski et al. 1992, MNRAS 258, 693).
+# Diffuse interstellar bands: air wavelength [A], FWHM [A], equivalent width [A] per magnitude of E(B-V)
+# (strengths after Friedman et al. 2011, ApJ 727, 33; 4430 after Krelowski et al. 1992, MNRAS 258, 693).
 _BANDS = (
     (4430.0, 17.0, 2.2),
     (5780.5, 2.1, 0.50),
@@ -25,21 +24,9 @@ _BAD_FRACTION, _COSMIC_RAYS = 0.002, 2.0
 
 
 def extinction(wave, ebv, r_v=3.1):
-    """Fraction of light that passes the dust (Cardelli, Clayton & Mathis 1989, ApJ 345, 245).
+    """Fraction of light at `wave` [A] that passes the dust of reddening E(B-V) [mag].
 
-    Their optical curve, equations 3a and 3b, 3030-9090 A.
-
-    Parameters
-    ----------
-    wave : ndarray
-        [A].
-    ebv : float
-        Reddening E(B-V) [mag].
-    r_v : float
-
-    Returns
-    -------
-    ndarray
+    The optical curve of Cardelli, Clayton & Mathis 1989 (ApJ 345, 245), equations 3a and 3b, 3030-9090 A.
     """
     y = 1e4 / wave - 1.82
     a = np.polyval([0.32999, -0.77530, 0.01979, 0.72085, -0.02427, -0.50447, 0.17699, 1.0], y)
@@ -48,19 +35,10 @@ def extinction(wave, ebv, r_v=3.1):
 
 
 def emission(wave, flux, group, rng):
-    """Turn a normalised spectrum into one of the groups that no photospheric model fits.
+    """Turn a normalised spectrum, (n,), into one of the groups that no photospheric model fits.
 
-    Parameters
-    ----------
-    wave, flux : ndarray, (n,)
-    group : str
-        "emission" fills the hydrogen lines with a disc's emission, "featureless" dilutes
-        all lines with a continuum; any other group is returned as it is.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, (n,)
+    Of `group` "emission" a disc's emission fills the hydrogen lines, of "featureless" a continuum dilutes all
+    lines; any other is returned as it is.
     """
     if group == "featureless":
         return 1 + (flux - 1) * rng.uniform(0.02, 0.15)
@@ -103,9 +81,8 @@ def observed_counts(wave, normalised, row, instrument, rng, noise=True):
     bands = np.zeros_like(wave)
     for centre, fwhm, width in _BANDS:
         sigma = fwhm / 2.3548
-        bands += (
-            row["ebv"] * width / (sigma * np.sqrt(2 * np.pi)) * np.exp(-0.5 * ((wave - centre) / sigma) ** 2)
-        )
+        strength = row["ebv"] * width / (sigma * np.sqrt(2 * np.pi))
+        bands += strength * np.exp(-0.5 * ((wave - centre) / sigma) ** 2)
     signal = shape * np.clip(normalised, 0, None) * np.exp(-bands)
     noise_factor = np.ones_like(wave)
     if instrument == "LRS":

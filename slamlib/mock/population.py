@@ -28,41 +28,17 @@ _SNR_MEDIAN, _SNR_SPREAD, _SNR_RANGE = {"LRS": 60.0, "MRS": 50.0}, 0.7, (10.0, 5
 
 
 def salpeter_masses(n, low, high, rng):
-    """Draw initial masses with dN/dm ~ m^-2.35 (Salpeter 1955, ApJ 121, 161) by inversion.
-
-    Parameters
-    ----------
-    n : int
-    low, high : float
-        Limits [solar masses].
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, (n,)
-    """
+    """Draw `n` initial masses [solar] by inversion of dN/dm ~ m^-2.35 (Salpeter 1955, ApJ 121, 161)."""
     power = 1 - SALPETER
     return (low**power + rng.random(n) * (high**power - low**power)) ** (1 / power)
 
 
 def rotation(n, rng, slow=0.25, maximum=300.0):
-    """Draw v sin i [km/s] of B stars: slow and fast rotators seen from random directions.
+    """Draw v sin i [km/s] of `n` B stars: slow and fast rotators seen from random directions.
 
-    A quarter rotates slowly, the rest around 200 km/s, as in the two-peaked distributions
-    of Dufton et al. 2013 (A&A 550, A109) and Zorec & Royer 2012 (A&A 537, A120).
-
-    Parameters
-    ----------
-    n : int
-    rng : numpy.random.Generator
-    slow : float
-        Fraction of slow rotators.
-    maximum : float
-        Upper limit of v sin i; faster stars are drawn anew.
-
-    Returns
-    -------
-    ndarray, (n,)
+    A quarter, `slow`, rotates slowly, the rest around 200 km/s, as in the two-peaked distributions of Dufton
+    et al. 2013 (A&A 550, A109) and Zorec & Royer 2012 (A&A 537, A120). Stars faster than `maximum` are drawn
+    anew.
     """
     vsini = np.full(n, np.inf)
     while (todo := np.flatnonzero(vsini > maximum)).size:
@@ -76,19 +52,8 @@ def rotation(n, rng, slow=0.25, maximum=300.0):
 def draw_population(n, isochrones, inside, rng):
     """Draw the labels of `n` stars in the proportions of `GROUPS`.
 
-    Parameters
-    ----------
-    n : int
-    isochrones : Table
-        Columns mh, log_age, initial_mass, log_teff, logg.
-    inside : callable
-        ``inside(labels3) -> bool (m,)``: whether labels lie inside the model grid.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Table
-        group, teff, logg, mh, vsini, vturb and he (helium to hydrogen by number), in random order, (n,).
+    ``inside(labels3) -> bool (m,)`` tells whether labels lie inside the model grid. Returns a Table of group,
+    teff, logg, mh, vsini, vturb and he (helium to hydrogen by number), in random order.
     """
     counts = {group: round(share * n) for group, share in GROUPS.items()}
     counts["OB"] += n - sum(counts.values())
@@ -123,9 +88,8 @@ def _draw_group(group, n, isochrones, rng):
     """Teff, log g, [M/H] of `n` stars, some of which may not belong to the group."""
     mh = np.clip(rng.normal(_MH_MEAN, _MH_SPREAD, n), *_MH_RANGE)
     if group == "subdwarf":
-        return np.column_stack(
-            [rng.uniform(25_000, 35_000, n), rng.uniform(5.25, 5.75, n), np.clip(mh, -0.5, 0)]
-        )
+        teff, logg = rng.uniform(25_000, 35_000, n), rng.uniform(5.25, 5.75, n)
+        return np.column_stack([teff, logg, np.clip(mh, -0.5, 0)])
     return _along_isochrones(mh, isochrones, rng)
 
 
@@ -155,18 +119,14 @@ def _along_isochrones(mh, isochrones, rng):
 
 def _late_b(labels):
     teff, logg, mh = labels.T
-    return (
-        (teff > _LATE_B[0]) & (teff < _LATE_B[1]) & (logg > 3.25) & (logg < 4.7) & (np.abs(mh + 0.25) < 0.25)
-    )
+    typical = (logg > 3.25) & (logg < 4.7) & (np.abs(mh + 0.25) < 0.25)
+    return (teff > _LATE_B[0]) & (teff < _LATE_B[1]) & typical
 
 
 def observing_conditions(n, instrument_name, rng):
-    """Draw SNR, velocity, reddening and position of `n` stars of one instrument.
+    """Draw snr, rv [km/s], ebv [mag], ra, dec [deg] and mjd [d] of `n` stars of one instrument: a Table.
 
-    Returns
-    -------
-    Table
-        snr, rv [km/s], ebv [mag], ra and dec [deg] along the northern Milky Way, mjd [d].
+    They lie along the northern Milky Way.
     """
     table = Table()
     spread = np.exp(rng.normal(0, _SNR_SPREAD, n))

@@ -66,9 +66,8 @@ class Responses:
         self._slow = Response.of(nodes, fast.flux - slow.flux[: len(nodes)])
         self._fast = Response.of(faster.nodes, faster.flux - fast.flux[of_faster])
         # From half to double: two factors of two.
-        self._helium = Response.of(
-            helium.nodes[rich], (helium.flux[rich] - helium.flux[~rich]) / 2, kernel="linear"
-        )
+        half = (helium.flux[rich] - helium.flux[~rich]) / 2
+        self._helium = Response.of(helium.nodes[rich], half, kernel="linear")
 
     def fits(self, grid):
         """Tell whether a grid has the pixels of the responses."""
@@ -78,11 +77,7 @@ class Responses:
     def __call__(self, labels3, vturb, he):
         """Change of flux of stars at Teff [K], log g, [M/H] (n, 3): float32, (n, n_pix).
 
-        Parameters
-        ----------
-        labels3 : array_like, (n, 3)
-        vturb, he : array_like, (n,)
-            Microturbulence [km/s] and helium to hydrogen by number.
+        `vturb` [km/s] is microturbulence and `he` helium to hydrogen by number, (n,) each.
         """
         labels3, vturb, he = (np.asarray(values, dtype=float) for values in (labels3, vturb, he))
         low, middle, high = VTURB

@@ -40,13 +40,10 @@ _WRITERS = {"LRS": write_lrs, "MRS": write_mrs}
 
 @dataclass(frozen=True)
 class SpectrumLibrary:
-    """Model spectra blended smoothly between the nodes of one or more grids.
+    """Model spectra blended smoothly between the nodes of one or more grids on the same pixels.
 
-    Attributes
-    ----------
-    grids : sequence of ModelGrid
-        On the same pixels; such as the training grid and its extension. Of labels other than Teff,
-        log g and [M/H] the lowest value counts.
+    Such as the training grid and its extension. Of labels other than Teff, log g and [M/H] the lowest value
+    counts.
     """
 
     grids: tuple
@@ -56,9 +53,7 @@ class SpectrumLibrary:
     def __post_init__(self):
         """Join the nodes and solve for the blending weights once."""
         if len({(grid.log_wave0, grid.dv, grid.flux.shape[1]) for grid in self.grids}) != 1:
-            raise InputError(
-                "the grids of a library must share their pixels; use grids of one wavelength axis"
-            )
+            raise InputError("the grids of a library must share their pixels; use one wavelength axis")
         grids = [grid.plain() for grid in self.grids]
         flux = np.concatenate([grid.flux for grid in grids])
         nodes = np.concatenate([coordinates(*_plane(grid)) for grid in grids])
@@ -84,11 +79,9 @@ def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
     n_stars : dict
         Spectra for each instrument, "LRS" and "MRS".
     n_common : int
-        Stars that both observe, at SNR > 100.
-    isochrones : Table
-    inside : callable
-        As `draw_population` takes it.
-    rng : numpy.random.Generator
+        Stars that both observe, at SNR > 100; InputError if more than either instrument observes.
+    isochrones, inside, rng
+        As `draw_population` takes them.
     showcase : sequence of float, optional
         Labels of the first star that both observe.
 
@@ -97,11 +90,6 @@ def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
     Table
         One row a spectrum: star, obsid, instrument, group, the four labels, vturb, he, snr, rv, ebv,
         ra, dec, mjd, sigma [km/s] (the Gaussian part of its broadening) and file.
-
-    Raises
-    ------
-    InputError
-        If more stars are to be common than either instrument observes.
     """
     if not 0 <= n_common <= min(n_stars.values()):
         raise InputError(f"{n_common} common stars are wanted of {n_stars}; use 0 to {min(n_stars.values())}")
@@ -151,28 +139,12 @@ def broadening(instrument, n, rng):
 
 
 def write_survey(truth, library, grid, folder, seed, progress=True):
-    """Simulate and write every spectrum of `truth` that is not yet in `folder`.
+    """Simulate and write every spectrum of a `draw_survey` table that is not yet in `folder`.
 
-    Each spectrum has a random stream of its own, so that a survey interrupted and taken
-    up again has the same bytes as one that was not.
-
-    Parameters
-    ----------
-    truth : Table
-        As `draw_survey` gives it.
-    library : SpectrumLibrary
-    grid : ModelGrid
-        Whose pixels the library has.
-    folder : Path
-    seed : int
-    progress : bool
-        Show a bar.
-
-    Returns
-    -------
-    index : Table
-        star, obsid, instrument and file of every spectrum; also written to
-        ``folder/index.ecsv``, beside the truth in ``folder/truth.ecsv``.
+    Each spectrum has a random stream of its own, so that a survey interrupted and taken up again has the same
+    bytes as one that was not. `grid` is one whose pixels the `SpectrumLibrary` has. Returns a Table of star,
+    obsid, instrument and file of every spectrum; it is also written to ``folder/index.ecsv``, beside the
+    truth in ``folder/truth.ecsv``.
     """
     _forget_other_surveys(truth, folder, seed)
     chunks = [
@@ -235,10 +207,7 @@ def simulate(rows, library, grid, instrument, seed, noise=True, change=None):
     """
     instrument = get_instrument(instrument)
     streams = [np.random.default_rng([seed, int(obsid)]) for obsid in rows["obsid"]]
-    labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
-    flux = library.spectra(labels)
-    if "vturb" in rows.colnames and responses().fits(grid):
-        flux = flux + responses()(labels, rows["vturb"], rows["he"])
+    flux = surface(rows, library, grid)
     for i, group in enumerate(rows["group"]):
         flux[i] = emission(grid.wave, flux[i], group, streams[i])
     if change is None:
@@ -254,37 +223,33 @@ def simulate(rows, library, grid, instrument, seed, noise=True, change=None):
     ]
 
 
+def surface(rows, library, grid):
+    """Spectra (n, n_pix) of stars as `simulate` takes them, before they are broadened and shifted."""
+    labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
+    flux = library.spectra(labels)
+    if "vturb" in rows.colnames and responses().fits(grid):
+        flux = flux + responses()(labels, rows["vturb"], rows["he"])
+    return flux
+
+
 def native_pixels(instrument):
     """Pixel centres of an instrument's files in air [A], one array (n,) for each arm.
 
     Of an instrument other than LAMOST's: as wide as it says, and 45 A beyond its arms.
     """
     instrument = get_instrument(instrument)
-    ranges = _NATIVE.get(instrument.name) or [
-        (*np.log10(arm[:2]), instrument.sampling) for arm in instrument.widened().arms
-    ]
+    wide = [(*np.log10(arm[:2]), instrument.sampling) for arm in instrument.widened().arms]
+    ranges = _NATIVE.get(instrument.name) or wide
     grids = [first + step * np.arange(round((last - first) / step) + 1) for first, last, step in ranges]
     pixels = [10**grid for grid in grids]
     return [air_from_vacuum(wave) if instrument.name in _NATIVE else wave for wave in pixels]
 
 
 def expose(arms, row, instrument, rng, noise=True):
-    """Observe one star of known normalised spectrum.
+    """Observe one star of known normalised spectrum: a `Spectrum`.
 
-    Parameters
-    ----------
-    arms : list of (ndarray, ndarray)
-        Of each arm the `native_pixels` and the flux on them, broadened and shifted.
-    row : Row
-        Of the truth table, with obsid, ra, dec, mjd, snr and ebv.
-    instrument : str
-    rng : numpy.random.Generator
-    noise : bool
-        As `simulate` takes it.
-
-    Returns
-    -------
-    Spectrum
+    `arms` has, of each arm, the `native_pixels` and the flux on them, broadened and shifted; `row` is of the
+    truth table, with obsid, ra, dec, mjd, snr and ebv; `noise` is as `simulate` takes it.
     """
     pieces = [observed_counts(wave, flux, row, instrument, rng, noise) for wave, flux in arms]
     flux, ivar, mask = (np.concatenate(parts) for parts in zip(*pieces, strict=True))

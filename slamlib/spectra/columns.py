@@ -51,26 +51,11 @@ class Columns(NamedTuple):
 
 
 def from_fits(hdus, unit=None):
-    """Find the spectrum of a FITS file.
+    """Find the spectrum of a FITS file: its `Columns`; FileError if there is none, or more than one.
 
-    A table with columns of wavelength (or its log10) and flux, as ESO's archive, SDSS, CALSPEC and
-    many others have; DESI's images by camera; or the first image: of one axis, of IRAF's bands, or
-    of rows of wavelength, flux and error.
-
-    Parameters
-    ----------
-    hdus : astropy.io.fits.HDUList
-    unit : str, optional
-        Of the wavelengths, whatever the file says.
-
-    Returns
-    -------
-    Columns
-
-    Raises
-    ------
-    FileError
-        If there is none, or more than one.
+    A table with columns of wavelength (or its log10) and flux, as ESO's archive, SDSS, CALSPEC and many
+    others have; DESI's images by camera; or the first image: of one axis, of IRAF's bands, or of rows of
+    wavelength, flux and error. `unit` of the wavelengths counts, whatever the file says.
     """
     if "B_WAVELENGTH" in hdus and "FIBERMAP" in hdus:
         return _from_desi(hdus)
@@ -161,22 +146,9 @@ def _from_image(hdu, hdus, unit):
 
 
 def from_text(content, unit=None):
-    """Read columns of wavelength, flux and, if there are three, error; lines before the numbers are skipped.
+    """Read `Columns` of wavelength, flux and, if there are three, error, of bytes; FileError if it has none.
 
-    Parameters
-    ----------
-    content : bytes
-    unit : str, optional
-        Of the wavelengths; Angstrom by default.
-
-    Returns
-    -------
-    Columns
-
-    Raises
-    ------
-    FileError
-        If there are no such columns.
+    Lines before the numbers are skipped. Wavelengths without a `unit` are in Angstrom.
     """
     if len(content) > _MOST_TEXT:
         raise FileError(f"more than {_MOST_TEXT >> 20} MB of text, which no spectrum has")
@@ -190,21 +162,17 @@ def from_text(content, unit=None):
         if len(rows) < 2:
             raise ValueError("one column")
     except (UnicodeDecodeError, ValueError, IndexError) as error:
-        raise FileError(
-            f"neither FITS nor two columns of wavelength and flux ({error}); convert it first"
-        ) from error
+        told = f"neither FITS nor two columns of wavelength and flux ({error}); convert it first"
+        raise FileError(told) from error
     if rows[0].size < 2 or not np.isfinite(rows[0]).all():
         raise FileError("a spectrum needs at least two finite wavelengths; check the file")
     return Columns(rows[0] * in_angstrom(unit or ""), rows[1], _third(rows), None, [])
 
 
 def optical(columns):
-    """Return columns in the order of the wavelength, without what lies beyond the optical.
+    """Return `Columns` in the order of the wavelength, without what lies beyond the optical.
 
-    Raises
-    ------
-    FileError
-        If the wavelengths cannot be right, with the likely reason.
+    FileError, with the likely reason, if the wavelengths cannot be right.
     """
     wave = columns.wave
     inside = (wave >= OPTICAL[0]) & (wave <= OPTICAL[1])

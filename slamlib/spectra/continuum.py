@@ -15,30 +15,15 @@ _MAX_FLUX = 100.0
 
 
 def smoothing_spline(x, y, smoothing, x_new):
-    """Natural cubic smoothing spline, evaluated anywhere.
+    """Natural cubic smoothing spline through (x, y), evaluated at `x_new`.
 
-    It minimises sum (y - f)^2 + smoothing * integral f''^2. In the csaps convention that
-    the reference code uses (p sum (y - f)^2 + (1 - p) integral f''^2) smoothing = (1 - p) / p.
+    It minimises sum (y - f)^2 + smoothing * integral f''^2: 0 interpolates, large values tend to the straight
+    line of least squares. In the csaps convention that the reference code uses (p sum (y - f)^2 + (1 - p)
+    integral f''^2) smoothing = (1 - p) / p. `x` (n,) increases strictly, n >= 4; beyond its ends the spline
+    goes on as a straight line.
 
-    Parameters
-    ----------
-    x : ndarray, (n,)
-        Strictly increasing, n >= 4.
-    y : ndarray, (n,)
-    smoothing : float
-        0 interpolates; large values tend to the straight line of least squares.
-    x_new : ndarray, (m,)
-        Beyond the ends of x the spline goes on as a straight line.
-
-    Returns
-    -------
-    ndarray, (m,)
-
-    Notes
-    -----
-    Reinsch's algorithm (Green & Silverman 1994, Nonparametric Regression and Generalized
-    Linear Models, sections 2.3.3 and 2.4.2): one pentadiagonal system for the second
-    derivatives, some hundred times faster than `scipy.interpolate.make_smoothing_spline`.
+    Reinsch's algorithm (Green & Silverman 1994, Nonparametric Regression and Generalized Linear Models,
+    sections 2.3.3 and 2.4.2): one pentadiagonal system for the second derivatives.
     """
     x, y, x_new = (np.asarray(array, dtype=float) for array in (x, y, x_new))
     return _spline(x, y, float(smoothing), x_new)
@@ -98,11 +83,10 @@ def _spline(x, y, smoothing, x_new):
 def pseudo_continuum(wave, flux, ivar, smoothing=1e6, clip=(-1.0, 3.0), n_iter=3, half_window=30.0):
     """Pseudo-continuum of an absorption spectrum, as footnote 9 of Guo et al. 2021.
 
-    Fit a smoothing spline to the good pixels; drop those whose residual lies more than 1
-    sigma below or 3 sigma above the median residual; three times; then fit once more.
-    Every good pixel weighs the same, as in the reference code (laspec,
-    `normalize_spectrum_spline`, p = 1e-6): weights from ivar would pull the continuum
-    down to the bottoms of lines, where photon noise is least.
+    Fit a smoothing spline to the good pixels; drop those whose residual lies more than 1 sigma below or 3
+    sigma above the median residual; three times; then fit once more. Every good pixel weighs the same, as in
+    the reference code (laspec, `normalize_spectrum_spline`, p = 1e-6): weights from ivar would pull the
+    continuum down to the bottoms of lines, where photon noise is least.
 
     Parameters
     ----------
@@ -149,9 +133,8 @@ def pseudo_continuum(wave, flux, ivar, smoothing=1e6, clip=(-1.0, 3.0), n_iter=3
     # In units of the median flux the outcome cannot depend on the flux unit by rounding.
     scale = np.median(flux[good])
     if scale <= 0:
-        raise InputError(
-            f"the median flux is {scale:.3g}: no continuum to divide by; leave this spectrum out"
-        )
+        told = f"the median flux is {scale:.3g}: no continuum to divide by"
+        raise InputError(f"{told}; leave this spectrum out")
     good = good & (np.abs(flux) < _MAX_FLUX * scale)
     _require_enough(good)
     scaled = np.where(good, flux / scale, 0.0)

@@ -26,8 +26,7 @@ def degrade(wave, flux, resolution_from, resolution_to):
     Parameters
     ----------
     wave : array_like, (n,)
-        Increasing [A], of any sampling: pixels as close as those of merged echelle orders do
-        no harm.
+        Increasing [A], of any sampling, also that of merged echelle orders.
     flux : array_like, (n,)
         nan where there is none.
     resolution_from, resolution_to : float
@@ -52,9 +51,7 @@ def degrade(wave, flux, resolution_from, resolution_to):
     which is taken off the Gaussian.
     """
     if not 0 < resolution_to < resolution_from:
-        raise InputError(
-            f"cannot degrade R = {resolution_from} to R = {resolution_to}; the second must be the lower one"
-        )
+        raise InputError(f"cannot degrade R = {resolution_from} to R = {resolution_to}, which must be lower")
     log_wave, flux = np.log(np.asarray(wave, dtype=float)), np.asarray(flux, dtype=float)
     width = np.gradient(log_wave)
     pixel = np.median(width)
@@ -73,9 +70,8 @@ def degrade(wave, flux, resolution_from, resolution_to):
     size = before[-1] + 2
     smooth = []
     for values in (weight, weight * np.where(known, flux, 0.0)):
-        on_steps = np.bincount(before, values * (1 - after), size) + np.bincount(
-            before + 1, values * after, size
-        )
+        low, high = values * (1 - after), values * after
+        on_steps = np.bincount(before, low, size) + np.bincount(before + 1, high, size)
         blur = math.sqrt(max((sigma / step) ** 2 - 1 / 6, 0.0))
         smooth.append(gaussian_filter1d(on_steps, blur, mode="constant") / step)
     covered = smooth[0] > _COVERED
@@ -90,31 +86,10 @@ def without_telluric(wave, flux):
 
 
 def to_lamost(wave, flux, resolution, instrument, snr, header=None, rng=None):
-    """Turn a high-resolution spectrum into one as LAMOST would have taken it.
+    """Turn a high-resolution spectrum in air [A], nan where there is no flux, into a `Spectrum` of LAMOST.
 
-    Parameters
-    ----------
-    wave, flux : ndarray, (n,)
-        In air [A]; nan where there is no flux.
-    resolution : float
-        Resolving power of the spectrum.
-    instrument : Instrument or str
-    snr : float
-        Signal-to-noise ratio per pixel that the inverse variance claims.
-    header : dict, optional
-        Header of the result.
-    rng : numpy.random.Generator, optional
-        Draws that noise; without it there is none.
-
-    Returns
-    -------
-    Spectrum
-        On the instrument's pixels and a margin; pixels not covered are masked.
-
-    Raises
-    ------
-    InputError
-        If no pixel is covered.
+    It has the instrument's pixels and a margin; pixels not covered are masked. Its ivar claims `snr` per
+    pixel; `rng`, if given, draws that noise. InputError if no pixel is covered.
     """
     instrument = get_instrument(instrument)
     wide = instrument.widened()
@@ -132,23 +107,10 @@ def to_lamost(wave, flux, resolution, instrument, snr, header=None, rng=None):
 def prepare_hires(wave, flux, resolution, instrument, snr, templates, header=None, rng=None):
     """Send a high-resolution spectrum down the path of survey spectra; an arm may be missing.
 
-    Parameters
-    ----------
-    wave, flux, resolution, instrument, snr, header, rng
-        As `to_lamost` takes them.
-    templates : VelocityTemplates
-
-    Returns
-    -------
-    flux, ivar : ndarray, (n_pix,)
-        Normalised, at rest; flux = 1 and ivar = 0 in arms that the spectrum covers less than half.
-    velocity : dict
-        As `slamlib.spectra.prepare.prepare_with_velocity` gives it.
-
-    Raises
-    ------
-    InputError
-        If no arm is covered, or the spectrum cannot be prepared.
+    Parameters are those of `to_lamost`, and the `VelocityTemplates`. Returns flux and ivar (n_pix,),
+    normalised and at rest, flux = 1 and ivar = 0 in arms that the spectrum covers less than half, and the
+    velocity as `slamlib.spectra.prepare.prepare_with_velocity` gives it. InputError if no arm is covered, or
+    the spectrum cannot be prepared.
     """
     instrument = get_instrument(instrument)
     spectrum = to_lamost(wave, flux, resolution, instrument, snr, header, rng)

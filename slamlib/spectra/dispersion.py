@@ -18,12 +18,7 @@ _OTHER_AXES = ("FREQ", "ENER", "WAVN", "VRAD", "VOPT", "ZOPT", "VELO", "BETA")
 
 
 def in_angstrom(unit):
-    """How many Angstrom a unit of wavelength is; no unit means Angstrom.
-
-    Raises
-    ------
-    FileError
-        If it is none that spectra are given in.
+    """How many Angstrom a unit of wavelength is; no unit means Angstrom; FileError if no spectrum has it.
 
     Examples
     --------
@@ -38,13 +33,7 @@ def in_angstrom(unit):
 
 
 def check_optical(wave):
-    """Refuse wavelengths [A] that no optical spectrum has, with the likely reason.
-
-    Raises
-    ------
-    FileError
-        If they are not all finite and within `OPTICAL`.
-    """
+    """Refuse wavelengths [A] that are not all within `OPTICAL`; the FileError has the likely reason."""
     if not _is_optical(wave):
         low, high = np.min(wave), np.max(wave)
         with np.errstate(over="ignore"):
@@ -53,27 +42,10 @@ def check_optical(wave):
 
 
 def wavelengths(header, n, unit=None):
-    """Wavelengths of the pixels of a one-dimensional image.
+    """Wavelengths of the `n` pixels of a one-dimensional image: [A] as the file gives them, and if in air.
 
-    Parameters
-    ----------
-    header : astropy.io.fits.Header
-    n : int
-        Number of pixels.
-    unit : str, optional
-        Of the wavelengths, whatever the header says.
-
-    Returns
-    -------
-    wave : ndarray, (n,)
-        [A], as the file gives them.
-    in_air : bool or None
-        None where CTYPE1 does not tell.
-
-    Raises
-    ------
-    FileError
-        If the header defines no wavelengths, or none of an optical spectrum.
+    The latter is None where CTYPE1 does not tell. `unit` counts, whatever the header says. FileError if the
+    header defines no wavelengths, or none of an optical spectrum.
 
     Notes
     -----
@@ -123,9 +95,7 @@ def _multispec(header, n):
     """Axis, and whether it is log10, of the one spectrum that WAT2 describes."""
     solutions = re.findall(r'spec\d+\s*=\s*"([^"]*)"', _attributes(header, 2))
     if len(solutions) != 1:
-        raise FileError(
-            f"WAT2 has wavelengths of {len(solutions)} spectra, not of one; extract one with IRAF's scopy"
-        )
+        raise FileError(f"WAT2 is of {len(solutions)} spectra, not of one; extract one with IRAF's scopy")
     _, _, kind, first, step, _, z = map(float, solutions[0].split()[:7])
     if kind not in (0, 1) or (kind == 1 and z != 0):
         raise FileError(

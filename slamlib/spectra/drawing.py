@@ -91,9 +91,8 @@ def inside(wave, window, what):
     wave = np.asarray(wave, dtype=float)
     show = (wave >= window[0]) & (wave <= window[1])
     if not show.any():
-        raise InputError(
-            f"{what} has no pixel in {window[0]:.0f}-{window[1]:.0f} A; is its wavelength in Angstrom?"
-        )
+        told = f"{what} has no pixel in {window[0]:.0f}-{window[1]:.0f} A"
+        raise InputError(f"{told}; is its wavelength in Angstrom?")
     return wave[show], show
 
 

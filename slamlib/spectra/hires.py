@@ -15,10 +15,8 @@ class HighResolution:
 
     Attributes
     ----------
-    wave : ndarray, (n,)
-        Wavelengths in air [A], increasing.
-    flux : ndarray, (n,)
-        In the units of the file; nan where there is none.
+    wave, flux : ndarray, (n,)
+        Wavelengths in air [A], increasing; flux in the units of the file, nan where there is none.
     resolution : float
         Resolving power lambda / FWHM by the header; nan if it gives none.
     assumed : str
@@ -37,10 +35,6 @@ def read_hires(path: str | Path) -> HighResolution:
     Parameters
     ----------
     path : str or Path
-
-    Returns
-    -------
-    HighResolution
 
     Raises
     ------

@@ -29,31 +29,26 @@ _GAP_STEPS = 1.5
 
 
 def read(path):
-    """Read a LAMOST spectrum, whatever its release.
+    """Read a LAMOST spectrum, whatever its release, gzipped or not.
 
-    The layout is told from the content, not from the name: LRS as one image of five rows
-    (up to DR8; those of 2013 hold no wavelengths but their coefficients) or as a COADD table
-    (from DR9); MRS with COADD_B and COADD_R tables, or,
-    where a coadd is missing, the single exposure of that arm with the highest SNR
-    (``header["source_b"]``, ``header["source_r"]`` say which was taken). Gzipped or not.
-
-    Parameters
-    ----------
-    path : str or Path
+    The layout is told from the content, not from the name: LRS as one image of five rows (up to DR8; those of
+    2013 hold no wavelengths but their coefficients) or as a COADD table (from DR9); MRS with COADD_B and
+    COADD_R tables, or, where a coadd is missing, the single exposure of that arm with the highest SNR
+    (``header["source_b"]``, ``header["source_r"]`` say which was taken).
 
     Returns
     -------
     Spectrum
-        In air, heliocentric, not normalised. The header holds obsid (0 if absent), ra, dec
-        [deg], mjd [d, from DATE-OBS], rv and e_rv [km/s] (the pipeline's, LRS only; nan if
-        absent), snr (SNRG of LRS, the lower arm of MRS), snr_b, snr_r, subclass, release,
-        instrument, file and simulated. A number that is missing or absurd is nan.
+        In air, heliocentric, not normalised. The header holds obsid (0 if absent), ra, dec [deg], mjd
+        [d, from DATE-OBS], rv and e_rv [km/s] (the pipeline's, LRS only; nan if absent), snr (SNRG of
+        LRS, the lower arm of MRS), snr_b, snr_r, subclass, release, instrument, file and simulated. A
+        number that is missing or absurd is nan.
 
     Raises
     ------
     FileError
-        If the file is missing, empty, truncated, not FITS, FITS of another kind, has no
-        usable pixel or wavelengths out of order.
+        If the file is missing, empty, truncated, not FITS, FITS of another kind, has no usable pixel
+        or wavelengths out of order.
     """
     path = Path(path)
     with open_fits(path, read_bytes(path)) as hdus:
@@ -82,11 +77,7 @@ def read_hdus(hdus, name):
 def read_bytes(path):
     """Content of a file, unpacked if it is packed by gzip, bzip2, xz or zip.
 
-    Raises
-    ------
-    FileError
-        If the file is missing, unreadable, empty, larger than any spectrum, or packed and not
-        whole.
+    FileError if it is missing, unreadable, empty, larger than any spectrum, or packed and not whole.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -109,14 +100,9 @@ def read_bytes(path):
 
 @contextmanager
 def open_fits(path, content):
-    """Yield the HDUs of a FITS file; whatever goes wrong inside becomes a FileError naming it.
+    """Yield the HDUs of a FITS file; whatever goes wrong inside becomes a FileError that names `path`.
 
-    Parameters
-    ----------
-    path : str or Path
-        The name that errors shall give.
-    content : bytes
-        As `read_bytes` returns it.
+    `content` is what `read_bytes` returns of it.
     """
     if content[:9] != b"SIMPLE  =":
         raise FileError(f"{path} is not a FITS file; check what was downloaded")
@@ -217,9 +203,8 @@ def _pixels(vectors, primary):
     if wave.size == 0 or not (np.isfinite(wave).all() and (np.diff(wave) > 0).all()):
         raise FileError("the wavelengths are not in order; fetch the file again")
     if wave[0] < _WAVE_RANGE[0] or wave[-1] > _WAVE_RANGE[1]:
-        raise FileError(
-            f"wavelengths from {wave[0]:.6g} to {wave[-1]:.6g} A are not LAMOST's; check where it came from"
-        )
+        told = f"wavelengths from {wave[0]:.6g} to {wave[-1]:.6g} A are not LAMOST's"
+        raise FileError(f"{told}; check where it came from")
     step = np.diff(np.log(wave))
     if step.size and step.max() > _GAP_STEPS * np.median(step):
         raise FileError(f"pixels are missing after {wave[step.argmax()]:.2f} A; fetch the file again")

@@ -1,9 +1,8 @@
 """The same continuum on both sides: model spectra divided as observed ones are.
 
-The clipped spline of the survey runs below the true continuum wherever wide lines leave it
-no pixel to hold on to; it eats the wings of the Balmer lines. A model trained on true
-continua then finds log g too low. Trained on spectra that went through the same division,
-it does not.
+The clipped spline of the survey runs below the true continuum wherever wide lines leave it no pixel to hold
+on to; it eats the wings of the Balmer lines. A model trained on true continua then finds log g too low.
+Trained on spectra that went through the same division, it does not.
 """
 
 import numpy as np
@@ -22,38 +21,32 @@ _CHUNK = 64
 def match_continuum(flux, instrument, snr, rng, draws=3, progress=False):
     """Divide noise-free model spectra by the pseudo-continuum they would have when observed.
 
-    The continuum is fitted to the spectrum with a realistic slope and noise, since its
-    clipping depends on the noise; the flux divided by it stays free of noise.
+    The continuum is fitted to the spectrum with a realistic slope and noise, since its clipping depends on
+    the noise; the flux divided by it stays free of noise.
 
     Parameters
     ----------
     flux : ndarray, (n, n_wide)
-        Spectra divided by their true continuum, on the pixels of ``instrument.widened()``.
+        Spectra divided by their true continuum, on the pixels of ``instrument.widened()``; else InputError.
     instrument : Instrument or str
     snr : float
         Signal-to-noise ratio per pixel during the fit.
     rng : numpy.random.Generator
     draws : int
-        Spectra of different noise and slope whose divided fluxes are averaged, since one
-        fit wanders with its noise.
+        Spectra of different noise and slope whose divided fluxes are averaged, since one fit wanders with
+        its noise.
     progress : bool
 
     Returns
     -------
     ndarray of float32, (n, n_pix)
         On the pixels of `instrument`.
-
-    Raises
-    ------
-    InputError
-        If `flux` is not on the widened pixels.
     """
     instrument = get_instrument(instrument)
     wide = instrument.widened()
     if flux.ndim != 2 or flux.shape[1] != wide.wave.size:
-        raise InputError(
-            f"flux {flux.shape} must be (n, {wide.wave.size}): synthesise it for instrument.widened()"
-        )
+        told = f"flux {flux.shape} must be (n, {wide.wave.size})"
+        raise InputError(f"{told}: synthesise it for instrument.widened()")
     inner = np.concatenate(
         [
             np.arange(outer.start, outer.stop)[_within(wide.wave[outer], instrument.wave[arm])]
@@ -67,9 +60,8 @@ def match_continuum(flux, instrument, snr, rng, draws=3, progress=False):
     jobs = zip(parts, rng.spawn(len(parts)), strict=True)
     with blas_threads(1), bar:
         pool = Parallel(n_jobs=min(n_cores(), len(parts)) or 1, return_as="generator")
-        for corrected in pool(
-            delayed(_corrected)(part, instrument, snr, stream, draws) for part, stream in jobs
-        ):
+        calls = (delayed(_corrected)(part, instrument, snr, stream, draws) for part, stream in jobs)
+        for corrected in pool(calls):
             matched.append(corrected[:, inner].astype(np.float32))
             bar.update(len(corrected))
     return np.concatenate(matched) if matched else np.empty((0, inner.size), np.float32)

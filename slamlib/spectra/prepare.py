@@ -56,24 +56,21 @@ def normalise(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Divide each arm by its pseudo-continuum.
 
-    Model spectra put through the same division carry the same bias as the observed ones.
-    The stiffness of the spline is that of the instrument for its files' own pixels; for others it
-    is scaled so that structure of the same width [A] counts as continuum.
+    Model spectra put through the same division carry the same bias as the observed ones. The stiffness of the
+    spline is that of the instrument for its files' own pixels; for others it is scaled so that structure of
+    the same width [A] counts as continuum.
 
     Parameters
     ----------
-    wave : array_like, (n,)
-        Air, increasing [A].
-    flux, ivar : array_like, (n,)
-        ivar = 0 where a pixel is bad.
+    wave, flux, ivar : array_like, (n,)
+        In air, increasing [A]; ivar = 0 where a pixel is bad.
     instrument : Instrument or str
 
     Returns
     -------
     flux, ivar : ndarray, (n,)
-        Flux in units of the continuum and its ivar. Outside the arms (and 50 A around
-        them), where the continuum is not positive and where no spectrum can be that bright
-        or that precise, flux = 1 and ivar = 0.
+        Flux in units of the continuum and its ivar. Beyond 50 A around the arms, where the continuum is not
+        positive and where no spectrum can be that bright or that precise, flux = 1 and ivar = 0.
 
     Raises
     ------
@@ -93,9 +90,8 @@ def normalise(
         continuum = pseudo_continuum(wave[arm], flux[arm], ivar[arm], instrument.stiffness / coarseness)
         positive = good & (continuum > 0)
         if positive.sum() < good.sum() / 2:
-            raise InputError(
-                f"the continuum from {first:.0f} to {last:.0f} A is negative; leave this spectrum out"
-            )
+            told = f"the continuum from {first:.0f} to {last:.0f} A is negative"
+            raise InputError(f"{told}; leave this spectrum out")
         arm, continuum = arm[positive], continuum[positive]
         ratio, snr = flux[arm] / continuum, np.sqrt(ivar[arm]) * continuum
         sane = (np.abs(ratio) < _MAX_FLUX) & (snr < _MAX_SNR)
@@ -106,12 +102,6 @@ def normalise(
             )
         out_flux[arm[sane]], out_ivar[arm[sane]] = ratio[sane], snr[sane] ** 2
     return out_flux, out_ivar
-
-
-def prepare(spectrum, instrument, rv=None):
-    """Normalise a spectrum, shift it to rest and rebin it: `prepare_with_velocity` without the velocity."""
-    flux, ivar, _ = prepare_with_velocity(spectrum, instrument, rv)
-    return flux, ivar
 
 
 def prepare_with_velocity(spectrum, instrument, rv=None):
@@ -134,29 +124,17 @@ def prepare_with_velocity(spectrum, instrument, rv=None):
     Raises
     ------
     InputError
-        Naming ``spectrum.header["file"]``, if the velocity is unknown, or an arm is not
-        covered or has no continuum.
+        With the file's name, if the velocity is unknown, or an arm is not covered or has no continuum.
     """
     (rest, flux, ivar), velocity = _at_rest(spectrum, instrument, rv)
     return *to_instrument(rest, flux, ivar, instrument), velocity
 
 
 def prepare_pair(spectrum, other, instrument, rv=None):
-    """Prepare a spectrum, and another by the continuum and the velocity of the first.
+    """Prepare a spectrum as `prepare_with_velocity` does, and another by its continuum and velocity.
 
-    Parameters
-    ----------
-    spectrum, instrument, rv
-        As `prepare_with_velocity` takes them.
-    other : ndarray, (n,)
-        Flux of the same star at the same pixels, such as one without noise: prepared like
-        this it shows what preparation does to a star, apart from its noise.
-
-    Returns
-    -------
-    flux, ivar, velocity
-        As `prepare_with_velocity` gives them.
-    other : ndarray, (n_pix,)
+    `other`, (n,), is flux of the same star at the same pixels, such as one without noise: prepared like this,
+    (n_pix,), it shows what preparation does to a star, apart from its noise.
     """
     (rest, flux, ivar), velocity = _at_rest(spectrum, instrument, rv)
     used = (ivar > 0) & (spectrum.flux != 0)
@@ -178,18 +156,9 @@ def _at_rest(spectrum, instrument, rv):
 
 
 class Recognised(NamedTuple):
-    """What a file or object is, read once.
+    """What a file or object is, read once; without instrument and spectrum, the reason why.
 
-    Attributes
-    ----------
-    name : str
-        Of the file.
-    digest : str
-        Hash of name and spectrum: of all that labels depend on.
-    instrument : Instrument or None
-    spectrum : Spectrum or None
-    reason : str
-        Why there is no spectrum.
+    `digest` is a hash of name and spectrum: of all that labels depend on.
     """
 
     name: str
@@ -222,14 +191,11 @@ def read_many(given, instrument, rv=None, n_jobs=1, progress=True, hints=None):
         Files, what else `slamlib.spectra.reading.as_spectrum` takes, or `Recognised`.
     instrument : Instrument or str
     rv : float, mapping, VelocityTemplates, KnownVelocities or None
-        Where the velocities come from: None, the header; a number [km/s], for all; a
-        mapping of obsid to km/s; templates, by cross-correlation; `KnownVelocities`, a
-        catalogue's where it has the star, else by cross-correlation.
-        The header's velocity is the LAMOST pipeline's, whose templates suit OB stars badly.
-    n_jobs : int
-        Number of processes.
-    progress : bool
-        Show a progress bar.
+        Where the velocities come from: None, the header (the LAMOST pipeline's, whose templates suit OB stars
+        badly); a number [km/s], for all; a mapping of obsid to km/s; templates, by cross-correlation;
+        `KnownVelocities`, a catalogue's where it has the star, else by cross-correlation.
+    n_jobs, progress : int, bool
+        Number of processes, and whether to show a progress bar.
     hints : Hints, optional
         What files do not tell; by default, that they are of this instrument.
 
@@ -307,9 +273,8 @@ def _read_chunk(given, instrument, rv, hints):
         row |= one.spectrum.header | {"rv": math.nan, "e_rv": math.nan}
         try:
             if one.instrument.name != instrument.name:
-                raise InputError(
-                    f"{one.name} is of {one.instrument.name}, not {instrument.name}; read it apart"
-                )
+                other = one.instrument.name
+                raise InputError(f"{one.name} is of {other}, not {instrument.name}; read it apart")
             flux[i], ivar[i], velocity = prepare_with_velocity(one.spectrum, instrument, rv)
             row |= velocity
         except SlamlibError as error:

@@ -91,7 +91,7 @@ def read(path: str | Path, unit: str | None = None, vacuum: bool | None = None) 
 
 
 def as_spectrum(given, hints=None):
-    """Return the `Spectrum` that an object holds.
+    """Return the `Spectrum` that an object holds; InputError or FileError if it has no optical wavelengths.
 
     Parameters
     ----------
@@ -99,11 +99,6 @@ def as_spectrum(given, hints=None):
         (wave, flux) or (wave, flux, error), with units of astropy or in Angstrom; or what has a
         ``spectral_axis``, ``flux``, ``uncertainty`` and ``mask``, as specutils' Spectrum has.
     hints : Hints, optional
-
-    Raises
-    ------
-    InputError, FileError
-        If it is none of these, or has no optical wavelengths.
     """
     hints = hints or Hints()
     if isinstance(given, Spectrum):

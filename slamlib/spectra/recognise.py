@@ -24,25 +24,11 @@ _FAINTEST = 1e-100
 def recognise(given, hints=None):
     """Find out what a file or object is: an instrument, and the spectrum as it is labelled.
 
-    Parameters
-    ----------
-    given
-        As `as_spectrum` takes it.
-    hints : Hints, optional
-
-    Returns
-    -------
-    instrument : Instrument
-        LAMOST's by the file; else what `hints` say, or the layout, or the resolving power in the
-        header. All of R > 30,000 are labelled as HERMES.
-    spectrum : Spectrum
-        Pixels finer than the instrument's are put together; errors that the file lacks are made
-        from the scatter of neighbouring pixels.
-
-    Raises
-    ------
-    FileError, InputError
-        If it cannot be read, or nothing tells its resolving power.
+    The instrument is LAMOST's by the file; else what `hints` say, or the layout, or the resolving power in
+    the header. All of R > 30,000 are labelled as HERMES. Of the `Spectrum`, pixels finer than the
+    instrument's are put together; errors that the file lacks are made from the scatter of neighbouring
+    pixels. `given` is as `as_spectrum` takes it. FileError or InputError if it cannot be read, or nothing
+    tells its resolving power.
     """
     hints = hints or Hints()
     spectrum = as_spectrum(given, hints)

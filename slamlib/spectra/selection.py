@@ -51,7 +51,7 @@ LINES = {
 
 
 def line_widths(instrument, flux, ivar):
-    """Measure equivalent widths, positive in absorption.
+    """Measure equivalent widths, positive in absorption, and their errors by ivar: a Table.
 
     Parameters
     ----------
@@ -62,9 +62,8 @@ def line_widths(instrument, flux, ivar):
     Returns
     -------
     Table
-        ``ew_NAME`` and ``e_ew_NAME`` [A] of each of `LINES`: the mean depth of the good pixels
-        times the width of the window, and its error by ivar. NaN where the instrument does not
-        reach, or less than 70% of the pixels is good.
+        ``ew_NAME`` and ``e_ew_NAME`` [A] of each of `LINES`: the mean depth of the good pixels times the
+        width of the window. NaN where the instrument does not reach, or less than 70% of the pixels is good.
     """
     wave = get_instrument(instrument).wave
     flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
@@ -79,25 +78,16 @@ def line_widths(instrument, flux, ivar):
         variance = np.where(good, 1.0 / np.where(good, ivar[:, within], 1), 0).sum(axis=1)
         about = f"equivalent width of {line.title}, {line.first:g}-{line.last:g} A"
         table[f"ew_{name}"] = Column(factor * depth, unit=u.AA, description=about)
-        table[f"e_ew_{name}"] = Column(
-            factor * np.sqrt(variance), unit=u.AA, description=f"standard error of ew_{name}"
-        )
+        about = f"standard error of ew_{name}"
+        table[f"e_ew_{name}"] = Column(factor * np.sqrt(variance), unit=u.AA, description=about)
     return table
 
 
 def excess(widths):
     """How far the lines of cool stars exceed what early-type stars can have, in standard errors: (m,).
 
-    Parameters
-    ----------
-    widths : Table
-        As `line_widths` gives it.
-
-    Returns
-    -------
-    ndarray, (m,)
-        Of the line that exceeds its limit most; above `CLEARLY` a star is no early-type star.
-        NaN where no such line was measured.
+    That of the line in `line_widths`' table that exceeds its limit most; above `CLEARLY` a star is no
+    early-type star. NaN where no such line was measured.
     """
     judged = {name: line.limit for name, line in LINES.items() if np.isfinite(line.limit)}
     sigmas = [(widths[f"ew_{name}"] - limit) / widths[f"e_ew_{name}"] for name, limit in judged.items()]

@@ -61,18 +61,9 @@ class Spectrum:
             raise InputError("the wavelengths do not increase strictly; sort them and drop repeated pixels")
 
     def plot(self, axes: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw the flux of the good pixels against the wavelength.
+        """Draw the flux of the good pixels against the wavelength, into `axes` or the current ones of pyplot.
 
-        Parameters
-        ----------
-        axes : matplotlib Axes, optional
-            By default the current ones of pyplot.
-        **options
-            As `matplotlib.axes.Axes.plot` takes them.
-
-        Returns
-        -------
-        Axes
+        `options` are those of `matplotlib.axes.Axes.plot`.
 
         Examples
         --------
@@ -89,27 +80,14 @@ class Spectrum:
             "label": self.header.get("file", "") + simulated,
         } | options
         axes.plot(self.wave, np.where(self.mask, np.nan, self.flux), **options)
-        axes.set(
-            xlabel=r"Wavelength in air [$\rm\AA$]", ylabel="Flux", title=options["label"].replace("$", r"\$")
-        )
+        title = options["label"].replace("$", r"\$")
+        axes.set(xlabel=r"Wavelength in air [$\rm\AA$]", ylabel="Flux", title=title)
         return axes
 
 
 def air_from_vacuum(wave):
-    """Wavelengths in air from wavelengths in vacuum.
+    """Wavelengths in standard air [A] from wavelengths in vacuum [A], above 2000 A.
 
-    Parameters
-    ----------
-    wave : array_like
-        Vacuum wavelengths [A], above 2000 A.
-
-    Returns
-    -------
-    ndarray
-        Wavelengths in standard air [A].
-
-    Notes
-    -----
     Index of refraction by Morton 2000, ApJS 130, 403 (IAU standard).
 
     Examples
@@ -123,22 +101,10 @@ def air_from_vacuum(wave):
 
 
 def vacuum_from_air(wave):
-    """Wavelengths in vacuum from wavelengths in air.
+    """Wavelengths in vacuum [A] from wavelengths in standard air [A]; `air_from_vacuum` undoes it to 1e-4 A.
 
-    Parameters
-    ----------
-    wave : array_like
-        Wavelengths in standard air [A], above 2000 A.
-
-    Returns
-    -------
-    ndarray
-        Vacuum wavelengths [A]; `air_from_vacuum` undoes it to better than 1e-4 A.
-
-    Notes
-    -----
-    The inverse of Morton's formula fitted by N. Piskunov for VALD3 (Ryabchikova et al.
-    2015, Phys. Scr. 90, 054005).
+    The inverse of Morton's formula fitted by N. Piskunov for VALD3 (Ryabchikova et al. 2015, Phys. Scr. 90,
+    054005).
 
     Examples
     --------
@@ -154,11 +120,10 @@ def vacuum_from_air(wave):
 def to_instrument(wave, flux, ivar, instrument):
     """Rebin a spectrum onto the pixels of an instrument, conserving flux and information.
 
-    The integral of the flux up to each native pixel edge is interpolated by a cubic spline
-    and differenced at the edges of the output pixels: no smoothing beyond that of the
-    output pixel. Each native pixel shares its inverse variance among the output pixels in
-    proportion to the overlap, so that sums of ivar (the information) are unchanged. The
-    correlation between neighbouring output pixels is not carried.
+    The integral of the flux up to each native pixel edge is interpolated by a cubic spline and differenced at
+    the edges of the output pixels: no smoothing beyond that of the output pixel. Each native pixel shares its
+    inverse variance among the output pixels in proportion to the overlap, so that sums of ivar (the
+    information) are unchanged. The correlation between neighbouring output pixels is not carried.
 
     Parameters
     ----------

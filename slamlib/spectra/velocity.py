@@ -12,17 +12,7 @@ from slamlib.instruments import C_KMS
 
 
 class Velocity(NamedTuple):
-    """A measured radial velocity.
-
-    Attributes
-    ----------
-    rv, e_rv : float
-        Velocity and its standard error [km/s].
-    template : int
-        Which template correlates best.
-    peak : float
-        Correlation coefficient at the peak, up to 1.
-    """
+    """Radial velocity and its error [km/s], the template that correlates best, and the coefficient."""
 
     rv: float
     e_rv: float
@@ -31,14 +21,7 @@ class Velocity(NamedTuple):
 
 
 class KnownVelocities(NamedTuple):
-    """Velocities of a catalogue; of stars that it lacks they are measured.
-
-    Attributes
-    ----------
-    catalogue : mapping of int to float
-        Heliocentric [km/s], by obsid.
-    templates : VelocityTemplates
-    """
+    """Heliocentric velocities of a catalogue [km/s] by obsid; of stars that it lacks they are measured."""
 
     catalogue: Mapping
     templates: "VelocityTemplates"
@@ -117,10 +100,9 @@ class VelocityTemplates:
     templates dominates, 1 to 2 km/s, and the error is too small by 2 to 3. Rotated
     templates (0, 60, 120, 180 km/s) halve the misfit.
 
-    The observed pixels are not resampled, which would correlate their noise. Each lies
-    between two points of the template grid and is shared between them, so that the sums,
-    taken for all shifts by FFT, are those over observed pixels against the linearly
-    interpolated template.
+    The observed pixels are not resampled, which would correlate their noise. Each lies between two points of
+    the template grid and is shared between them, so that the sums, taken for all shifts by FFT, are those
+    over observed pixels against the linearly interpolated template.
     """
 
     def __init__(self, wave, flux, max_velocity=600.0, step=10.0):
@@ -147,21 +129,14 @@ class VelocityTemplates:
         self._product = fft.rfft(depth[:, :-1] * depth[:, 1:], self._length).conj()
 
     def measure(self, wave, flux, ivar):
-        """Radial velocity of one spectrum.
+        """Radial velocity of one spectrum, a `Velocity`.
 
         Parameters
         ----------
         wave : array_like, (n,)
             Observed wavelengths in air [A], any order and sampling.
-        flux : array_like, (n,)
-            Normalised flux.
-        ivar : array_like, (n,)
-            0 where a pixel is to be ignored.
-
-        Returns
-        -------
-        Velocity
-            (rv, e_rv, template, peak)
+        flux, ivar : array_like, (n,)
+            Normalised flux; ivar is 0 where a pixel is to be ignored.
 
         Raises
         ------
@@ -197,9 +172,8 @@ class VelocityTemplates:
         margin = self._n_lags + 1
         good = (ivar > 0) & (position > margin) & (position < self._size - 1 - margin)
         if good.sum() < 10:
-            raise InputError(
-                f"only {good.sum()} good pixels within reach of the templates; a velocity needs at least 10"
-            )
+            told = f"only {good.sum()} good pixels within reach of the templates"
+            raise InputError(f"{told}; a velocity needs at least 10")
         if not np.isfinite(flux[good]).all():
             raise InputError("the flux is not finite at pixels of positive ivar; set their ivar to 0")
         return position[good], 1 - flux[good], ivar[good]

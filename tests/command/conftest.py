@@ -12,8 +12,6 @@ from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.models import Models
 from slamlib.mock.survey import draw_survey, write_survey
 
-N_STARS = {"LRS": 5, "MRS": 2}
-
 
 @pytest.fixture(scope="session")
 def trained(matched_slam, matched_krr, labeller, tmp_path_factory):
@@ -48,13 +46,12 @@ def here(home, tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def survey(isochrones, grid, library, tmp_path_factory):
     """LRS and MRS files of simulated stars, by instrument."""
-    truth = draw_survey(N_STARS, 0, isochrones, grid.contains, np.random.default_rng(3))
+    truth = draw_survey({"LRS": 5, "MRS": 2}, 0, isochrones, grid.contains, np.random.default_rng(3))
     truth["snr"] = 100.0
     folder = tmp_path_factory.mktemp("survey")
     index = write_survey(truth, library, grid, folder, seed=4, progress=False)
-    return {
-        name: [folder / file for file in index["file"][index["instrument"] == name]] for name in INSTRUMENTS
-    }
+    files = {name: index["file"][index["instrument"] == name] for name in INSTRUMENTS}
+    return {name: [folder / file for file in some] for name, some in files.items()}
 
 
 @pytest.fixture

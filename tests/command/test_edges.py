@@ -1,4 +1,4 @@
-"""`slamlib label` at its edges: streams, survives what lies about, and says what it did."""
+"""`slamlib label` at its edges: streams, survives what lies about, says what it writes, and where."""
 
 import contextlib
 import csv
@@ -15,6 +15,7 @@ import pytest
 
 import slamlib
 from slamlib.cli.main import main
+from slamlib.errors import InputError
 from slamlib.io import read_ecsv
 from slamlib.labelling import catalogue
 from slamlib.labelling.models import Models
@@ -57,25 +58,16 @@ def test_each_file_is_read_once_and_labels_are_kept_before_the_next_part_is_read
 
 
 @pytest.mark.parametrize("spoil", ["empty", "cut", "no table", "an edited label", "a line"])
-def test_a_kept_part_that_is_damaged_or_edited_is_made_again(
-    spoil, survey, home, here, tmp_path, monkeypatch
-):
-    monkeypatch.setenv(
-        "SLAMLIB_HOME", str(shutil.copytree(home, tmp_path / "own", ignore=shutil.ignore_patterns("parts")))
-    )
+def test_a_kept_part_that_is_damaged_or_edited_is_remade(spoil, survey, home, here, tmp_path, monkeypatch):
+    own = shutil.copytree(home, tmp_path / "own", ignore=shutil.ignore_patterns("parts"))
+    monkeypatch.setenv("SLAMLIB_HOME", str(own))
     expected = slamlib.label(survey["LRS"][:2], progress=False)
     (part,) = parts()
     text = part.read_text()
     teff = repr(float(expected["teff"][0]))
     assert teff in text
-    content = {
-        "empty": "",
-        "cut": text[:-300],
-        "no table": "<html>\n",
-        "an edited label": text.replace(teff, "12345.0"),
-        "a line": ".",
-    }
-    part.write_text(content[spoil])
+    content = {"empty": "", "cut": text[:-300], "no table": "<html>\n", "a line": "."}
+    part.write_text(content.get(spoil, text.replace(teff, "12345.0")))
     again = slamlib.label(survey["LRS"][:2], progress=False)
     np.testing.assert_array_equal(again["teff"], expected["teff"])
     assert part.read_text() == text
@@ -103,8 +95,7 @@ def test_pages_that_cannot_be_written_do_not_hide_that_the_table_is(survey, here
 def test_a_thousand_reasons_are_no_line_of_many_pages(here, capsys):
     assert main(["label", *(f"none-{i}.fits" for i in range(1000))]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert len(line) < 1000
-    assert line.endswith("and 995 more")
+    assert len(line) < 1000 and line.endswith("and 995 more")
 
 
 def test_no_cell_of_a_csv_file_is_a_formula(survey, here, tmp_path):
@@ -120,13 +111,8 @@ def test_no_cell_of_a_csv_file_is_a_formula(survey, here, tmp_path):
 @pytest.mark.parametrize("wait", [0.2, 0.5, 3.0])
 def test_interrupted_processes_end_in_one_line(wait):
     """Ctrl-C reaches every process of a terminal, those too that are being started."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], **pipes, start_new_session=True)
     assert process.stdout.readline() == "ready\n"
     time.sleep(wait)
     while process.poll() is None:  # again, if it came in the instant of the start
@@ -134,6 +120,27 @@ def test_interrupted_processes_end_in_one_line(wait):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
     _, err = process.communicate()
-    assert process.returncode == 130
-    assert len(err.splitlines()) == 1
+    assert process.returncode == 130 and len(err.splitlines()) == 1
     assert "interrupted" in err
+
+
+@pytest.mark.parametrize(("option", "name"), [("-o", "labels.ecsv"), ("--plot", "fits.pdf")])
+def test_a_missing_folder_is_an_error_with_its_name(option, name, mixed, here, tmp_path, no_work, capsys):
+    target = tmp_path / "typo" / name
+    assert main(["label", str(mixed[1]), option, str(target)]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said == f"slamlib: no folder {target.parent} for {name}; make it, or name another"
+    assert not target.parent.exists()
+
+
+def test_it_says_what_it_overwrites(mixed, here, tmp_path, capsys):
+    target = tmp_path / "labels.ecsv"
+    for said in ("", f"slamlib: {target} is there and will be overwritten"):
+        assert main(["label", str(mixed[1]), "-o", str(target)]) == 0
+        told = [line for line in capsys.readouterr().err.splitlines() if "overwritten" in line]
+        assert told == ([said] if said else [])
+
+
+def test_what_is_no_file_is_told_what_is_wanted():
+    with pytest.raises(InputError, match="5 names no file; give a path, or a list of paths"):
+        slamlib.label(5)

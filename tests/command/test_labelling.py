@@ -21,8 +21,6 @@ from slamlib.labelling.recipe import training_code
 from slamlib.labelling.summary import verdict
 from slamlib.labels import NAMES
 
-# --- labels
-
 
 def test_labels_are_those_of_the_catalogue_in_the_order_of_the_files(mixed, here, tmp_path):
     table = slamlib.label(mixed, progress=False)
@@ -52,9 +50,6 @@ def test_one_file_is_one_row_and_a_folder_is_the_fits_files_in_it(survey, here, 
     assert list_files(tmp_path) == sorted(tmp_path / path.name for path in survey["LRS"][:2])
 
 
-# --- models
-
-
 def test_copied_models_are_used_whatever_their_dates(trained, here, tmp_path, capsys):
     folder = shutil.copytree(trained, tmp_path / "copied")
     for i, path in enumerate(sorted(folder.iterdir())):
@@ -71,9 +66,7 @@ def test_copied_models_are_used_whatever_their_dates(trained, here, tmp_path, ca
         ({"grid": "another"}, "was trained on another grid than"),
     ],
 )
-def test_a_model_that_cannot_be_used_is_named_with_the_reason(
-    change, reason, home, tmp_path, monkeypatch, capsys
-):
+def test_an_unusable_model_is_named_with_the_reason(change, reason, home, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SLAMLIB_HOME", str(shutil.copytree(home, tmp_path / "own")))
     kept = Models().path("LRS")
     labeller = Labeller.read(kept)
@@ -133,9 +126,6 @@ def test_models_come_with_slamlib_and_label_without_training(survey, name, tmp_p
     for row in fine:
         for label in ("teff", "logg", "mh"):
             assert abs(row[label] - truth[star[row["obsid"]]][label]) < 4 * row[f"e_{label}"]
-
-
-# --- real spectra
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra beside the repository")

@@ -17,14 +17,8 @@ def root(tmp_path, monkeypatch):
     root = tmp_path / "my paper"
     for folder in ("notebooks", "slamlib", "compendium/figures", "data/embedded"):
         (root / folder).mkdir(parents=True)
-    code = (
-        "slamlib/__init__",
-        "slamlib/used",
-        "compendium/__init__",
-        "compendium/used",
-        "compendium/figures/draw",
-    )
-    for file in code:
+    code = ("slamlib/__init__", "slamlib/used", "compendium/__init__", "compendium/used")
+    for file in (*code, "compendium/figures/draw"):
         (root / f"{file}.py").write_text("")
     (root / "compendium/figures/__init__.py").write_text("from compendium.figures import draw")
     (root / "pyproject.toml").write_text("")
@@ -44,9 +38,8 @@ def ran(root, monkeypatch):
     def execute(notebook, parameters, output, cwd):
         ran.append(notebook.stem)
         for cell in nbformat.read(notebook, as_version=4).cells[1:]:
-            lines = [
-                line for line in cell.source.splitlines() if not line.startswith(("import s", "from comp"))
-            ]
+            skipped = ("import s", "from comp")
+            lines = [line for line in cell.source.splitlines() if not line.startswith(skipped)]
             with contextlib.chdir(cwd):
                 exec("\n".join(lines), dict(parameters))
         output.parent.mkdir(parents=True, exist_ok=True)

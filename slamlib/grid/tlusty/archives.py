@@ -19,21 +19,15 @@ _DAMAGE = (OSError, EOFError, RuntimeError, tarfile.TarError, zipfile.BadZipFile
 def entries(folder):
     """Yield every file in a folder and in the archives inside it, in order of path.
 
-    Nothing is unpacked to disk. Archives (tar, compressed or not, and zip) may lie in
-    folders and in other archives. Names that begin with a dot are passed over.
-
-    Parameters
-    ----------
-    folder : str or Path
-        A folder, or one archive.
+    Nothing is unpacked to disk. Archives (tar, compressed or not, and zip) may lie in folders and in other
+    archives; `folder` may be one. Names that begin with a dot are passed over.
 
     Yields
     ------
     where : str
         Path of the file; inside an archive, the archive's path, a colon and the member's.
     read : callable
-        Returns its content, unpacked if gzipped; to be called before the next file is
-        asked for.
+        Returns its content, unpacked if gzipped; to be called before the next file is asked for.
 
     Raises
     ------

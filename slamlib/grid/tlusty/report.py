@@ -32,14 +32,6 @@ class GridReport:
     path: Path
     repeated: int = 0
 
-    @property
-    def complete(self):
-        """True when every expected spectrum was found.
-
-        Expected are the nodes of solar composition; at others the site may have a few less or more.
-        """
-        return "missing" not in self.table["status"]
-
     def __str__(self):
         """Return the summary: a few lines."""
         used = self.table[self.table["used"]]

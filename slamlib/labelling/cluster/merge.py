@@ -14,23 +14,9 @@ _GROUP = 100_000
 
 
 def merge(paths, output):
-    """Write one Parquet file of all parts.
+    """Write one Parquet file `output` of all parts, in order; return its number of rows.
 
-    Parameters
-    ----------
-    paths : iterable of Path
-        Of the parts, in order.
-    output : Path
-
-    Returns
-    -------
-    int
-        Its number of rows.
-
-    Raises
-    ------
-    FileError
-        If a part is missing or damaged.
+    FileError if a part is missing or damaged.
     """
     rows, waiting, writer = 0, [], None
     with atomic(output) as temporary:
@@ -54,27 +40,14 @@ def _read(path):
     try:
         return read_part(path)
     except UNREADABLE as error:
-        raise FileError(
-            f"{path} is missing or damaged ({error}); run the same command to make it anew"
-        ) from None
+        told = f"{path} is missing or damaged ({error}); run the same command to make it anew"
+        raise FileError(told) from None
 
 
 def read_catalogue(path, columns=None):
     """Read a catalogue, or some of its columns, as a Table with units and descriptions.
 
-    Parameters
-    ----------
-    path : str or Path
-    columns : list of str, optional
-
-    Returns
-    -------
-    Table
-
-    Raises
-    ------
-    FileError
-        If the file is missing or is no catalogue that `merge` wrote.
+    FileError if the file is missing or is no catalogue that `merge` wrote.
     """
     try:
         content = pq.read_table(path, columns=columns)

@@ -1,7 +1,9 @@
-"""A part of a survey on disk: its labels as a Parquet file, whole or absent, named by what made it."""
+"""A part of a survey on disk: a Parquet file of labels, whole or absent, named by what they depend on."""
 
 import os
 import time
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -12,13 +14,50 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.table import meta
 
+from slamlib.errors import InputError
 from slamlib.io import atomic
-from slamlib.labelling.catalogue import label_part, part_digest
-from slamlib.labelling.cluster.recipe import load
+from slamlib.labelling.catalogue import MEASURED, label_part, part_digest, recipe_digest
+from slamlib.labelling.labeller import Labeller
 from slamlib.threads import CORES_VARIABLE
 
 # What pyarrow raises on a file that is cut, has a flipped bit or is no Parquet at all.
 UNREADABLE = (OSError, pa.ArrowException)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Labellers by the names of their files, which every worker sees under the same path.
+
+    `labellers` are pairs of name and file, in the order of `slamlib.labelling.catalogue.label_survey`; `rv`
+    and `hints` are as it takes them.
+    """
+
+    labellers: tuple
+    rv: object = MEASURED
+    hints: object = None
+
+    @classmethod
+    def of(cls, labellers, rv=MEASURED, hints=None):
+        """Return a recipe with absolute paths, since a worker may live in another folder."""
+        return cls(tuple((name, str(Path(path).resolve())) for name, path in labellers.items()), rv, hints)
+
+    def digest(self):
+        """Return a hash of code and labellers: of what they hold, not of where they lie."""
+        return recipe_digest(dict(self.labellers), self.rv, self.hints)
+
+
+@lru_cache(maxsize=1)
+def load(recipe, digest):
+    """Read the labellers, once in a process: a dict of `Labeller`.
+
+    InputError if this process has other code or labellers than the client, which found `digest`.
+    """
+    if recipe.digest() != digest:
+        raise InputError(
+            "a worker has another slamlib or other models than the client; "
+            "install the same version on both and let both see the same files"
+        )
+    return {name: Labeller.read(path) for name, path in recipe.labellers}
 
 
 class Done(NamedTuple):
@@ -33,10 +72,8 @@ class Done(NamedTuple):
         False if it was there already.
     seconds : float
         CPU time it took.
-    worker : int
-        Process number of the worker.
-    memory : int
-        Resident memory of the worker afterwards [byte].
+    worker, memory : int
+        Process number of the worker, and its resident memory afterwards [byte].
     """
 
     name: str
@@ -57,19 +94,8 @@ def split(paths, size):
 def work(recipe, digest, paths, folder):
     """Label one part, unless its file is there and whole; this is what a cluster's worker runs.
 
-    Parameters
-    ----------
-    recipe : Recipe
-    digest : str
-        Of `recipe`, as the client found it.
-    paths : list of str
-        The spectra.
-    folder : str
-        Where parts are kept.
-
-    Returns
-    -------
-    Done
+    `digest` is that of `recipe`, as the client found it; `paths` are the spectra's, `folder` is where parts
+    are kept, all as text. Returns what was `Done`.
     """
     # A worker of one thread shares its machine with others: no threads of its own.
     os.environ.setdefault(CORES_VARIABLE, "1")

@@ -25,8 +25,7 @@ except ImportError:
 
 from slamlib.labelling.catalogue import MEASURED, PART
 from slamlib.labelling.cluster.merge import merge
-from slamlib.labelling.cluster.parts import split, work
-from slamlib.labelling.cluster.recipe import Recipe
+from slamlib.labelling.cluster.parts import Recipe, split, work
 from slamlib.threads import CORES_VARIABLE, n_cores, thread_environment
 
 # A part is tried again this often after an error, or after the death of its worker.
@@ -43,16 +42,7 @@ _REVIVE = 2
 
 @dataclass
 class Report:
-    """What a run did.
-
-    Attributes
-    ----------
-    output : Path
-        The catalogue.
-    rows : int
-    done : list of Done
-        One for each part, in the order in which they were finished.
-    """
+    """What a run did: the catalogue, its rows, and `Done` of each part, in the order of finishing."""
 
     output: Path
     rows: int = 0
@@ -79,10 +69,7 @@ class _Deaf(WorkerPlugin):
 def local_cluster(n_workers=None):
     """Give a LocalCluster of single-threaded processes on this machine, closed at the end.
 
-    Parameters
-    ----------
-    n_workers : int, optional
-        As many as there are cores by default.
+    It has as many workers as there are cores by default.
     """
     n_workers = n_workers or n_cores()
     with _started(n_workers) as cluster:
@@ -122,10 +109,7 @@ def _started(n_workers):
 def connected(address=None, n_workers=None):
     """Give a Client of the scheduler at `address`, of the cluster it is, or of a LocalCluster.
 
-    Raises
-    ------
-    FileError
-        If no scheduler answers within seconds, or it has no worker within a minute.
+    FileError if no scheduler answers within seconds, or it has no worker within a minute.
     """
     if address is None:
         with local_cluster(n_workers) as cluster, Client(cluster, set_as_default=False) as client:
@@ -174,23 +158,19 @@ def label_cluster(
 ):
     """Label every spectrum on a cluster; the same labels as `slamlib.labelling.catalogue.label_survey`.
 
-    A part that is finished is kept in `folder`. Whatever stops the run, a second call goes on
-    where it stopped. Workers must see the spectra, labellers and `folder` under the same
-    paths.
+    A part that is finished is kept in `folder`. Whatever stops the run, a second call goes on where it
+    stopped. Workers must see the spectra, labellers and `folder` under the same paths.
 
     Parameters
     ----------
     paths : iterable of str or Path
         The spectra; need not fit into memory.
-    labellers : dict of str to Path
+    labellers, rv, hints
         As `label_survey` takes them.
     output : str or Path
         The catalogue, a Parquet file.
     folder : str or Path, optional
         Of the parts; beside `output`, with the suffix .parts, by default.
-    rv : "measured", None or float
-    hints : Hints, optional
-        As `Recipe` has them.
     address : str or Dask cluster, optional
         Of a scheduler, such as "tls://10.0.0.1:8786", with the keys that Dask is configured for
         (docs/cluster.md); without it, a LocalCluster.
@@ -207,8 +187,7 @@ def label_cluster(
     Raises
     ------
     InputError
-        If `output` does not end in .parquet, there is no spectrum, or workers have other
-        code or models.
+        If `output` does not end in .parquet, there is no spectrum, or workers have other code or models.
     FileError
         If the scheduler cannot be reached or is lost, a file is missing, or parts fail.
     """
@@ -271,6 +250,4 @@ def _ask(question):
     try:
         return question()
     except (OSError, CancelledError):
-        raise FileError(
-            "the scheduler is lost; start it again, and the same command goes on from here"
-        ) from None
+        raise FileError("the scheduler is lost; start it again, and the same command goes on") from None
