@@ -19,31 +19,11 @@ _LEAST_LEFT = 1e-4
 
 
 def block_errors(slam, wave, flux, ivar, labels, systematics=None, reject=None, width=BLOCK):
-    """Find the errors of labels from the disagreement of blocks of wavelengths.
+    """Find the errors of labels (m, d) from the disagreement of blocks of wavelengths, `width` [A] wide.
 
-    Parameters
-    ----------
-    slam : Slam
-    wave : ndarray, (n_pix,)
-        Of the model's pixels [A], increasing.
-    flux, ivar : array_like, (m, n_pix)
-    labels : ndarray, (m, d)
-        What `slamlib.inference.infer.infer` found for these spectra with these `systematics` and
-        `reject`.
-    systematics : Systematics, optional
-    reject : float, optional
-    width : float
-        Of a block [A].
-
-    Returns
-    -------
-    ndarray, (m, d)
-        NaN for a star without labels, or whose good pixels fill fewer than three blocks.
-
-    Raises
-    ------
-    InputError
-        As `infer`.
+    `wave` (n_pix,) are the model's pixels [A]; `labels` are what `slamlib.inference.infer.infer` found for
+    these spectra (m, n_pix) with these `systematics` and `reject`. NaN for a star without labels, or whose
+    good pixels fill fewer than three blocks; InputError as `infer`.
 
     Notes
     -----

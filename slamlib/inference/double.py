@@ -87,15 +87,10 @@ class Pair:
 class SecondStar:
     """What a second star would gain, and what it is like: a measure for `slamlib.inference.fitted.at_fits`.
 
-    For spectra labelled as single stars it gives six columns: by how much a second star of at least a
-    tenth of the first's flux lowers chi-square; the flux of the fainter star over that of the brighter
-    one; the velocities of the brighter and the fainter one from rest [km/s], all three NaN unless two stars
-    were fitted; the velocity of the last arm minus that of the first, and its error [km/s], NaN for one arm.
-
-    Parameters
-    ----------
-    slam : Slam
-    instrument : Instrument
+    For spectra labelled as single stars it gives six columns: by how much a second star of at least a tenth
+    of the first's flux lowers chi-square; the flux of the fainter star over that of the brighter one; the
+    velocities of the brighter and the fainter one from rest [km/s], all three NaN unless two stars were
+    fitted; the velocity of the last arm minus that of the first, and its error [km/s], NaN for one arm.
     """
 
     width = 6

@@ -12,27 +12,12 @@ _CHUNK = 64
 
 
 def at_fits(measures, slam, flux, ivar, labels, systematics=None, reject=None):
-    """Measure something of every spectrum at its labels.
+    """Measure something of every spectrum at the labels (m, d) that `infer` found: a list of (m, width).
 
-    Parameters
-    ----------
-    measures : sequence of callable
-        ``measure(likelihood, z)`` of a `Likelihood` of some spectra without their outlying pixels and
-        their standardised labels; returns a row of ``measure.width`` numbers a spectrum.
-    slam, flux, ivar, systematics, reject
-        As `slamlib.inference.infer.infer` takes them.
-    labels : ndarray, (m, d)
-        What it found.
-
-    Returns
-    -------
-    list of ndarray, (m, width)
-        Of each measure; NaN for a star without labels.
-
-    Raises
-    ------
-    InputError
-        As `infer`.
+    A measure is called as ``measure(likelihood, z)``, with a `Likelihood` of some spectra without their
+    outlying pixels and their standardised labels, and returns ``measure.width`` numbers a spectrum; NaN
+    stands for a star without labels. The other arguments, and errors, are as of
+    `slamlib.inference.infer.infer`.
     """
     flux, ivar = checked(slam, flux, ivar)
     known = np.isfinite(labels).all(axis=1) & (ivar > 0).any(axis=1)

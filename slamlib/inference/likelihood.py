@@ -18,16 +18,8 @@ from slamlib.regression.rows import gram, times
 class Likelihood:
     """Chi-square of m spectra of one instrument as a function of standardised labels.
 
-    It holds the prior of nuisance labels (`slamlib.labels.Label`) as one more term.
-
-    Parameters
-    ----------
-    slam : Slam
-    flux, ivar : ndarray of float32, (m, n_pix)
-        As `checked` returns them.
-    systematics : Systematics, optional
-    node : int
-        Which SNR of the systematics.
+    It holds the prior of nuisance labels (`slamlib.labels.Label`) as one more term. `flux` and `ivar` (m,
+    n_pix) are float32, as `checked` returns them; `node` is which SNR of the systematics.
     """
 
     def __init__(self, slam, flux, ivar, systematics=None, node=0):
@@ -113,18 +105,9 @@ class Likelihood:
     def without_each(self, z, firsts):
         """Differentiate chi-square at `z` (m, d), whole and without each of b blocks of pixels.
 
-        Parameters
-        ----------
-        z : ndarray, (m, d)
-        firsts : ndarray of int, (b,)
-            Where the blocks begin; each ends where the next begins.
-
-        Returns
-        -------
-        gradient, hessian : ndarray, (m, 1 + b, d) and (m, 1 + b, d, d)
-            As of `evaluate`, first of all pixels, then without a block.
-        used : ndarray of bool, (m, b)
-            The block has pixels that count.
+        `firsts` (b,) say where the blocks begin; each ends where the next begins. Returns gradient (m, 1 + b,
+        d) and Hessian (m, 1 + b, d, d) as of `evaluate`, first of all pixels, then without a block; and
+        whether the block has pixels that count, (m, b).
         """
         value, slope = self.slam.predict_standardised(z, gradient=True)
         d = slope.shape[1]
@@ -285,22 +268,10 @@ class Joint:
 
 
 def rejected_pixels(slam, flux, ivar, labels, systematics=None, sigmas=5.0):
-    """Tell which pixels of one spectrum are further than `sigmas` from the model at some labels.
+    """Tell which pixels (n_pix,) of one spectrum are further than `sigmas` from the model at its labels (d,).
 
-    Parameters
-    ----------
-    slam : Slam
-    flux, ivar : array_like, (n_pix,)
-        As `slamlib.inference.infer.infer` takes them.
-    labels : array_like, (d,)
-        What `infer` found with these `systematics` and with ``reject=sigmas``.
-    systematics : Systematics, optional
-    sigmas : float
-
-    Returns
-    -------
-    ndarray of bool, (n_pix,)
-        False too where ivar = 0: such a pixel never counted.
+    The labels are those that `infer` found with these `systematics` and with ``reject=sigmas``. A pixel of
+    ivar = 0 never counted, and is not among them.
     """
     flux, ivar = (np.atleast_2d(np.asarray(array, dtype=np.float32)) for array in (flux, ivar))
     node = 0 if systematics is None else systematics.nearest(ivar)[0]

@@ -14,18 +14,10 @@ _LEAST = 1e-12
 
 @dataclass
 class Minimum:
-    """Where chi-square is least: for m stars.
+    """Where chi-square is least, for m stars: standardised labels `z` (m, d).
 
-    Attributes
-    ----------
-    z : ndarray, (m, 4)
-        Standardised labels.
-    hessian : ndarray, (m, 4, 4)
-        Gauss-Newton, of half of chi-square.
-    chi2 : ndarray, (m,)
-    converged : ndarray of bool, (m,)
-    rival : ndarray of bool, (m,)
-        Another minimum, far away, is as good.
+    `hessian` (m, d, d) is Gauss-Newton's, of half of chi-square; `rival` says whether another minimum, far
+    away, is as good.
     """
 
     z: np.ndarray
@@ -45,23 +37,11 @@ class Minimum:
 
 
 def minimise(likelihood, start, bounds, max_steps):
-    """Minimise chi-square for every star of a likelihood.
+    """Minimise chi-square for the m stars of a likelihood: a `Minimum`.
 
-    The damping follows how much of the predicted gain a step brings (Nielsen 1999, Damping
-    parameter in Marquardt's method, IMM-REP-1999-05, equation 2.4).
-
-    Parameters
-    ----------
-    likelihood : Likelihood or Joint
-        Of m stars.
-    start : ndarray, (m, 4)
-        Standardised labels inside the bounds.
-    bounds : ndarray, (2, 4)
-    max_steps : int
-
-    Returns
-    -------
-    Minimum
+    `start` (m, d) are standardised labels inside the `bounds` (2, d). The damping follows how much of the
+    predicted gain a step brings (Nielsen 1999, Damping parameter in Marquardt's method, IMM-REP-1999-05,
+    equation 2.4).
     """
     z = start.copy()
     chi2, gradient, hessian = likelihood.evaluate(z)

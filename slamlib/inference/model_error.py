@@ -1,11 +1,10 @@
 """How model spectra may be wrong, as shared errors of their pixels: which lines, by how much, and why.
 
-Models of the same atmosphere by independent codes differ by 5 to 10% in helium and by 5% in
-Balmer lines; line lists, microturbulence and the instrument's profile are not exact either.
-Each such error moves many pixels together. As components of the covariance (as Starfish has
-them, Czekala et al. 2015, ApJ 812, 128, and the pipeline of Bestenlehner et al. 2023,
-arXiv:2309.06474, learns them) they take weight from what the models do not know, and widen the
-errors of labels by what that costs.
+Models of the same atmosphere by independent codes differ by 5 to 10% in helium and by 5% in Balmer lines;
+line lists, microturbulence and the instrument's profile are not exact either. Each such error moves many
+pixels together. As components of the covariance (as Starfish has them, Czekala et al. 2015, ApJ 812, 128, and
+the pipeline of Bestenlehner et al. 2023, arXiv:2309.06474, learns them) they take weight from what the models
+do not know, and widen the errors of labels by what that costs.
 """
 
 from dataclasses import dataclass
@@ -25,18 +24,9 @@ _FWHM = 2.3548
 class Term:
     """One way in which models may be wrong.
 
-    Attributes
-    ----------
-    name : str
-    wave : tuple of float
-        Centres of the lines in air [A].
-    reach : float
-        How far from a centre the depth of the model may be wrong [A].
-    amplitude : float
-        Standard deviation of the relative error of the depth.
-    together : bool
-        All lines err alike, instead of each alone.
-    why : str
+    `wave` are the centres of lines in air [A], `reach` how far from them the depth may be wrong [A],
+    `amplitude` the standard deviation of its relative error; `together`, if all lines err alike, instead of
+    each alone.
     """
 
     name: str
@@ -74,19 +64,9 @@ _CALCIUM, _DEPTH = (3933.66, 3968.47), 0.15
 def model_error(slam, instrument, scale=1.0):
     """Return the components of the model's error and what they leave to single pixels.
 
-    Parameters
-    ----------
-    slam : Slam
-        Whose spectra tell what lines look like.
-    instrument : Instrument
-    scale : float or ndarray, (k, t)
-        Factor of every amplitude; or k independent errors as sums of those of `responses`.
-
-    Returns
-    -------
-    components : ndarray of float32, (RANK, n_pix)
-        The covariance is ``components.T @ components``, in flux squared.
-    variance : ndarray of float32, (n_pix,)
+    The spectra of `slam` tell what lines look like. `scale` is a factor of every amplitude, or (k, t): k
+    independent errors as sums of those of `responses`. The covariance is ``components.T @ components``, in
+    flux squared, of components (RANK, n_pix), and variances (n_pix,); both are float32.
     """
     single = responses(slam.predict(slam.training_labels_[:_SPECTRA], extrapolate=True), instrument)
     if np.ndim(scale):
@@ -102,18 +82,9 @@ def model_error(slam, instrument, scale=1.0):
 
 
 def responses(flux, instrument):
-    """How spectra change by one standard deviation of each error.
+    """How spectra (n, n_pix) change by one standard deviation of each of t errors: float32, (t, n, n_pix).
 
-    Parameters
-    ----------
-    flux : ndarray, (n, n_pix)
-        Normalised model spectra.
-    instrument : Instrument
-
-    Returns
-    -------
-    ndarray of float32, (t, n, n_pix)
-        Linear in `flux`, but for a constant.
+    Linear in `flux`, which is normalised, but for a constant.
     """
     wave = instrument.wave
     reach = 3 * wave.mean() / instrument.effective_resolution

@@ -18,17 +18,9 @@ except ImportError:
 class LogPosterior:
     """Logarithm of the posterior of the labels of one star, for many labels at once.
 
-    Gaussian likelihood with observation and model variance, uniform prior in a box, Gaussian for nuisance
-    labels (`slamlib.labels.Label`).
-
-    Parameters
-    ----------
-    slam : Slam
-    flux, ivar : array_like, (n_pix,)
-        As in `slamlib.inference.infer.infer`.
-    bounds : ndarray, (2, d), optional
-        Lowest and highest label; `default_bounds` otherwise.
-    systematics : Systematics, optional
+    Gaussian likelihood with observation and model variance, uniform prior in a box of `bounds` (2, d),
+    Gaussian for nuisance labels (`slamlib.labels.Label`). `flux` and `ivar` (n_pix,) are as of
+    `slamlib.inference.infer.infer`.
     """
 
     def __init__(self, slam, flux, ivar, bounds=None, systematics=None):

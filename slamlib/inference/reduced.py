@@ -16,12 +16,8 @@ _COMPONENTS = 100
 class Reduced:
     """A likelihood of m stars, evaluated on the first principal components of its model.
 
-    Parameters
-    ----------
-    likelihood : Likelihood
-        Of a compressed model with one kernel.
-    z : ndarray, (m, d)
-        Standardised labels near which it is exact but for rounding.
+    The `Likelihood` is of a compressed model with one kernel; `z` (m, d) are standardised labels near which
+    it is exact but for rounding.
     """
 
     def __init__(self, likelihood, z):

@@ -28,30 +28,13 @@ _MOST_REJECTED = 0.1
 def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None):
     """Find the minimum of least cost: chi-square, and what a pixel at the limit adds for each rejected.
 
-    Emission or a cosmic ray may make a wrong minimum the deepest one as long as all pixels
-    count, so minima are compared after rejection.
+    Emission or a cosmic ray may make a wrong minimum the deepest one as long as all pixels count, so minima
+    are compared after rejection.
 
-    Parameters
-    ----------
-    likelihood : Likelihood or Joint
-        Of m stars.
-    near : ndarray, (m, k)
-        Chi-square of k templates.
-    start_labels : ndarray, (k, d)
-        Their labels.
-    bounds : ndarray, (2, d)
-        Of the standardised labels.
-    max_steps : int
-    starts : int
-        1: from the nearest template alone; more: from the nearest in each window of Teff.
-    reject : float, optional
-        Pixels further than this many standard deviations from the fit are outlying.
-
-    Returns
-    -------
-    found : Minimum
-    likelihood : Likelihood or Joint
-        Without the outlying pixels.
+    `near` (m, k) is the chi-square of m stars with k templates of labels `start_labels` (k, d); `bounds` (2,
+    d) are standardised. With 1 of `starts` the search begins at the nearest template alone, with more at the
+    nearest in each window of Teff. Pixels further than `reject` standard deviations from the fit are
+    outlying. Returns a `Minimum`, and the likelihood without them.
     """
     slam, sigmas = likelihood.slam, reject or _SIGMAS
     if starts == 1:

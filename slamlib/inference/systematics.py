@@ -49,23 +49,11 @@ class Systematics:
 
     @classmethod
     def measure(cls, snr, residuals, rank=20, n_labels=4):
-        """Mean and covariance of the residuals at each SNR.
+        """Mean and covariance of residuals at each SNR, with an inflation of 1, no offset and no blur.
 
-        Parameters
-        ----------
-        snr : sequence of float, (k,)
-            Ascending.
-        residuals : sequence of ndarray, k of (n, n_pix)
-            Observed minus model flux of stars of known labels, free of photon noise.
-        rank : int
-            Principal components kept; the rest goes to the variance of each pixel.
-        n_labels : int
-            Of the model.
-
-        Returns
-        -------
-        Systematics
-            With an inflation of 1, no offset and no blur.
+        `snr` (k,) ascend; `residuals`, k of (n, n_pix), are observed minus model flux of stars of known
+        labels, free of photon noise. `rank` principal components are kept; the rest goes to the variance of
+        each pixel.
         """
         mean, components, variance = [], [], []
         rank = min(rank, *(len(residual) - 1 for residual in residuals))
@@ -100,8 +88,7 @@ class Systematics:
     def corrections(self, ivar):
         """Return inflation and offset at each spectrum's own SNR, linear in its logarithm: both (m, d).
 
-        Errors are multiplied by the one; labels are freed of the other, in units of the error
-        before that.
+        Errors are multiplied by the one; labels are freed of the other, in units of the error before that.
         """
         weights = _between(np.log(self._snr_of(ivar)), np.log(self.snr))
         return times(weights, self.inflation), times(weights, self.offset)

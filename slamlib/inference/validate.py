@@ -17,18 +17,9 @@ from slamlib.regression.slam import Slam
 
 
 def scatter_and_bias(predicted, true):
-    """Root mean square and mean of the label errors.
+    """Root mean square and mean of the label errors (n, d), both (d,); rows with NaN are left out.
 
     Equations 1 and 2 of Guo et al. 2021 (ApJS 257, 54), read as rms and mean.
-
-    Parameters
-    ----------
-    predicted, true : ndarray, (n, d)
-        Rows with NaN are left out.
-
-    Returns
-    -------
-    scatter, bias : ndarray, (d,)
 
     Examples
     --------
@@ -50,17 +41,8 @@ def noisy(flux, snr, good, rng):
 class HeldOut:
     """Models of a cross-validation, each with the spectra that it has not seen.
 
-    Attributes
-    ----------
-    training : TrainingSet
-    regressor : str
-    hyper : dict
-        `Slam.hyper_` of all models.
-    models : list of Slam
-    tests : list of ndarray of int
-        Which spectra of `training` each model labels.
-    draws : list of int
-        Seed of the noise of each fold: what changes from SNR to SNR is not the luck of the draw.
+    `hyper` is the `Slam.hyper_` of all models; `tests` are which spectra of `training` each labels; `draws`
+    are the seeds of the noise of each fold: what changes from SNR to SNR is not the luck of the draw.
     """
 
     training: Any
@@ -71,14 +53,9 @@ class HeldOut:
     draws: list
 
     def labels(self, snr, weigh=None):
-        """Labels found at one SNR, (n, d); NaN for spectra that are not to be labelled.
+        """Labels found at one SNR per pixel, (n, d); NaN for spectra that are not to be labelled.
 
-        Parameters
-        ----------
-        snr : float
-            Signal-to-noise ratio per pixel of the noise added.
-        weigh : callable, optional
-            ``weigh(slam, ivar) -> slam, ivar``: what a fit of other weights uses.
+        ``weigh(slam, ivar) -> slam, ivar`` tells what a fit of other weights uses.
         """
         found, good = np.full(self.training.labels.shape, np.nan), self.training.instrument.good
         # The paper's fit has one start.
@@ -108,22 +85,10 @@ class HeldOut:
 def held_out(
     training, rng, regressor="svr", n_folds=5, max_stars=1000, seed=0, hyper=None, epsilon=0.05, progress=True
 ):
-    """Train one model for each part of the training set, on the others.
+    """Train one model for each part of the training set, on the others: a `HeldOut`.
 
-    Parameters
-    ----------
-    training, rng, regressor, n_folds, max_stars, seed
-        As in `cross_validate`.
-    hyper : dict, optional
-        `Slam.hyper_`: skips the search.
-    epsilon : float
-        As in `Slam`.
-    progress : bool
-        Show a bar.
-
-    Returns
-    -------
-    HeldOut
+    Arguments are as of `cross_validate`; `hyper`, a `Slam.hyper_`, skips the search; `epsilon` is that of
+    `Slam`.
     """
     labels, flux = training.labels, training.flux
     options = {"n_folds": n_folds, "seed": seed, "epsilon": epsilon, "labels": training.label_set}
@@ -172,9 +137,8 @@ def cross_validate(
     Returns
     -------
     Table
-        One row for each SNR and label: instrument, n_train, regressor, snr, label, n,
-        scatter, bias, mad (1.4826 times the median absolute error) and bound (the median
-        Cramer-Rao bound of these stars).
+        One row for each SNR and label: instrument, n_train, regressor, snr, label, n, scatter, bias, mad
+        (1.4826 times the median absolute error) and bound (the median Cramer-Rao bound of these stars).
     """
     return held_out(training, rng, regressor, n_folds, max_stars, seed).table(snrs)
 

@@ -1,9 +1,8 @@
 """What v sin i means when lines are not only widened by rotation.
 
-Lines widen with the square of v sin i, and so they do with those of macroturbulence and of
-the instrument's profile, which differ from star to star and which no fit can tell from slow
-rotation. So all is done with the square: it is freed of what the others add on average, and
-their scatter is added to its error.
+Lines widen with the square of v sin i, and so they do with those of macroturbulence and of the instrument's
+profile, which differ from star to star and which no fit can tell from slow rotation. So all is done with the
+square: it is freed of what the others add on average, and their scatter is added to its error.
 """
 
 import numpy as np
@@ -19,17 +18,10 @@ _LIMIT_STEPS = 3
 
 
 def measured_blur(found, error, true):
-    """Mean and scatter of what else than rotation adds to the square of v sin i.
+    """Mean and scatter [km^2 / s^2] of what else than rotation adds to the square of v sin i, (2,).
 
-    Parameters
-    ----------
-    found, error, true : array_like, (m,)
-        v sin i of stars [km/s], as fitted, its standard error, and as it is.
-
-    Returns
-    -------
-    ndarray, (2,)
-        [km^2 / s^2]; the scatter is what the errors do not account for.
+    `found`, `error` and `true` (m,) are v sin i of stars [km/s], as fitted, its standard error, and as it is;
+    the scatter is what the errors do not account for.
     """
     added = np.square(found) - np.square(true)
     low, median, high = np.percentile(added, [15.87, 50, 84.13])
@@ -81,19 +73,10 @@ def with_scatter(speed, error, limit, scatter):
 
 
 def vsini_limit(likelihood, z, error, inflation, blur):
-    """Return the upper limit of v sin i [km/s] where it is not measured, NaN elsewhere.
+    """Return the upper limit of v sin i [km/s] where it is not measured, NaN elsewhere, (m,).
 
-    Parameters
-    ----------
-    likelihood : Likelihood or Joint
-    z : ndarray, (m, d)
-        Standardised labels of the fit.
-    error : ndarray, (m,)
-        Standard error of v sin i [km/s], of the fit.
-    inflation : ndarray, (m,)
-        What errors are multiplied by.
-    blur : ndarray, (2,)
-        As `measured_blur` gives it.
+    `z` (m, d) are the standardised labels of the fit, `error` (m,) its standard error of v sin i [km/s],
+    `inflation` (m,) what errors are multiplied by, `blur` (2,) as `measured_blur` gives it.
     """
     slam = likelihood.slam
     column = slam.rotation

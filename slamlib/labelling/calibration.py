@@ -48,20 +48,9 @@ _OUTLYING = 5.0
 
 
 def matched_spectra(models, instrument, labels, rng, progress=False):
-    """Model spectra divided by the survey's continuum.
+    """Model spectra at labels (n, d), divided by the survey's continuum: float32, (n, n_pix).
 
-    Parameters
-    ----------
-    models : ModelGrid
-    instrument : Instrument or str
-    labels : ndarray, (n, d)
-    rng : numpy.random.Generator
-    progress : bool
-
-    Returns
-    -------
-    ndarray of float32, (n, n_pix)
-        A spectrum does not depend on those that follow it.
+    A spectrum does not depend on those that follow it.
     """
     instrument = get_instrument(instrument)
     spectra = synthesise(models, labels, instrument.widened())
@@ -70,17 +59,10 @@ def matched_spectra(models, instrument, labels, rng, progress=False):
 
 @dataclass(frozen=True)
 class Observed:
-    """Prepared spectra of simulated stars.
+    """Prepared spectra of m simulated stars, and their true labels, those of `ModelGrid.labels`.
 
-    Attributes
-    ----------
-    labels : ndarray, (m, d)
-        True, those of `ModelGrid.labels`.
-    flux, ivar : ndarray of float32, (m, n_pix)
-    clean : ndarray of float32, (m, n_pix)
-        The same, by the same continuum and velocity, free of photon noise.
-    rv_error : ndarray, (m,)
-        Measured minus true velocity [km/s].
+    `clean` is flux (m, n_pix) by the same continuum and velocity, free of photon noise; `rv_error` is the
+    measured minus the true velocity [km/s].
     """
 
     labels: np.ndarray
@@ -96,16 +78,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class Observatory:
-    """Everything that turns labels into a prepared spectrum of an instrument.
-
-    Attributes
-    ----------
-    grid : ModelGrid
-    library : SpectrumLibrary
-    isochrones : Table
-    instrument : Instrument or str
-    templates : VelocityTemplates
-    """
+    """Everything that turns labels into a prepared spectrum of an instrument."""
 
     grid: ModelGrid
     library: SpectrumLibrary
@@ -152,13 +125,9 @@ class Observatory:
         return self.grid.contains(labels3) & (labels3[:, 0] >= COOLEST_B)
 
     def observe(self, rows, seed, change=None):
-        """Simulate and prepare the stars of `rows`; those without a velocity are left out.
+        """Simulate and prepare the stars of `rows`, an `Observed`; those without a velocity are left out.
 
         `change` is that of `simulate`.
-
-        Returns
-        -------
-        Observed
         """
         found = []
         with blas_threads(1), Parallel(n_jobs=n_cores()) as pool:
@@ -191,28 +160,11 @@ def _prepare(spectrum, twin, instrument, templates):
 
 
 def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=True, further=None):
-    """Systematics of a model against simulated stars, and what its pulls still need.
+    """Systematics of a model against `n` simulated stars at each SNR of `nodes`, and what pulls still need.
 
-    The pulls of each half of the stars are measured with the systematics of the other half.
-
-    Parameters
-    ----------
-    slam : Slam
-    observatory : Observatory
-    n : int
-        Stars at each SNR.
-    seed : int
-    nodes : sequence of float
-        SNR per pixel of the files.
-    rank : int
-    progress : bool
-    further : tuple of ndarray, optional
-        Components and variance of errors that simulated stars do not have, as `model_error` gives
-        them. Errors of labels are then at least what the likelihood says.
-
-    Returns
-    -------
-    Systematics
+    The pulls of each half of the stars are measured with the systematics of the other half. `further` are
+    components and variance of errors that simulated stars do not have, as `model_error` gives them; errors of
+    labels are then at least what the likelihood says.
     """
     samples = []
     name = observatory.instrument.name

@@ -14,23 +14,12 @@ _LEAST_COVERED = 0.5
 
 
 def excess(instrument, flux, ivar, model):
-    """Flux above the model in the core of H alpha, or of H beta where H alpha is not seen.
+    """Flux above the model in the core of H alpha, or of H beta where H alpha is not seen, (m,).
 
-    Discs, winds and nebulae fill H alpha more than H beta: where H alpha is as the model has it, a
-    residual in H beta is the model's.
-
-    Parameters
-    ----------
-    instrument : Instrument
-    flux, ivar, model : ndarray, (m, n_pix)
-        Observed and fitted, normalised. Pixels that a fit rejects count too.
-
-    Returns
-    -------
-    excess : ndarray, (m,)
-        In units of the continuum; NaN where neither line is seen.
-    clear : ndarray of bool, (m,)
-        It is emission: above `LEAST`, and above `CLEARLY` standard errors.
+    Discs, winds and nebulae fill H alpha more than H beta: where H alpha is as the model has it, a residual
+    in H beta is the model's. Flux, ivar and model (m, n_pix) are normalised; pixels that a fit rejects count
+    too. The excess is in units of the continuum, NaN where neither line is seen; it is emission, a second
+    array, above `LEAST` and above `CLEARLY` standard errors.
     """
     largest, clear = np.full(len(flux), np.nan), np.zeros(len(flux), dtype=bool)
     for centre in LINES:

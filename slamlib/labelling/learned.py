@@ -1,14 +1,13 @@
 """What a survey's own stars tell of the errors of the models: empirical Bayes.
 
-Each star's residual is a sum of the errors of `slamlib.inference.model_error`, of what its labels may
-be off by, of the errors measured on simulated stars, and of noise. The amplitudes of the first have a
-mean, common to all stars, and a scatter from star to star. Both are estimated by expectation
-maximisation, with the table of terms as prior; the labels may take any value, so that what they can
-explain is learned from no star. The models are changed by the mean, and the errors of labels get the
-scatter and what is still uncertain of the mean; half of their variance stays that of the prior, for
-what no term contains. Rotation imitates a wider profile in every star: how wide it is, the slowest stars
-tell. This is repeated with the new labels until they stay
-(Bestenlehner et al. 2023, arXiv:2309.06474, learn one covariance of residuals in the same way).
+Each star's residual is a sum of the errors of `slamlib.inference.model_error`, of what its labels may be off
+by, of the errors measured on simulated stars, and of noise. The amplitudes of the first have a mean, common
+to all stars, and a scatter from star to star. Both are estimated by expectation maximisation, with the table
+of terms as prior; the labels may take any value, so that what they can explain is learned from no star. The
+models are changed by the mean, and the errors of labels get the scatter and what is still uncertain of the
+mean; half of their variance stays that of the prior, for what no term contains. Rotation imitates a wider
+profile in every star: how wide it is, the slowest stars tell. This is repeated with the new labels until they
+stay (Bestenlehner et al. 2023, arXiv:2309.06474, learn one covariance of residuals in the same way).
 """
 
 import hashlib
@@ -46,26 +45,10 @@ _UNKNOWN, _CHUNK = 1e-2, 32
 def learned(labeller, flux, ivar, snr, progress=True):
     """Return a labeller that knows how the models differ from the stars of a survey.
 
-    Parameters
-    ----------
-    labeller : Labeller
-        With systematics, which has not learned before.
-    flux, ivar : ndarray, (m, n_pix)
-        Prepared spectra of the survey.
-    snr : array_like, (m,)
-        By the files.
-    progress : bool
-
-    Returns
-    -------
-    Labeller
-        ``about["learned"]`` says from how many stars, in how many rounds and of which spectra (a digest).
-
-    Raises
-    ------
-    InputError
-        If fewer than `LEAST_STARS` are well fitted (flag I or X, status ok) at a SNR above `LEAST_SNR`,
-        or the labeller cannot learn.
+    The `labeller` has systematics and has not learned before; `flux` and `ivar` (m, n_pix) are prepared
+    spectra, `snr` (m,) is by the files. ``about["learned"]`` says from how many stars, in how many rounds and
+    of which spectra (a digest). InputError if fewer than `LEAST_STARS` are well fitted (flag I or X, status
+    ok) at a SNR above `LEAST_SNR`, or the labeller cannot learn.
     """
     if labeller.systematics is None or not labeller.about.get("model_errors"):
         raise InputError("only a model with errors of the models can learn; train it with model_errors=1")
@@ -157,18 +140,10 @@ def statistics(base, now, flux, ivar, labels):
 
 
 def estimate(precision, weighted):
-    """Estimate mean and scatter of amplitudes, by expectation maximisation.
+    """Estimate mean (t,) and covariance (t, t) of amplitudes, by expectation maximisation.
 
-    Parameters
-    ----------
-    precision : ndarray, (m, t, t)
-    weighted : ndarray, (m, t)
-
-    Returns
-    -------
-    mean : ndarray, (t,)
-    covariance : ndarray, (t, t)
-        Of one star's amplitudes about it: their scatter, and what is not known of the mean.
+    `precision` (m, t, t) and `weighted` (m, t) are of m stars. The covariance is that of one star's
+    amplitudes about the mean: their scatter, and what is not known of the mean.
     """
     # Sums of terms that the stars tell most about; of the others the prior is all that is known.
     told = np.linalg.eigh(precision.mean(axis=0))[1][:, -_TOLD:]

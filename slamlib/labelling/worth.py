@@ -53,15 +53,8 @@ _APART, _APART_ERRORS = 10.0, 5.0
 def of_more_than_a_star(instrument, chi2, n_pix, second, emission=False):
     """Tell what a second star explains, and arms apart: rows of each status, (m,) of bool.
 
-    Parameters
-    ----------
-    instrument : Instrument
-    chi2, n_pix : ndarray, (m,)
-        Of the fit of one star.
-    second : ndarray, (m, 6)
-        As `slamlib.inference.double.SecondStar` gives it.
-    emission : ndarray of bool, (m,)
-        A line is in emission.
+    `chi2` and `n_pix` (m,) are of the fit of one star, `second` (m, 6) is as
+    `slamlib.inference.double.SecondStar` gives it, `emission` (m,) says that a line is in emission.
     """
     gain, ratio, v_1, v_2, apart, error = second.T
     least = DOUBLE_GAIN * np.fmax(chi2, 1) * np.where(emission, _BESIDE_EMISSION, 1)
@@ -76,22 +69,8 @@ def of_more_than_a_star(instrument, chi2, n_pix, second, emission=False):
 def judged(found, slam, instrument, flux, ivar, snr=None, doubts=None):
     """Return the table of a fit, with the widths of lines and a status that says what each row is worth.
 
-    Parameters
-    ----------
-    found : Inference
-    slam : Slam
-    instrument : Instrument or str
-    flux, ivar : ndarray, (m, n_pix)
-        What was fitted.
-    snr : array_like, (m,), optional
-        Signal-to-noise ratio by the files; where it is not finite, that of ivar counts.
-    doubts : dict, optional
-        Which rows, (m,) of bool, have another of `STATUSES`.
-
-    Returns
-    -------
-    Table
-        That of `Inference.table` with ``status`` one of `STATUSES`, and `line_widths`.
+    `flux` and `ivar` (m, n_pix) are what was fitted; `snr` (m,) is by the files: where it is not finite, that
+    of ivar counts; `doubts` say which rows, (m,) of bool, have another of `STATUSES`.
     """
     flux, ivar, instrument = np.atleast_2d(flux), np.atleast_2d(ivar), get_instrument(instrument)
     widths, table = line_widths(instrument, flux, ivar), found.table()

@@ -59,9 +59,8 @@ class Expansion:
     def compress(self, scale, rank, n_components):
         """Return the low-rank form, and its mean squared error in flux at the centres.
 
-        `scale` (n_group,) is the standard deviation of each pixel's flux: what is kept is
-        what matters for noise that is the same in all pixels. With `rank`, at most so many centres
-        are kept.
+        `scale` (n_group,) is the standard deviation of each pixel's flux: what is kept is what matters for
+        noise that is the same in all pixels. With `rank`, at most so many centres are kept.
         """
         full = self.weights if self.components is None else self.weights @ self.components.astype(float)
         some = self.centres[:: max(1, len(self.centres) // _SPECTRA)]

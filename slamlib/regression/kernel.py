@@ -31,22 +31,10 @@ def rbf_gradient(a, b, gamma, kernel):
 def pivoted_cholesky(row, n, max_rank, tolerance=1e-7):
     """Greedy low-rank factor of a kernel matrix (n, n) with a unit diagonal.
 
-    Each step takes the point that the points taken before represent worst (Harbrecht,
-    Peters & Schneider 2012, Appl. Numer. Math. 62, 428); the matrix is never formed.
-
-    Parameters
-    ----------
-    row : callable
-        ``row(k) -> ndarray, (n,)`` is row k of the kernel matrix.
-    n, max_rank : int
-    tolerance : float
-        Stop when no diagonal element of the remainder exceeds this.
-
-    Returns
-    -------
-    pivots : ndarray of int, (rank,)
-    factor : ndarray, (n, rank)
-        ``factor @ factor.T`` approximates the kernel matrix.
+    Each step takes the point that the points taken before represent worst (Harbrecht, Peters & Schneider
+    2012, Appl. Numer. Math. 62, 428); the matrix is never formed: ``row(k)`` (n,) is its row k. It stops when
+    no diagonal element of the remainder exceeds `tolerance`. Returns the pivots (rank,) and a factor (n,
+    rank), of which ``factor @ factor.T`` approximates the matrix.
     """
     factor = np.zeros((n, min(max_rank, n)))
     remainder = np.ones(n)

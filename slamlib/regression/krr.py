@@ -8,29 +8,12 @@ from slamlib.errors import InputError
 
 
 def fit_krr(kernel, targets, ridge):
-    """Solve (K + ridge I) dual = targets by one Cholesky factorisation.
+    """Solve (K + ridge I) dual = targets (n, n_pix) by one Cholesky factorisation of the kernel (n, n).
 
-    The leave-one-out residual of sample i is dual_i / [(K + ridge I)^-1]_ii (Rasmussen &
-    Williams 2006, Gaussian Processes for Machine Learning, equation 5.12): no refit.
-
-    Parameters
-    ----------
-    kernel : ndarray, (n, n)
-    targets : ndarray, (n, n_pix)
-    ridge : float
-        Added to the diagonal of the kernel.
-
-    Returns
-    -------
-    dual : ndarray, (n, n_pix)
-        The prediction is ``kernel(x, samples) @ dual``.
-    residuals : ndarray, (n, n_pix)
-        Leave-one-out residuals: target minus prediction without that sample.
-
-    Raises
-    ------
-    InputError
-        If the kernel is not positive definite even with the ridge.
+    The leave-one-out residual of sample i is dual_i / [(K + ridge I)^-1]_ii (Rasmussen & Williams 2006,
+    Gaussian Processes for Machine Learning, equation 5.12): no refit. Returns dual and these residuals, (n,
+    n_pix) each; the prediction is ``kernel(x, samples) @ dual``. InputError if the kernel is not positive
+    definite even with the ridge.
     """
     matrix = np.array(kernel, dtype=float)
     matrix.flat[:: len(matrix) + 1] += ridge

@@ -1,8 +1,7 @@
 """Matrix products whose rows do not know of each other.
 
-A BLAS may sum the same row in another order when it stands elsewhere in a matrix or has other
-company, so that its last bits differ. The labels of a star would then depend on the stars that
-are fitted with it.
+A BLAS may sum the same row in another order when it stands elsewhere in a matrix or has other company, so
+that its last bits differ. The labels of a star would then depend on the stars that are fitted with it.
 """
 
 import numpy as np
@@ -13,17 +12,7 @@ _TOGETHER = 16
 
 
 def times(rows, matrix):
-    """Product of rows with a matrix: each row of the result depends on its own row only, to the last bit.
-
-    Parameters
-    ----------
-    rows : ndarray, (..., k)
-    matrix : ndarray, (k, n)
-        Of the same dtype.
-
-    Returns
-    -------
-    ndarray, (..., n)
+    """Product of rows (..., k) with a matrix (k, n): each depends on its own row only, to the last bit.
 
     Examples
     --------

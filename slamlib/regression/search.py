@@ -20,9 +20,8 @@ _SCREENED, _RARE, _JUDGES = 20, 0.01, 150
 # Tolerance of fits that only choose, in widths of half the tube: it changes their errors by less than 0.1%,
 # in half the time.
 _ROUGH = 0.2
-# Where the search for the stretch of the labels in "krr" starts, in standard deviations:
-# flux bends most with Teff, least with [M/H] and what else there is. Its factor per step, and the
-# pixels it looks at.
+# Where the search for the stretch of the labels in "krr" starts, in standard deviations: flux bends most with
+# Teff, least with [M/H] and what else there is. Its factor per step, and the pixels it looks at.
 _STRETCH, _OTHER, _FACTOR, _PIXELS = (1.5, 1.0, 0.3, 0.4), 0.3, 1.4, 200
 
 
@@ -54,22 +53,10 @@ def folds(n, n_folds, seed):
 
 
 def choose(z, targets, *, regressor, search, C, gamma, epsilon, ridge, n_folds, n_search, seed):
-    """Hyper-parameters of all pixels.
+    """Hyper-parameters of all pixels, for standardised labels (n, d) and flux (n, n_pix).
 
-    Parameters
-    ----------
-    z : ndarray, (n, d)
-        Standardised labels.
-    targets : ndarray, (n, n_pix)
-        Standardised flux.
-    regressor, search, C, gamma, epsilon, ridge, n_folds, n_search, seed
-        As in `slamlib.regression.slam.Slam`.
-
-    Returns
-    -------
-    dict of ndarray
-        C and gamma of each pixel and their cross-validated mean squared error, or the ridge;
-        and the stretch of each label.
+    The other arguments are those of `slamlib.regression.slam.Slam`. Returns a dict: C and gamma of each pixel
+    and their cross-validated mean squared error, or the ridge; and the stretch of each label.
     """
     if regressor not in REGRESSORS:
         raise InputError(f"unknown regressor {regressor!r}; use one of {', '.join(REGRESSORS)}")
@@ -92,13 +79,9 @@ def choose(z, targets, *, regressor, search, C, gamma, epsilon, ridge, n_folds, 
 
 
 def fit_pixels(z, targets, hyper=None, **params):
-    """Fit all pixels, with `hyper` or what `choose` finds; `params` are those of `choose`.
+    """Fit all pixels, with `hyper` or what `choose` finds: a `PixelFit`; `params` are those of `choose`.
 
     The expansions found are in terms of ``z * hyper["stretch"]``.
-
-    Returns
-    -------
-    PixelFit
     """
     regressor, epsilon = params["regressor"], params["epsilon"]
     chosen = choose(z, targets, **params) if hyper is None else hyper
@@ -155,14 +138,8 @@ def _best(z, targets, pairs, epsilon, parts):
 def pair_errors(z, targets, pairs, epsilon, parts):
     """Mean squared error of held-out spectra for each (C, gamma) and pixel: (n_pairs, n_pix).
 
-    Parameters
-    ----------
-    z, targets
-        As in `choose`.
-    pairs : list of (C, gamma)
-    epsilon : float
-    parts : list of (train, test)
-        Indices of samples, as `folds` gives them.
+    `z` and `targets` are as in `choose`; `parts` are indices of samples, (train, test), as `folds` gives
+    them.
     """
     errors = np.zeros((len(pairs), targets.shape[1]))
     kernels = {gamma: rbf(z, z, gamma).astype(np.float32) for _, gamma in pairs}

@@ -146,27 +146,11 @@ class Slam:
     def fit(
         self, labels: ArrayLike, flux: ArrayLike, hyper: dict | None = None, wave: ArrayLike = ()
     ) -> Self:
-        """Learn the flux of every pixel.
+        """Learn the flux (n, n_pix) of every pixel, of normalised, noise-free model spectra at labels (n, d).
 
-        Parameters
-        ----------
-        labels : array_like, (n, d)
-            Teff [K], log g, [M/H], v sin i [km/s], or whatever the constructor was told.
-        flux : array_like, (n, n_pix)
-            Normalised, noise-free model spectra.
-        hyper : dict, optional
-            `hyper_` of another fit: skips the search.
-        wave : array_like, (n_pix,), optional
-            Wavelength of each pixel [A], so that spectra of other pixels can be refused.
-
-        Returns
-        -------
-        Slam
-
-        Raises
-        ------
-        InputError
-            If a parameter is unknown, shapes disagree, or a value is not finite.
+        `hyper`, the `hyper_` of another fit, skips the search. `wave` (n_pix,) are the wavelengths of the
+        pixels [A], so that spectra of other pixels can be refused. InputError if a parameter is unknown,
+        shapes disagree, or a value is not finite.
         """
         labels, flux = self._learn_scales(labels, flux)
         self.wave_ = np.asarray(wave, dtype=float)
@@ -214,14 +198,9 @@ class Slam:
     def predict(self, labels: ArrayLike, extrapolate: bool = False) -> np.ndarray:
         """Normalised flux at the labels (m, d): float32, (m, n_pix).
 
-        Far from the training labels it is the mean of the training spectra. Nuisance labels, which come
-        last, may be left out; they are then the middle of their range.
-
-        Raises
-        ------
-        InputError
-            If a label lies outside the range of the training labels by more than a tenth of it, unless
-            `extrapolate`.
+        Far from the training labels it is the mean of the training spectra. Nuisance labels, which come last,
+        may be left out; they are then the middle of their range. InputError if a label lies outside the range
+        of the training labels by more than a tenth of it, unless `extrapolate`.
         """
         standardised = self.predict_standardised(self.to_standard(self._known(labels, extrapolate)))[0]
         return (self.flux_mean_ + self.flux_scale_ * standardised).astype(np.float32)
@@ -253,15 +232,10 @@ class Slam:
     def compress(self, rank: int | None = RANK, components: int = COMPONENTS) -> Self:
         """Return a copy in low-rank form: fast to evaluate, and small.
 
-        The spectra become sums of principal components. Unless `rank` is None, their
-        coefficients are expanded in the kernels of `rank` training spectra, the pivots of a
-        Cholesky factor, fitted by least squares to those of the exact form.
-
-        Returns
-        -------
-        Slam
-            With `compression_error_`, the rms difference from the exact form at the
-            training labels in units of the continuum.
+        The spectra become sums of principal components. Unless `rank` is None, their coefficients are
+        expanded in the kernels of `rank` training spectra, the pivots of a Cholesky factor, fitted by least
+        squares to those of the exact form. `compression_error_` is the rms difference from that at the
+        training labels, in units of the continuum.
         """
         compressed = type(self)(**self.get_params())
         compressed.__dict__.update(self.__dict__)
@@ -274,13 +248,7 @@ class Slam:
         return compressed
 
     def changed(self, change):
-        """Return the model whose flux is larger by a linear function of it: of a compressed model.
-
-        Parameters
-        ----------
-        change : callable
-            ``change(flux)`` of spectra (n, n_pix), linear but for a constant.
-        """
+        """Return a compressed model whose flux is larger by ``change(flux)``, linear but for a constant."""
         part = self.expansions_[0]
         if len(self.expansions_) != 1 or part.components is None:
             raise InputError("only a compressed model with one kernel can be changed; train one by krr")
@@ -316,13 +284,7 @@ class Slam:
             return cls.from_arrays(params, arrays)
 
     def check_wave(self, wave):
-        """Refuse spectra on other pixels than those of the training spectra.
-
-        Raises
-        ------
-        InputError
-            If a wavelength is off by more than a hundredth of a pixel.
-        """
+        """Refuse wavelengths that are off those of the training spectra by over a hundredth of a pixel."""
         wave = np.asarray(wave, dtype=float)
         if not self.wave_.size:
             return

@@ -1,11 +1,10 @@
 """Which TLUSTY models make one grid: expected against found, O joined to B, the file written.
 
-A model grid is rectangular in [M/H]: a (Teff, log g) at which some composition has no
-spectrum cannot be used. In the overlap of the two published grids (27,500-30,000 K)
-BSTAR2006 is taken, because it has the finer steps of Teff and the microturbulence of the
-B stars: OSTAR2002 enters above the hottest column of BSTAR2006. A (Teff, log g) with one
-microturbulence stands for all (`ModelGrid`), as in `slamlib.grid.joined`: towards it, vturb fades
-out of the spectra.
+A model grid is rectangular in [M/H]: a (Teff, log g) at which some composition has no spectrum cannot be
+used. In the overlap of the two published grids (27,500-30,000 K) BSTAR2006 is taken, because it has the finer
+steps of Teff and the microturbulence of the B stars: OSTAR2002 enters above the hottest column of BSTAR2006.
+A (Teff, log g) with one microturbulence stands for all (`ModelGrid`), as in `slamlib.grid.joined`: towards
+it, vturb fades out of the spectra.
 """
 
 import filecmp
@@ -40,14 +39,8 @@ _NAME = re.compile(r"([A-Z]+)(\d{5})g(\d{3})v(\d+)([A-Z]*)")
 class Model(NamedTuple):
     """One TLUSTY model, as the name of its files tells it.
 
-    Attributes
-    ----------
-    composition : str
-        Letters such as "BG" (B stars, solar) or "T" (O stars, a tenth of solar).
-    teff, logg, vturb
-        [K], [dex] and microturbulence [km/s].
-    variant : str
-        "CN" where the surface composition was altered.
+    `composition` are letters such as "BG" (B stars, solar) or "T" (O stars, a tenth of solar); teff [K], logg
+    [dex], vturb [km/s]; `variant` is "CN" where the surface composition was altered.
 
     Examples
     --------
@@ -89,9 +82,8 @@ def choose(found, archives, nodes, vturb=None):
     nodes : Table
         The expected (Teff, log g): columns grid (such as "BSTAR2006_v2_solar"), teff [K], logg.
     vturb : int, optional
-        Microturbulence [km/s] preferred where a grid has it in every composition; elsewhere
-        the grid's lowest is taken (2 for BSTAR2006, 10 for OSTAR2002). By default every one is
-        taken that has all compositions.
+        Microturbulence [km/s] preferred where a grid has it in every composition; elsewhere the grid's lowest
+        is taken (2 for BSTAR2006, 10 for OSTAR2002). By default every one is taken that has all compositions.
 
     Returns
     -------
@@ -214,23 +206,11 @@ def _flaw(model, found, listed):
 def write_grid(path, nodes, wave0, dv, flux, header=()):
     """Write a model grid in the layout of `ModelGrid.read`; the same grid again keeps the file's date.
 
-    Parameters
-    ----------
-    path : str or Path
-    nodes : Table
-        Columns teff [K], logg [dex], mh [dex], vturb [km/s], source, (n_nodes,).
-    wave0, dv : float
-        Air wavelength [A] of pixel 0 and width of a pixel [km/s].
-    flux : ndarray, (n_nodes, n_pix)
-        Flux divided by the continuum, 0 to `MAX_FLUX`; kept to 1.7e-5, to 5e-5 where it
-        exceeds 2.18.
-    header : iterable of (keyword, value, comment)
-        What else the primary header shall say.
-
-    Raises
-    ------
-    InputError
-        If a flux is beyond those limits or not finite.
+    `nodes` has columns teff [K], logg [dex], mh [dex], vturb [km/s] and source, (n_nodes,); `wave0` is the
+    air wavelength [A] of pixel 0 and `dv` the width of a pixel [km/s]. `flux` (n_nodes, n_pix) is divided by
+    the continuum, 0 to `MAX_FLUX`, and kept to 1.7e-5, to 5e-5 where it exceeds 2.18; InputError if it is
+    beyond these or not finite. `header` has (keyword, value, comment) of what else the primary header shall
+    say.
     """
     largest = float(flux.max())
     if not (flux.min() >= 0 and largest <= MAX_FLUX):

@@ -1,11 +1,10 @@
 """The optical spectra of TLUSTY's OSTAR2002 and BSTAR2006, from the official files to one model grid.
 
 A model has two files of two columns, wavelength [A] and Eddington flux: the spectrum
-(``BG19000g400v2.vis.7``) and its continuum on a coarser sampling (``.vis.17``). They come in
-archives of one folder a composition. Wavelengths are in air: Synspec, which computed them,
-writes air wavelengths above 2000 A unless its input asks for vacuum by a negative last
-wavelength (``vaclim=2000.`` in its source). That is what a `ModelGrid` uses, so nothing is
-converted.
+(``BG19000g400v2.vis.7``) and its continuum on a coarser sampling (``.vis.17``). They come in archives of one
+folder a composition. Wavelengths are in air: Synspec, which computed them, writes air wavelengths above 2000
+A unless its input asks for vacuum by a negative last wavelength (``vaclim=2000.`` in its source). That is
+what a `ModelGrid` uses, so nothing is converted.
 
 The files must reach half a pixel beyond the centres of the first and the last pixel
 (3849.97-7050.05 A by default); the official ones reach from about 3,000 to 10,000 A.
@@ -53,26 +52,11 @@ _STEP_BACK = 0.05
 
 
 def read_columns(content, where):
-    """Read the two columns of an official file.
+    """Read the two columns of an official file: air wavelength [A], not descending, and Eddington flux, (n,).
 
-    Parameters
-    ----------
-    content : bytes
-        Numbers as Fortran writes them: 1.2E+05, 1.2D+05 or 1.2-101. A last line that does
-        not end is left out, for it may be cut inside a number.
-    where : str
-        The name that errors shall give.
-
-    Returns
-    -------
-    wave, flux : ndarray, (n,)
-        Air wavelength [A], not descending, and Eddington flux.
-
-    Raises
-    ------
-    FileError
-        If there is anything but two columns of finite numbers, or the wavelengths are out
-        of order.
+    Numbers are as Fortran writes them: 1.2E+05, 1.2D+05 or 1.2-101. A last line that does not end is left
+    out, for it may be cut inside a number. FileError, which names `where`, if there is anything but two
+    columns of finite numbers, or the wavelengths are out of order.
     """
     content = content[: content.rfind(b"\n") + 1].strip()
     text = _LETTERLESS.sub(rb"E\1", content.translate(_FORTRAN_LETTERS))
@@ -94,18 +78,9 @@ def read_columns(content, where):
 
 
 def pixel_means(wave, flux, edges):
-    """Mean over each pixel of the function that is linear between the points; exact.
+    """Mean over each pixel of the function that is linear between points (n,), not descending; exact.
 
-    Parameters
-    ----------
-    wave, flux : ndarray, (n,)
-        Points, not descending; a wavelength given twice is a jump.
-    edges : ndarray, (n_pix + 1,)
-        Ascending edges of the pixels, inside the range of `wave`.
-
-    Returns
-    -------
-    ndarray, (n_pix,)
+    A wavelength given twice is a jump. `edges` (n_pix + 1,) ascend inside the range of `wave`.
 
     Examples
     --------
@@ -119,25 +94,11 @@ def pixel_means(wave, flux, edges):
 
 
 def normalised_means(spectrum, continuum, edges, where):
-    """Divide a spectrum by its continuum and bin it.
+    """Divide a spectrum by its continuum and bin it: float32, (n_pix,).
 
-    Parameters
-    ----------
-    spectrum, continuum : pair of ndarray
-        Wavelength [A] and flux, as `read_columns` returns them.
-    edges : ndarray, (n_pix + 1,)
-        Edges of the pixels [A].
-    where : str
-        The name that errors shall give.
-
-    Returns
-    -------
-    ndarray of float32, (n_pix,)
-
-    Raises
-    ------
-    FileError
-        If either does not cover the pixels, or the quotient is no normalised spectrum.
+    Both are wavelength [A] and flux, as `read_columns` returns them; `edges` (n_pix + 1,) are those of the
+    pixels [A]. FileError, which names `where`, if either does not cover the pixels, or the quotient is no
+    normalised spectrum.
     """
     for (wave, _), name in ((spectrum, "flux"), (continuum, "continuum")):
         if wave[0] > edges[0] or wave[-1] < edges[-1]:

@@ -58,18 +58,9 @@ def _inverse(kernel, ridge):
 
 
 def approach(shared, targets, bounds, epsilon):
-    """Return multipliers near the optimum, feasible: within `bounds`, each row's sum zero.
+    """Return float32 multipliers (p, n) near the optimum, feasible: within `bounds`, each row's sum zero.
 
-    Parameters
-    ----------
-    shared : SharedRidge
-    targets, bounds : ndarray of float32, (p, n)
-        One row for each regression; a sample of bound zero takes no part.
-    epsilon : float
-
-    Returns
-    -------
-    ndarray of float32, (p, n)
+    `targets` and `bounds` (p, n) have one row for each regression; a sample of bound zero takes no part.
     """
     epsilon = np.float32(epsilon)
     beta, dual, aim = np.zeros_like(targets), np.zeros_like(targets), targets.copy()

@@ -22,34 +22,14 @@ _ROUNDS = 1000
 
 
 def fit_svr(kernel, targets, C, epsilon, tol=1e-3):
-    """Solve one epsilon-SVR for each column of `targets`.
+    """Solve one epsilon-SVR for each column of `targets` (n, n_pix); NaN leaves a sample out of that pixel.
 
-    Minimises ``beta' K beta / 2 - beta' y + epsilon |beta|_1`` subject to ``|beta| <= C`` and
-    ``sum(beta) = 0`` (Smola & Schoelkopf 2004, Stat. Comput. 14, 199).
-
-    Parameters
-    ----------
-    kernel : ndarray, (n, n)
-        Symmetric, with a unit diagonal.
-    targets : ndarray, (n, n_pix)
-        NaN: the sample is left out of that pixel.
-    C, epsilon : float
-        Bound of the multipliers; half-width of the tube inside which errors are free.
-    tol : float
-        Greatest violation of the optimality conditions, in units of the targets.
-
-    Returns
-    -------
-    beta : ndarray of float32, (n, n_pix)
-        Zero for a sample that was left out.
-    intercept : ndarray of float32, (n_pix,)
-        The prediction is ``kernel(x, samples) @ beta + intercept``.
-
-    Raises
-    ------
-    InputError
-        If shapes disagree, a value is infinite, a pixel has fewer than two samples, or does
-        not converge.
+    Minimises ``beta' K beta / 2 - beta' y + epsilon |beta|_1`` subject to ``|beta| <= C`` and ``sum(beta) =
+    0`` (Smola & Schoelkopf 2004, Stat. Comput. 14, 199), for a symmetric kernel (n, n) with a unit diagonal,
+    until no optimality condition is violated by more than `tol`, in units of the targets. Returns beta (n,
+    n_pix), zero for a sample that was left out, and intercepts (n_pix,), both float32: the prediction is
+    ``kernel(x, samples) @ beta + intercept``. InputError if shapes disagree, a value is infinite, a pixel has
+    fewer than two samples, or does not converge.
     """
     kernel = np.ascontiguousarray(kernel, dtype=np.float32)
     targets = np.ascontiguousarray(np.asarray(targets, dtype=np.float32).T)

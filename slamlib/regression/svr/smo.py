@@ -27,20 +27,10 @@ _FAR = np.float32(1e30)
 def improve(kernel, residuals, bounds, epsilon, tol, beta):
     """Take each regression that violates its conditions by more than `tol` nearer its optimum.
 
-    It is solved exactly over a working set, the free multipliers and the worst violators
-    (Joachims 1999, Making large-scale SVM learning practical).
-
-    Parameters
-    ----------
-    kernel : ndarray of float32, (n, n)
-    residuals, bounds, beta : ndarray of float32, (p, n)
-        Targets minus ``beta @ kernel``; greatest ``|beta|``; the multipliers, changed in place.
-    epsilon, tol : float32
-
-    Returns
-    -------
-    intercept, violation : ndarray of float32, (p,)
-        Of the multipliers that were passed in.
+    It is solved exactly over a working set, the free multipliers and the worst violators (Joachims 1999,
+    Making large-scale SVM learning practical). `residuals`, `bounds` and `beta` (p, n) are targets minus
+    ``beta @ kernel``, the greatest ``|beta|``, and the multipliers, changed in place. Returns intercept and
+    violation (p,) of the multipliers that were passed in.
     """
     found = np.empty((2, len(beta)), np.float32)
     for p in range(len(beta)):
