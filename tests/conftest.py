@@ -20,7 +20,7 @@ from slamlib.spectra.matching import match_continuum
 from slamlib.threads import blas_threads
 
 # Few tests that take long: begun last, they would keep one process waiting for the other.
-_LONG = {"test_torture", "test_site", "test_learned", "test_lab", "test_cluster"}
+_LONG = {"test_torture", "test_site", "test_model_error", "test_lab", "test_cluster"}
 
 
 def pytest_collection_modifyitems(items):
