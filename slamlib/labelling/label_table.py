@@ -29,10 +29,7 @@ def label_table(labeller, flux, ivar, simulated=False, snr=None):
     found, doubts = labeller.fit(flux, ivar), {}
     if systematics is not None:
         ivar, doubts["emission"] = _refit_emission(labeller, found, flux, ivar)
-        measures = [
-            BlockErrors(slam, instrument.wave),
-            SecondStar(slam, instrument),
-        ]
+        measures = [BlockErrors(slam, instrument.wave), SecondStar(slam, instrument)]
         errors, second = at_fits(measures, slam, flux, ivar, found.labels, systematics, REJECT)
         alone = found.chi2, found.n_pix, second, doubts["emission"]
         doubts |= of_more_than_a_star(instrument, *alone)
@@ -47,9 +44,21 @@ def label_table(labeller, flux, ivar, simulated=False, snr=None):
     )
     if systematics is None:
         return table
+    _quote(table, labeller, found, errors, np.asarray(simulated) & (found.chi2 < NOISE_ALONE))
+    for (name, unit, about), values in zip(SECOND_COLUMNS, second.T, strict=False):
+        table[name] = Column(values, unit=unit, description=about)
+    if instrument.name == "MRS":
+        # Nothing else there tells gravity: without H alpha log g would be a guess.
+        for name in ("logg", "e_logg", "b_logg"):
+            table[name][lacks_h_alpha(instrument, ivar)] = np.nan
+    return table
+
+
+def _quote(table, labeller, found, errors, noise_alone):
+    """Add errors by blocks (m, d); raise the errors of stars that err by more than noise alone, (m,)."""
+    slam = labeller.slam
     if slam.rotation is not None:
         errors[np.isfinite(found.vsini_limit), slam.rotation] = np.nan
-    noise_alone = np.asarray(simulated) & (found.chi2 < NOISE_ALONE)
     for label, error in zip(found.label_set, errors.T, strict=True):
         if label.nuisance:
             continue
@@ -60,17 +69,10 @@ def label_table(labeller, flux, ivar, simulated=False, snr=None):
     if slam.rotation is not None and (scale := labeller.about.get("model_errors", 0)):
         name = slam.names[slam.rotation]
         speed, error, limit = table[name], table[f"e_{name}"], table["vsini_limit"]
-        scatter = scale * profile_scatter(slam, instrument)
+        scatter = scale * profile_scatter(slam, labeller.instrument)
         known = with_scatter(speed.data, error.data, limit.data, scatter)
         for column, values in zip((error, limit), known, strict=True):
             column[:] = np.where(noise_alone, column, values)
-    for (name, unit, about), values in zip(SECOND_COLUMNS, second.T, strict=False):
-        table[name] = Column(values, unit=unit, description=about)
-    if instrument.name == "MRS":
-        # Nothing else there tells gravity: without H alpha log g would be a guess.
-        for name in ("logg", "e_logg", "b_logg"):
-            table[name][lacks_h_alpha(instrument, ivar)] = np.nan
-    return table
 
 
 def _refit_emission(labeller, found, flux, ivar):
