@@ -12,9 +12,10 @@ from IPython.display import Image
 
 from compendium.figures.compare import fig08_hrs, fig09_lrs_vs_mrs
 from compendium.figures.forensics import fig_forensics
-from compendium.figures.labels import fig07_hr_diagram, fig10_corner
+from compendium.figures.hr_diagram import fig07_hr_diagram
 from compendium.figures.luminosity import fig_luminosity
 from compendium.figures.models import fig02_training_set, fig03_cross_validation, fig04_sample_size
+from compendium.figures.posterior import fig10_corner
 from compendium.figures.seam import fig_seam
 from compendium.figures.selection import fig_selection
 from compendium.figures.sky import fig01_sky

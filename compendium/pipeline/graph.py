@@ -123,7 +123,7 @@ GRAPH = (
         "07_hr_diagram",
         ("05_lamost_spectra", "06_lamost_labels"),
         products=("extended_LRS.ecsv", "extended_MRS.ecsv"),
-        figures={"fig07": "labels", "hr_extended": "labels"},
+        figures={"fig07": "hr_diagram", "hr_extended": "hr_diagram"},
         mock_tables=("extended.ecsv",),
         reads=("raw/isochrones.ecsv", "embedded/models"),
         lamost_reads=_VELOCITIES,
@@ -141,7 +141,7 @@ GRAPH = (
         "10_mcmc_degeneracy",
         ("02_train_slam", "06_lamost_labels"),
         products=("posterior.npz",),
-        figures={"fig10": "labels"},
+        figures={"fig10": "posterior"},
     ),
     Notebook(
         "11_claims",
