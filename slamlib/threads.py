@@ -1,7 +1,8 @@
 """How BLAS and worker processes share the cores: decided here and nowhere else.
 
-Two crowds that each take every core halve the speed of both. So numerical libraries start with all cores (the
-kernel matrices are large), and a section that brings its own workers runs inside ``blas_threads(1)``.
+Two sets of workers that each take every core halve the speed of both. So numerical libraries start with all
+cores (the kernel matrices are large), and a section that brings its own workers runs inside
+``blas_threads(1)``.
 """
 
 import os
@@ -49,8 +50,8 @@ def blas_threads(n):
 def in_processes(n, calls):
     """Return the results, in order and as they come, of joblib's delayed `calls`, made by `n` processes.
 
-    Ctrl-C reaches every process of a terminal. These inherit deafness to it, so that only the one that
-    started them acts, which is deaf for the instant of the start; each would print a traceback.
+    Ctrl-C reaches every process of a terminal, and each would print a traceback. So it is ignored while
+    these are started, and they go on ignoring it; only the one that started them acts.
     """
     parallel = joblib.Parallel(n_jobs=n, return_as="generator", max_nbytes=None)
     if threading.current_thread() is not threading.main_thread():

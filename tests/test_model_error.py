@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from compendia import ROOT
 
 from slamlib.errors import InputError
 from slamlib.grid.training import synthesise
@@ -11,7 +12,8 @@ from slamlib.inference.infer import infer
 from slamlib.inference.model_error import HELIUM, HYDROGEN, RANK, TERMS, _window, model_error, profile_scatter
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
-from slamlib.instruments import LRS
+from slamlib.instruments import INSTRUMENTS, LRS
+from slamlib.io import embedded
 from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.learned import estimate, learned
 
@@ -141,3 +143,12 @@ def test_too_few_stars_and_models_without_errors_are_refused(labeller, survey):
         learned(labeller, flux[:20], ivar[:20], np.full(20, 50.0), progress=False)
     with pytest.raises(InputError, match="model_errors"):
         learned(replace(labeller, systematics=None), flux, ivar, np.full(N, 120.0), progress=False)
+
+
+def test_flags_say_by_how_much_such_a_profile_moves_v_sin_i():
+    told = (ROOT / "docs/flags.md").read_text()
+    for name in INSTRUMENTS:
+        labeller = Labeller.read(embedded(f"models/krr_{name}.npz"))
+        scatter = profile_scatter(labeller.slam, labeller.instrument)
+        assert f"{float(f'{scatter:.2g}'):,.0f}" in told
+        assert f"{scatter / 2 / 100:.0f} km/s at" in told

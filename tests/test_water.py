@@ -5,6 +5,11 @@ import pytest
 from compendia import SAMPLES
 
 from slamlib.instruments import C_KMS, MRS
+from slamlib.io import embedded
+from slamlib.labelling.labeller import Labeller
+from slamlib.spectra import water
+from slamlib.spectra.degrade import prepare_hires
+from slamlib.spectra.hires import read_hires
 from slamlib.spectra.lamost import read
 from slamlib.spectra.prepare import normalise
 from slamlib.spectra.water import LINES, velocity_of_water, without_water
@@ -58,3 +63,19 @@ def test_in_a_lamost_file_water_moves_with_the_earth():
     spectrum = read(SAMPLES / "lamost_mrs/med-58646-TD192102N424113K01_sp12-076.fits.gz")
     normalised = normalise(spectrum.wave, spectrum.flux, spectrum.ivar, "MRS")
     assert velocity_of_water(spectrum.wave, *normalised, MRS.resolution) == pytest.approx(9.60, abs=4)
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra beside the repository")
+def test_water_left_in_raises_log_g_of_gamma_peg(monkeypatch):
+    """Log g is 3.95 in the literature."""
+    labeller, rows = Labeller.read(embedded("models/krr_MRS.npz")), []
+    star = read_hires(SAMPLES / "hires/HD886_elodie.fits")
+    for least in (0.0, np.inf):
+        monkeypatch.setattr(water, "_LEAST_RESOLUTION", least)
+        seen = star.wave, star.flux, star.resolution, "MRS", 100, labeller.templates
+        flux, ivar, _ = prepare_hires(*seen, rng=np.random.default_rng(2))
+        rows.append(labeller.label(flux[None], ivar[None])[0])
+    left_out, left_in = rows
+    print(*(f"log g {row['logg']:.2f} +- {row['e_logg']:.2f}" for row in rows), sep="; with water ")
+    assert abs(left_out["logg"] - 3.95) < 2 * np.hypot(left_out["e_logg"], 0.15)
+    assert left_in["logg"] > left_out["logg"] + 0.2

@@ -96,9 +96,8 @@ class Build:
                     elif self._is_stale(task := waiting.pop(name), tasks):
                         task.meta = {path: self.content.get_state(path) for path in task.file_dep}
                         task.values = manifest.about(self.run, self.content.name(self._source(name)))
-                        running[pool.submit(self._figure if self._drawn(name) else self._notebook, name)] = (
-                            name
-                        )
+                        make = self._figure if self._drawn(name) else self._notebook
+                        running[pool.submit(make, name)] = name
         finally:
             self._doit.close()
             sweep(self.run)

@@ -105,7 +105,7 @@ def responses(flux, instrument):
 
 
 def profile_scatter(slam, instrument):
-    """Scatter of the square of v sin i that an error of the width of the profile makes [km^2 / s^2].
+    """Scatter of the square of v sin i [km^2 / s^2] if the width of the profile is off by `_PROFILE`.
 
     It is nearly the same at all speeds, and no fit can tell it from rotation.
     """

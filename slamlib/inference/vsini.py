@@ -50,7 +50,7 @@ def remove_extra_broadening(speed, error, blur):
 
 
 def with_scatter(speed, error, limit, scatter):
-    """Return error and upper limit of v sin i when its square scatters by more than the fit knew of.
+    """Return error and upper limit of v sin i with a further scatter of its square.
 
     Parameters
     ----------

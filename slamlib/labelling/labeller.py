@@ -55,10 +55,9 @@ class Labeller:
     systematics : Systematics or None
         None: the paper's way, independent pixels and one start.
     about : dict
-        What it was made of: regressor, continuum ("matched" or "true"), n_train, labels (ranges),
-        grid (sha256 of its file), notes (what to think of labels above a Teff), slamlib (version),
-        code (hash of what trained it: `slamlib.labelling.recipe`), learned (what
-        `slamlib.labelling.learned` learned from, if it did).
+        What it was made of: regressor, continuum ("matched" or "true"), n_train, labels (ranges), grid
+        (sha256 of its file), notes (what to think of labels above a Teff), slamlib (version), code (hash of
+        what trained it: `slamlib.labelling.recipe`), learned (what `learned` learned from, if it did).
     extension : GridEdge or None
         Of all of the grid, if that is more: labels inside it, but not in the core, are flagged "X".
     """
@@ -250,25 +249,22 @@ class Labeller:
         Parameters
         ----------
         spectra : list or ndarray
-            Files, `Spectrum`, (wave, flux, error) or objects of specutils, as
-            `slamlib.spectra.reading.as_spectrum` takes them; or the flux (m, n_pix) of prepared
-            spectra, whose `ivar` is given.
+            Files, `Spectrum`, (wave, flux, error) or objects of specutils, as `as_spectrum` takes them;
+            or the flux (m, n_pix) of prepared spectra, whose `ivar` is given.
         ivar : ndarray, (m, n_pix), optional
         simulated : array_like of bool, (m,)
-            The others are real stars: where the models are wrong from line to line, more than
-            the noise is uncertain, so that their errors are at least those by blocks. So are
-            those of simulated stars that the models do not describe to their noise.
+            The errors of all others, and of simulated stars that the models do not describe to their
+            noise, are at least those by blocks, and that of v sin i holds an error of the profile.
         snr : array_like, (m,), optional
             By the files, as `judged` takes it.
 
         Returns
         -------
         Table
-            What files say (`read_many`), then that of `judged`, and, unless this is the paper's way,
-            the errors by blocks ``b_teff``, ``b_logg``, ``b_mh`` and ``b_vsini``
-            (`slamlib.inference.blocks`); that of a v sin i too slow to be measured is NaN; and what
-            a second star is like. Where H alpha or H beta is in emission, the labels are those
-            without these lines. Log g of MRS without H alpha is NaN.
+            What files say (`read_many`), then that of `judged`, and, unless this is the paper's way, the
+            errors by blocks, ``b_teff``, ... (`slamlib.inference.blocks`; NaN where v sin i is too slow
+            to be measured), and what a second star is like. Labels of stars in emission are those
+            without H alpha and H beta. Log g of MRS without H alpha is NaN.
         """
         if ivar is None:
             flux, ivar, table = read_many(spectra, self.instrument, self.templates, n_cores(), False)

@@ -141,13 +141,13 @@ def pseudo_continuum(wave, flux, ivar, smoothing=1e6, clip=(-1.0, 3.0), n_iter=3
     nodes = np.linspace(wave[0], wave[-1], int(np.ceil((wave[-1] - wave[0]) / half_window)) + 1)
     usable = good
     for _ in range(n_iter):
-        residual = scaled - _spline(wave[good], scaled[good], smoothing, wave)
+        residual = scaled - smoothing_spline(wave[good], scaled[good], smoothing, wave)
         local = _local_sigma(wave, residual, good, nodes, half_window)
         sigma = np.maximum(np.interp(wave, nodes, local), _MIN_SIGMA)
         excess = residual - np.median(residual[usable])
         good = good & (excess > clip[0] * sigma) & (excess < clip[1] * sigma)
         _require_enough(good)
-    return scale * _spline(wave[good], scaled[good], smoothing, wave)
+    return scale * smoothing_spline(wave[good], scaled[good], smoothing, wave)
 
 
 def _require_enough(good):

@@ -1,8 +1,8 @@
-"""Lines of water in the Earth's air about H alpha: found in a spectrum, and left out.
+"""Telluric lines of water about H alpha: found in a spectrum, and left out.
 
-They deepen the wings of H alpha by 5 to 10%: in gamma Peg at MRS they raise log g by 0.4 dex. Their
-velocity, that of the Earth in a heliocentric spectrum, is measured, since few files tell it. A spectrum
-that was freed of them, or was taken in dry air, stays as it is.
+They deepen the wings of H alpha, and so raise log g at MRS. Their velocity, that of the Earth in a
+heliocentric spectrum, is measured, since few files tell it. A spectrum that was corrected for them, or
+was taken in dry air, stays as it is.
 """
 
 import numpy as np
@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 
 from slamlib.instruments import C_KMS
 
-# Wavelength in air [A] and depth in the ELODIE spectrum of gamma Peg (R = 42,000); positions agree
-# with Moore et al. 1966 (The Solar Spectrum) to 0.03 A.
+# Wavelength in air [A] and depth, measured in the ELODIE spectrum of gamma Peg (R = 42,000), whose
+# wavelengths are those at the telescope.
 LINES = np.array(
     [
         *[(6515.85, 0.11), (6516.58, 0.43), (6517.09, 0.13), (6518.02, 0.12), (6519.47, 0.20)],
@@ -24,10 +24,10 @@ LINES = np.array(
 )
 # Lower resolving powers blend the lines with those of the star.
 _LEAST_RESOLUTION = 3600.0
-# Velocities tried [km/s] and those of the Earth; what is structure of the star: wider than this [A].
+# Velocities tried and the largest of the Earth [km/s]; structure wider than this [A] is the star's.
 _TRIED, _EARTH, _WIDE = 50.0, 32.0, 6.0
-# Standard errors of the lines' strength that count, and by how much they stand above what the lines of the
-# star give at velocities that differ by more than this [km/s].
+# Water is found if the lines together are as strong as this, in standard errors, and this many times
+# stronger than at any velocity further away than this [km/s], where lines of the star may pass for them.
 _CLEARLY, _ABOVE, _APART = 4.0, 1.4, 20.0
 _FWHM = 2.3548
 
@@ -57,13 +57,13 @@ def velocity_of_water(wave, flux, ivar, resolution):
     depth = median_filter(flux, 2 * int(_WIDE / 2 / step) + 1) - flux
     depth -= np.average(depth, weights=ivar)
     sigma = wave.mean() / resolution / _FWHM / step
-    # Seen through a line's profile at each pixel: what there is of it, and its information.
+    # A matched filter: a line at each pixel, weighed by ivar, and its inverse variance.
     seen = gaussian_filter1d(ivar * depth, sigma)
     known = gaussian_filter1d(ivar, sigma / np.sqrt(2)) / (2 * np.sqrt(np.pi) * sigma)
     velocities = np.arange(-_TRIED, _TRIED + 1, C_KMS / resolution / 16)
     at = LINES[:, 0] * (1 + velocities[:, None] / C_KMS)
-    error = np.sqrt((LINES[:, 1] ** 2 * np.interp(at, wave, known)).sum(axis=1))
-    each = LINES[:, 1] * np.interp(at, wave, seen) / np.maximum(error, np.finfo(float).tiny)[:, None]
+    error = np.sqrt((LINES[:, 1] ** 2 * np.interp(at, wave, known, 0, 0)).sum(axis=1))
+    each = LINES[:, 1] * np.interp(at, wave, seen, 0, 0) / np.maximum(error, np.finfo(float).tiny)[:, None]
     best = each.sum(axis=1).argmax()
     # Without the line that tells most: it may be one of the star.
     strength = each.sum(axis=1) - each.max(axis=1)
