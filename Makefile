@@ -154,7 +154,8 @@ lock: ## renew requirements.lock (needs uv)
 	    --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-package slamlib \
 	    --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
-# The filter keeps outputs out of the repository; it is set for this clone alone.
+# The filter keeps outputs out of the repository; it is set for this clone alone. Git looks at the files of a
+# fresh clone once more: now, and not through the filter, which takes a second for each notebook.
 $(READY): requirements.lock pyproject.toml compendium/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "$(PYTHON) is missing or older than 3.11; name another: make PYTHON=python3.12"; exit 1; }
@@ -163,6 +164,7 @@ $(READY): requirements.lock pyproject.toml compendium/pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e compendium
 	@if [ -e .git ] && command -v git >/dev/null; then \
+	    git update-index -q --refresh >/dev/null; \
 	    git config filter.nbstripout.clean "$(STRIP)" && \
 	    git config filter.nbstripout.smudge cat && \
 	    git config diff.ipynb.textconv "$(PY) -m nbstripout -t" || true; fi

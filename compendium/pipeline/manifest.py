@@ -124,8 +124,8 @@ def machine():
 @cache
 def _commit(root):
     """Return the git commit, and whether files differ from it; None outside git."""
-    # Not with --no-optional-locks: git would send every notebook of a fresh clone through the
-    # nbstripout filter, half a minute, again and again.
+    # Not with --no-optional-locks: git would send every notebook that it has not looked at since it was
+    # written through the nbstripout filter, again and again.
     commands = (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
     try:
         said = [
