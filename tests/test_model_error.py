@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from compendia import ROOT
+from compendia import ROOT, SAMPLES
 
 from slamlib.errors import InputError
 from slamlib.grid.training import synthesise
@@ -12,10 +12,12 @@ from slamlib.inference.infer import infer
 from slamlib.inference.model_error import HELIUM, HYDROGEN, RANK, TERMS, _window, model_error, profile_scatter
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
-from slamlib.instruments import INSTRUMENTS, LRS
+from slamlib.instruments import INSTRUMENTS, LRS, MRS
 from slamlib.io import embedded
 from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.learned import estimate, learned
+from slamlib.spectra.degrade import prepare_hires
+from slamlib.spectra.hires import read_hires
 
 SNR = 100
 N = 260
@@ -61,6 +63,27 @@ def test_components_are_those_of_lines_and_scale_with_their_amplitude(error, mat
 
 def test_every_term_says_why_and_its_amplitude_is_a_share_of_the_depth():
     assert all(term.why and 0 < term.amplitude < 0.5 for term in TERMS)
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="no sample spectra beside the repository")
+@pytest.mark.parametrize(
+    ("file", "resolution", "teff", "logg", "stronger"),
+    [("HD886_elodie.fits", 42_000, 22_000, 3.95, 0.06), ("HD149438_B0V.txt.gz", 20_000, 32_000, 4.3, 0.16)],
+)
+def test_h_alpha_of_real_dwarfs_is_off_by_what_its_term_says(file, resolution, teff, logg, stronger):
+    """Wings between 3 and 15 A from the centre, at the labels of the literature."""
+    labeller = Labeller.read(embedded("models/krr_MRS.npz"))
+    star = read_hires(SAMPLES / "hires" / file)
+    seen = star.wave, star.flux, resolution, "MRS", 200, labeller.templates
+    flux, ivar, _ = prepare_hires(*seen, rng=np.random.default_rng(5))
+    far = np.abs(MRS.wave - 6562.8)
+    wings = (far > 3) & (far < 15) & (ivar > 0)
+    depth = 1 - labeller.predict([[teff, logg, 0.0, 20.0, 3.0]])[0]
+    excess = (1 - flux)[wings].sum() / depth[wings].sum() - 1
+    print(f"{file}: H alpha {excess:+.1%}")
+    amplitude = next(term.amplitude for term in TERMS if term.name == "H alpha")
+    assert excess == pytest.approx(stronger, abs=0.025)
+    assert abs(excess) < 2.5 * amplitude
 
 
 @pytest.mark.parametrize("lines", [HELIUM, HYDROGEN])

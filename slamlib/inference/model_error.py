@@ -51,7 +51,14 @@ TERMS = (
     Term("Balmer wings", HYDROGEN, 60.0, 0.02, False, "Stark profiles and continuum, 5% between codes"),
     Term("Balmer lines", HYDROGEN, 60.0, 0.02, True, "the same, of all lines"),
     Term("Balmer cores", HYDROGEN, 6.0, 0.04, False, "non-LTE, nebula, chromosphere"),
-    Term("H alpha", (6562.8,), 60.0, 0.08, True, "7-13% stronger in B dwarfs than in these models"),
+    Term(
+        "H alpha",
+        (6562.8,),
+        60.0,
+        0.08,
+        True,
+        "stronger than in models: tau Sco 16%, gamma Peg 6%",
+    ),
 )
 # Metal lines err by this standard deviation, alike within this many A only: oscillator strengths.
 _METALS, _ALIKE = 0.2, 30.0
