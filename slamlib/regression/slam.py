@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from slamlib.errors import InputError
 from slamlib.labels import LABELS, Label, as_labels, rotation_of
 from slamlib.npz import digest_of, reading_npz, write_npz
+from slamlib.regression.checks import same_pixels, training_pairs, within
 from slamlib.regression.expansion import Expansion
 from slamlib.regression.search import choose, fit_pixels
 from slamlib.regression.stored import learn_arrays, to_arrays
@@ -20,8 +21,6 @@ FORMAT = 4
 RANK, COMPONENTS = 1500, 300
 # A pixel whose flux varies less than this over the whole training set is continuum.
 _FLAT = 1e-5
-# Labels drawn at random seldom reach the ends of their range: a tenth of it more is no extrapolation.
-_SLACK = 0.1
 
 
 class Slam:
@@ -135,9 +134,7 @@ class Slam:
 
         A nuisance has those of a uniform distribution over the range of the training labels.
         """
-        ends = self.to_standard(
-            np.stack([self.training_labels_.min(axis=0), self.training_labels_.max(axis=0)])
-        )
+        ends = self.to_standard(np.quantile(self.training_labels_, [0, 1], axis=0))
         mean, precision = np.zeros((2, len(self.names)))
         mean[self.nuisances] = ends.mean(axis=0)[self.nuisances]
         precision[self.nuisances] = 12 / np.ptp(ends, axis=0)[self.nuisances] ** 2
@@ -176,20 +173,8 @@ class Slam:
 
     def _learn_scales(self, labels, flux):
         """Set mean and scale of labels and flux; return both as arrays, or say what is wrong."""
-        labels = as_labels(labels, self.names)
-        flux = np.asarray(flux, dtype=np.float32)
-        if flux.ndim != 2 or len(flux) != len(labels):
-            raise InputError(f"{len(labels)} labels but flux of shape {flux.shape}; expected one row a star")
-        if not np.isfinite(flux).all():
-            row = int(np.flatnonzero(~np.isfinite(flux).all(axis=1))[0])
-            raise InputError(f"the flux of training spectrum {row} is not finite; remove that spectrum")
-        if len(labels) < 2 * self.n_folds:
-            raise InputError(f"{len(labels)} training spectra are too few for {self.n_folds} folds")
+        labels, flux = training_pairs(labels, flux, self.names, self.n_folds)
         self.label_mean_, self.label_scale_ = labels.mean(axis=0), labels.std(axis=0)
-        if not (self.label_scale_ > 0).all():
-            raise InputError(
-                "one of the labels is the same for every training spectrum; it cannot be learned"
-            )
         self.flux_mean_ = flux.mean(axis=0, dtype=float).astype(np.float32)
         spread = flux.std(axis=0, dtype=float).astype(np.float32)
         self.flux_scale_ = np.where(spread > _FLAT, spread, np.float32(1))
@@ -207,9 +192,8 @@ class Slam:
 
     def jacobian(self, labels: ArrayLike, extrapolate: bool = False) -> np.ndarray:
         """Analytic derivative of `predict` with respect to each label: float32, (m, d, n_pix)."""
-        slope = self.predict_standardised(self.to_standard(self._known(labels, extrapolate)), gradient=True)[
-            1
-        ]
+        z = self.to_standard(self._known(labels, extrapolate))
+        slope = self.predict_standardised(z, gradient=True)[1]
         return (slope * self.flux_scale_ / self.label_scale_[:, None]).astype(np.float32)
 
     def predict_standardised(self, z, gradient=False):
@@ -285,17 +269,8 @@ class Slam:
 
     def check_wave(self, wave):
         """Refuse wavelengths that are off those of the training spectra by over a hundredth of a pixel."""
-        wave = np.asarray(wave, dtype=float)
-        if not self.wave_.size:
-            return
-        if wave.shape != self.wave_.shape:
-            raise InputError(f"spectra of {wave.size} pixels for a model of {self.wave_.size}; rebin them")
-        off = np.abs(wave - self.wave_)
-        if off.max() > 0.01 * np.diff(self.wave_).min():
-            raise InputError(
-                f"the spectra's pixels are up to {off.max():.3g} A from those the model was trained on "
-                f"({self.wave_[0]:.6g} to {self.wave_[-1]:.6g} A); rebin them onto slam.wave_"
-            )
+        if self.wave_.size:
+            same_pixels(np.asarray(wave, dtype=float), self.wave_)
 
     def digest(self) -> str:
         """Return a hash of all that was learned, by which systematics know their model."""
@@ -307,18 +282,11 @@ class Slam:
         labels = np.atleast_2d(np.asarray(labels, dtype=float))
         left_out = len(self.names) - labels.shape[-1]
         if labels.ndim == 2 and left_out > 0 and self.nuisances[-left_out:].all():
-            known = self.training_labels_[:, -left_out:]
-            middle = (known.min(axis=0) + known.max(axis=0)) / 2
+            middle = np.quantile(self.training_labels_[:, -left_out:], [0, 1], axis=0).mean(axis=0)
             labels = np.column_stack([labels, np.broadcast_to(middle, (len(labels), left_out))])
         labels = as_labels(labels, self.names)
-        low, high = self.training_labels_.min(axis=0), self.training_labels_.max(axis=0)
-        outside = np.abs(labels - (low + high) / 2) > (0.5 + _SLACK) * (high - low)
-        if outside.any() and not extrapolate:
-            row, i = np.argwhere(outside)[0]
-            raise InputError(
-                f"{self.names[i]} = {labels[row, i]:.6g} lies outside the training range, {low[i]:.6g} to "
-                f"{high[i]:.6g}, where the model knows nothing; extrapolate=True predicts all the same"
-            )
+        if not extrapolate:
+            within(labels, self.training_labels_, self.names)
         return labels
 
     def _require_fit(self):
