@@ -11,6 +11,7 @@ from slamlib.inference.infer import infer
 from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS
 from slamlib.labels import NAMES
+from slamlib.regression import search
 from slamlib.regression.kernel import pivoted_cholesky, rbf
 from slamlib.regression.krr import fit_krr
 from slamlib.regression.slam import Slam
@@ -81,6 +82,15 @@ def test_a_screened_search_loses_little_and_confirms_few(training):
     assert screened["error"].mean() <= 1.02 * exhaustive["error"].mean()
     pairs = {tuple(pair) for pair in np.stack([screened["C"], screened["gamma"]], axis=1)}
     assert 1 < len(pairs) < 6
+
+
+def test_fits_that_only_choose_may_stop_early(training, monkeypatch):
+    labels, flux = training.labels[:150], training.flux[:150, ::20]
+    errors = []
+    for rough in (search._ROUGH, 0.0):
+        monkeypatch.setattr(search, "_ROUGH", rough)
+        errors.append(Slam("svr", search="exhaustive").choose(labels, flux)["error"].mean())
+    assert errors[0] == pytest.approx(errors[1], rel=1e-3)
 
 
 @pytest.mark.parametrize("shrink", [lambda slam, n: slam.compress(n), lambda slam, n: slam.compress(None, n)])
