@@ -95,10 +95,10 @@ numbers: $(READY) ## fill the numbers of README.md from what was made
 	@$(PY) -m compendium.numbers --profile="$$MAKE_PROFILE" --grid="$$MAKE_GRID" --seed="$$MAKE_SEED"
 
 verify-twice: quick ## `make quick` in a second folder: the same bytes?
-	@$(PY) tests/torture.py --kills 0
+	@$(PY) -m benchmarks.torture --kills 0
 
 torture: quick ## the same, disturbed 30 times on the way; long
-	@$(PY) tests/torture.py --kills 30 --seed="$$MAKE_SEED"
+	@$(PY) -m benchmarks.torture --kills 30 --seed="$$MAKE_SEED"
 
 models: $(READY) ## the labellers of LRS and MRS that come with slamlib, anew; a few minutes
 	@for name in LRS MRS; do $(PY) -m slamlib train --instrument $$name --output data/embedded/models || exit 1; done

@@ -16,8 +16,8 @@ import pytest
 from astropy.table import Table
 from serving import serving
 from tlusty_files import write_archives
-from torture import copy_compendium
 
+from benchmarks.torture import copy_compendium
 from compendium.pipeline.graph import GRAPH
 from compendium.run import Run
 from slamlib.fetch.manifest import Manifest

@@ -8,9 +8,9 @@ import shutil
 
 import numpy as np
 import pytest
-import torture
 from compendia import absent
 
+from benchmarks import torture
 from compendium.pipeline.build import Build
 from compendium.run import Run
 

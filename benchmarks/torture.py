@@ -1,6 +1,6 @@
 """Torture of the pipeline: disturbed again and again, does it end with the bytes of an undisturbed one?
 
-    python tests/torture.py --kills 30 --seed 1     after `make quick`, whose result is the reference
+    python -m benchmarks.torture --kills 30 --seed 1     after `make quick`, whose result is the reference
 
 A copy of the compendium, with nothing computed, is built by `make paper PROFILE=quick`. At random times it is
 disturbed: by SIGINT, SIGTERM or SIGKILL to make and its children, by SIGKILL to everything at once or to one
