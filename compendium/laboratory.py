@@ -20,7 +20,7 @@ from slamlib.grid.broaden import instrument_sigma
 from slamlib.grid.training import blurred
 from slamlib.inference.model_error import HELIUM
 from slamlib.instruments import C_KMS
-from slamlib.labelling.calibration import Observatory
+from slamlib.labelling.calibration import Observatory, Observed
 from slamlib.labels import NAMES, VSINI
 
 # What can be wrong, how much of it the table has, and what the amount means.
@@ -100,15 +100,19 @@ def _near(wave, centres, reach):
     return np.any([np.abs(wave - centre) < reach for centre in centres], axis=0).astype(np.float32)
 
 
-def try_out(labeller, observatory, amounts, n, snr, seed):
-    """Label `n` simulated stars of which something is wrong, with the errors that real stars get.
+def try_out(labeller, observatory, wrong, n, snr, seed):
+    """Label `n` simulated stars for each of several mismatches, with the errors that real stars get.
 
-    `amounts` are of `MISMATCHES`, `snr` is per pixel of the files. Returns a Table, one row a star: that of
-    `Labeller.label`, and true labels as ``true_teff``, ...
+    `wrong` are amounts of `MISMATCHES`, a dict each, `snr` is per pixel of the files. Returns a Table each,
+    one row a star: that of `Labeller.label`, and true labels as ``true_teff``, ...
     """
     rows = observatory.draw(n, snr, seed)
-    stars = observatory.observe(rows, seed, Mismatch(observatory, amounts, seed))
-    return with_truth(labeller, stars, np.full(len(stars.flux), float(snr)))
+    stars = [observatory.observe(rows, seed, Mismatch(observatory, amounts, seed)) for amounts in wrong]
+    # Together: a fit of few stars takes nearly as long as one of many.
+    every = Observed(*map(np.concatenate, zip(*(vars(some).values() for some in stars), strict=True)))
+    table = with_truth(labeller, every, np.full(len(every.flux), float(snr)))
+    ends = np.cumsum([len(some.flux) for some in stars])
+    return [table[end - len(some.flux) : end] for some, end in zip(stars, ends, strict=True)]
 
 
 def with_truth(labeller, stars, snr):
@@ -162,14 +166,14 @@ def laboratory(run, n, snr=100.0, rows=ROWS, instruments=("LRS", "MRS"), say=pri
     for name in instruments:
         labeller = read_labeller(run, name)
         observatory = Observatory.of(grid, name, labeller.templates)
-        for row in rows:
-            amounts = row if isinstance(row, dict) else {row: MISMATCHES[row][0]}
-            part = summarised(try_out(labeller, observatory, amounts, n, snr, run.seed))
+        wrong = [row if isinstance(row, dict) else {row: MISMATCHES[row][0]} for row in rows]
+        tables = try_out(labeller, observatory, wrong, n, snr, run.seed)
+        for amounts, part in zip(wrong, map(summarised, tables), strict=True):
             what = ", ".join(f"{key} {amount:g}" for key, amount in amounts.items())
             part.add_column([what] * len(part), 0, name="mismatch")
             part.add_column([name] * len(part), 0, name="instrument")
-            say(f"{name}, {what}: done")
             parts.append(part)
+        say(f"{name}: done")
     return vstack(parts, metadata_conflicts="silent")
 
 

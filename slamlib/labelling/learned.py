@@ -42,20 +42,22 @@ _STEPS, _SETTLED, _TOLD = 100, 1e-2, 60
 _UNKNOWN, _CHUNK = 1e-2, 32
 
 
-def learned(labeller, flux, ivar, snr, progress=True):
+def learned(labeller, flux, ivar, snr, progress=True, table=None):
     """Return a labeller that knows how the models differ from the stars of a survey.
 
     The `labeller` has systematics and has not learned before; `flux` and `ivar` (m, n_pix) are prepared
-    spectra, `snr` (m,) is by the files. ``about["learned"]`` says from how many stars, in how many rounds and
-    of which spectra (a digest). InputError if fewer than `LEAST_STARS` are well fitted (flag I or X, status
-    ok) at a SNR above `LEAST_SNR`, or the labeller cannot learn.
+    spectra, `snr` (m,) is by the files, `table` that of `Labeller.label`, if it is at hand.
+    ``about["learned"]`` says from how many stars, in how many rounds and of which spectra (a digest).
+    InputError if fewer than `LEAST_STARS` are well fitted (flag I or X, status ok) at a SNR above
+    `LEAST_SNR`, or the labeller cannot learn.
     """
     if labeller.systematics is None or not labeller.about.get("model_errors"):
         raise InputError("only a model with errors of the models can learn; train it with model_errors=1")
     if "learned" in labeller.about:
         raise InputError("this model has learned before; start from the one that was trained")
     flux, ivar = checked(labeller.slam, flux, ivar)
-    table = labeller.label(flux, ivar, np.zeros(len(flux), dtype=bool), snr)
+    if table is None:
+        table = labeller.label(flux, ivar, np.zeros(len(flux), dtype=bool), snr)
     good = (table["status"] == "ok") & np.isin(table["flag"], ("I", "X")) & (np.asarray(snr) > LEAST_SNR)
     stars = np.flatnonzero(good)
     if stars.size < LEAST_STARS:
