@@ -17,15 +17,18 @@ def reached(trees, *packages, without=()):
     `packages` are folders. Files in `without` do not count, nor what only they import.
     """
     todo = {name for tree in trees for name in _imported(tree, parents=())}
-    without = set(without)
+    without, folders = set(without), {package.name: package for package in packages}
     seen, done = set(without), set()
     while todo:
         name = todo.pop()
         done.add(name)
         first, _, public = name.partition(".")
+        # Most names are of other packages, or attributes.
+        if (package := folders.get(first)) is None:
+            continue
         if first == "slamlib" and public in PUBLIC:
             todo |= {PUBLIC[public]} - done
-        for path, package in ((path, p) for p in packages for path in _files(name, p) - seen):
+        for path in _files(name, package) - seen:
             seen.add(path)
             parents = path.relative_to(package.parent).parent.parts
             if path.suffix == ".py":
@@ -69,12 +72,11 @@ def _imported(tree, parents):
 
 def _files(name, package):
     """Return the package's files behind a dotted name: its module, every __init__ above and their data."""
-    first, *rest = name.split(".")
-    if first != package.name:
-        return set()
     found, folder = {package / "__init__.py"}, package
-    for part in rest:
-        found |= {folder / f"{part}.py", folder / part / "__init__.py"}
+    for part in name.split(".")[1:]:
+        found.add(folder / f"{part}.py")
         folder = folder / part
-        found |= set(folder.glob("*.toml"))
+        if not folder.is_dir():
+            break
+        found |= {folder / "__init__.py", *folder.glob("*.toml")}
     return {path for path in found if path.is_file()}
