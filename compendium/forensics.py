@@ -15,9 +15,8 @@ from slamlib.inference.validate import HeldOut, held_out
 from slamlib.labels import NAMES
 from slamlib.regression.slam import Slam
 
-SNR = 100.0
-# Far above any noise that matters beside the regression's own error.
-_NO_NOISE = 1e5
+# The second is little noise; the third, less than matters beside the regression's own error.
+SNR, _QUIET, _NO_NOISE = 100.0, 300.0, 1e5
 COOL, HOT = 30_000.0, 45_000.0
 # Choices that the paper leaves open, and what they are here: options and hyper-parameters.
 _CHOICES = (
@@ -57,23 +56,24 @@ def forensics(svr, krr, choices=True):
         ("Cramer-Rao bound, median star", np.nanmedian(bound, axis=0)[None]),
         ("Cramer-Rao bound, below 30,000 K", bound[cool]),
     ]
-    found, seen = svr.labels(SNR) - true, _seen(svr).labels(SNR) - true
+    found, quiet, noiseless = svr.labels(SNR, _QUIET, _NO_NOISE) - true
+    seen = _seen(svr).labels(SNR)[0] - true
     errors += [
         ("SVR", found),
         ("SVR, below 30,000 K", found[cool]),
-        ("SVR, SNR = 300", svr.labels(300.0) - true),
-        ("SVR, no noise", svr.labels(_NO_NOISE) - true),
+        (f"SVR, SNR = {_QUIET:.0f}", quiet),
+        ("SVR, no noise", noiseless),
         ("SVR, own training spectra", seen),
         ("SVR, own training spectra, up to 45,000 K", seen[not_hot]),
-        ("SVR, astroslam's weights", svr.labels(SNR, weigh=astroslam_weights) - true),
+        ("SVR, astroslam's weights", svr.labels(SNR, weigh=astroslam_weights)[0] - true),
     ]
     for name, held in _other_choices(svr) if choices else ():
-        errors.append((f"SVR, {name}", held.labels(SNR) - held.training.labels))
-    ridge = krr.labels(SNR) - true
+        errors.append((f"SVR, {name}", held.labels(SNR)[0] - held.training.labels))
+    ridge, ridge_noiseless = krr.labels(SNR, _NO_NOISE) - true
     errors += [
         ("KRR", ridge),
         ("KRR, below 30,000 K", ridge[cool]),
-        ("KRR, no noise", krr.labels(_NO_NOISE) - true),
+        ("KRR, no noise", ridge_noiseless),
     ]
     instrument = svr.training.instrument.name
     rows = [(instrument, name, *_summary(error, true[:, 0] > HOT)) for name, error in errors]

@@ -52,19 +52,20 @@ class HeldOut:
     tests: list
     draws: list
 
-    def labels(self, snr, weigh=None):
-        """Labels found at one SNR per pixel, (n, d); NaN for spectra that are not to be labelled.
+    def labels(self, *snrs, weigh=None):
+        """Labels found at each SNR per pixel, (k, n, d); NaN for spectra that are not to be labelled.
 
         ``weigh(slam, ivar) -> slam, ivar`` tells what a fit of other weights uses.
         """
-        found, good = np.full(self.training.labels.shape, np.nan), self.training.instrument.good
+        found = np.full((len(snrs), *self.training.labels.shape), np.nan)
         # The paper's fit has one start.
-        starts = 1 if self.regressor == "svr" else 2
+        good, starts = self.training.instrument.good, 1 if self.regressor == "svr" else 2
         for slam, test, draw in zip(self.models, self.tests, self.draws, strict=True):
-            flux, ivar = noisy(self.training.flux[test], snr, good, np.random.default_rng(draw))
+            seen = [noisy(self.training.flux[test], snr, good, np.random.default_rng(draw)) for snr in snrs]
+            flux, ivar = map(np.concatenate, zip(*seen, strict=True))
             if weigh is not None:
                 slam, ivar = weigh(slam, ivar)
-            found[test] = infer(slam, flux, ivar, starts=starts).labels
+            found[:, test] = infer(slam, flux, ivar, starts=starts).labels.reshape(len(snrs), len(test), -1)
         return found
 
     def bounds(self):
@@ -76,10 +77,9 @@ class HeldOut:
 
     def table(self, snrs):
         """Table of `cross_validate`."""
-        bound = self.bounds()
-        return vstack(
-            [_rows(self.training, self.regressor, snr, self.labels(snr), bound / snr) for snr in snrs]
-        )
+        bound, found = self.bounds(), self.labels(*snrs)
+        each = zip(snrs, found, strict=True)
+        return vstack([_rows(self.training, self.regressor, snr, own, bound / snr) for snr, own in each])
 
 
 def held_out(
