@@ -35,12 +35,14 @@ class Expansion:
         """Standardised flux (m, n_group) and its gradient (m, d, n_group), or None, at `z` (m, d)."""
         z = z.astype(self.centres.dtype)
         kernel = rbf(z, self.centres, self.gamma)
-        slope: Any = rbf_gradient(z, self.centres, self.gamma, kernel) if gradient else None
+        # Both in one product: that of few rows costs as much as that of many.
+        rows = kernel[:, None]
+        if gradient:
+            rows = np.concatenate([rows, rbf_gradient(z, self.centres, self.gamma, kernel)], axis=1)
         for matrix in (self.weights, self.components):
             if matrix is not None:
-                kernel = times(kernel.astype(matrix.dtype), matrix)
-                slope = times(slope.astype(matrix.dtype), matrix) if gradient else None
-        return kernel, slope
+                rows = times(rows.astype(matrix.dtype), matrix)
+        return rows[:, 0], rows[:, 1:] if gradient else None
 
     def first(self, n):
         """Return the low-rank form with the first `n` components alone, in single precision."""

@@ -25,7 +25,7 @@ def rbf(a, b, gamma):
 
 def rbf_gradient(a, b, gamma, kernel):
     """Return the derivative of ``kernel = rbf(a, b, gamma)`` with respect to `a`: (m, d, n)."""
-    return -2 * gamma * (a[:, :, None] - b.T) * kernel[:, None, :]
+    return (a[:, :, None] - b.T) * (-2 * gamma * kernel)[:, None, :]
 
 
 def pivoted_cholesky(row, n, max_rank, tolerance=1e-7):
