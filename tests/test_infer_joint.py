@@ -128,7 +128,7 @@ def test_more_starts_make_no_fit_worse_but_one_in_a_hundred_of_faint_stars(thin_
     # A solution that was not reached may be given up for one that was.
     reached = one.status != "unconverged"
     assert reached.mean() > 0.9
-    worse = (two.chi2 > one.chi2 * (1 + 1e-6))[reached]
+    worse = (two.chi2 > one.chi2 * (1 + 1e-5))[reached]
     # Where minima are many, no more than three are refined.
     assert worse.mean() < (0.01 if snr < 20 else 1e-9)
     assert (two.chi2 < one.chi2 - 1e-4).any()

@@ -6,13 +6,12 @@ derivatives cost a thin product more than independent pixels would.
 """
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from slamlib.errors import InputError
 from slamlib.inference.reduced import Reduced
-from slamlib.regression.rows import gram, times
+from slamlib.regression.rows import dropped, gram, times
 
 
 class Likelihood:
@@ -25,7 +24,7 @@ class Likelihood:
     def __init__(self, slam, flux, ivar, systematics=None, node=0):
         self.slam = slam
         mean, variance = 0.0, slam.model_variance_
-        self.shared: Any = None
+        self.shared = np.zeros((0, slam.flux_mean_.size), np.float32)
         if systematics is not None:
             # The systematics hold the model's own errors too.
             mean, variance = systematics.mean_at(ivar), systematics.variance[node]
@@ -37,16 +36,8 @@ class Likelihood:
             variance = 1 / ivar + variance
         self.weight = np.where(used, slam.flux_scale_**2 / variance, 0).astype(np.float32)
         self.expected, self.precision = slam.prior()
-        rank = 0 if self.shared is None else len(self.shared)
-        self.root: Any = None if self.shared is None else np.empty((len(flux), rank, rank), np.float32)
-        self._factor(np.ones(len(flux), dtype=bool))
-
-    def _factor(self, rows):
-        """Renew the factors of some of the spectra, (m,) of bool, after a change of their weights."""
-        if self.shared is not None and rows.any():
-            normal = np.array([gram(self.shared, weight) for weight in self.weight[rows]])
-            root = np.linalg.cholesky(np.eye(len(self.shared)) + normal.astype(float))
-            self.root[rows] = np.linalg.inv(root)
+        self.normal = np.array([gram(self.shared, weight) for weight in self.weight])
+        self.root = _inverse_factor(self.normal)
 
     def __len__(self):
         """Return the number of spectra."""
@@ -58,13 +49,16 @@ class Likelihood:
         part.slam, part.shared = self.slam, self.shared
         part.expected, part.precision = self.expected, self.precision
         part.target, part.weight = self.target[rows], self.weight[rows]
-        part.root = None if self.root is None else self.root[rows]
+        part.normal, part.root = self.normal[rows], self.root[rows]
         return part
 
-    def reduced(self, z):
-        """Return what the search of minima evaluates: `Reduced` about `z` (m, d) if the model allows it."""
+    def reduced(self, z, more=None):
+        """Return what a search evaluates: `Reduced` about `z` (m, d) if the model allows it.
+
+        `more` is that of the same stars with no fewer pixels.
+        """
         compressed = len(self.slam.expansions_) == 1 and self.slam.expansions_[0].components is not None
-        return Reduced(self, z) if compressed else self
+        return Reduced(self, z, more) if compressed else self
 
     def of(self, slam):
         """Return the same pixels as a function of the labels of another model in the same flux units."""
@@ -86,12 +80,11 @@ class Likelihood:
         gradient = (slope @ weighted[..., None])[..., 0].astype(float)
         slope_weighted = slope * self.weight[:, None]
         hessian = (slope_weighted @ slope.transpose(0, 2, 1)).astype(float)
-        if self.shared is not None:
-            shared = self.onto_shared(weighted[:, None])
-            shared_slope = self.onto_shared(slope_weighted)
-            chi2 -= (shared**2).sum(axis=(1, 2))
-            gradient -= (shared_slope @ shared.transpose(0, 2, 1))[..., 0]
-            hessian -= shared_slope @ shared_slope.transpose(0, 2, 1)
+        shared = self.onto_shared(weighted[:, None])
+        shared_slope = self.onto_shared(slope_weighted)
+        chi2 -= (shared**2).sum(axis=(1, 2))
+        gradient -= (shared_slope @ shared.transpose(0, 2, 1))[..., 0]
+        hessian -= shared_slope @ shared_slope.transpose(0, 2, 1)
         off = self.expected - z
         chi2 += (self.precision * off**2).sum(axis=1)
         return chi2, gradient + self.precision * off, hessian + np.diag(self.precision)
@@ -112,19 +105,11 @@ class Likelihood:
         value, slope = self.slam.predict_standardised(z, gradient=True)
         d = slope.shape[1]
         rows = np.concatenate([slope, (self.target - value)[:, None]], axis=1)
-        if self.shared is not None:
-            shared = np.broadcast_to(self.shared, (len(rows), *self.shared.shape))
-            rows = np.concatenate([rows, shared], axis=1)
         blocks = [slice(*ends) for ends in pairwise([*firsts, None])]
-        rows *= np.sqrt(self.weight)[:, None]
-        part = np.stack([rows[..., b] @ rows[..., b].transpose(0, 2, 1) for b in blocks], axis=1)
-        part = part.astype(float)
-        whole = part.sum(axis=1, keepdims=True)
-        left = np.concatenate([whole, whole - part], axis=1)
-        own, cross = left[..., : d + 1, : d + 1], left[..., : d + 1, d + 1 :]
-        inner = left[..., d + 1 :, d + 1 :]
-        onto = np.linalg.solve(np.eye(inner.shape[-1]) + inner, cross.swapaxes(-1, -2))
-        own = own - cross @ onto
+        own = []
+        for row, weight, root in zip(rows, np.sqrt(self.weight), self.root, strict=True):
+            own.append(_left_out(row * weight, root @ (self.shared * weight), blocks))
+        own = np.array(own)
         used = np.stack([(self.weight[:, b] > 0).any(axis=1) for b in blocks], axis=1)
         gradient = own[..., :d, d] + (self.precision * (self.expected - z))[:, None]
         return gradient, own[..., :d, :d] + np.diag(self.precision), used
@@ -134,19 +119,15 @@ class Likelihood:
         residual = self.target - self.slam.predict_standardised(z)[0]
         weighted = self.weight * residual
         chi2 = np.vecdot(weighted.astype(float), residual)
-        if self.shared is not None:
-            shared = (weighted @ self.shared.T) @ self.root[0].T
-            chi2 -= (shared.astype(float) ** 2).sum(axis=1)
+        shared = (weighted @ self.shared.T) @ self.root[0].T
+        chi2 -= (shared.astype(float) ** 2).sum(axis=1)
         return chi2 + (self.precision * (self.expected - z) ** 2).sum(axis=1)
 
     def gram(self, rows):
         """Products (m, k, k) of `rows` (m, k, n_pix) with one another, by the inverse covariance."""
         weighted = rows * self.weight[:, None]
-        gram = (weighted @ rows.transpose(0, 2, 1)).astype(float)
-        if self.shared is not None:
-            onto = self.onto_shared(weighted)
-            gram -= onto @ onto.transpose(0, 2, 1)
-        return gram
+        onto = self.onto_shared(weighted)
+        return (weighted @ rows.transpose(0, 2, 1)).astype(float) - onto @ onto.transpose(0, 2, 1)
 
     def template_chi2(self, templates):
         """Chi-square (m, k), without what pixels share, of standardised spectra (k, n_pix)."""
@@ -160,17 +141,19 @@ class Likelihood:
         What is left when the shared errors take their most likely values.
         """
         residual = self.target - self.slam.predict_standardised(z)[0]
-        if self.shared is not None:
-            amplitude = self.onto_shared((self.weight * residual)[:, None])[:, 0]
-            amplitude = (self.root.transpose(0, 2, 1) @ amplitude[..., None].astype(np.float32))[..., 0]
-            residual = residual - times(amplitude, self.shared)
+        amplitude = self.onto_shared((self.weight * residual)[:, None])[:, 0]
+        amplitude = (self.root.transpose(0, 2, 1) @ amplitude[..., None].astype(np.float32))[..., 0]
+        residual = residual - times(amplitude, self.shared)
         return residual**2 * self.weight
 
     def rejecting(self, z, sigmas):
         """Return the likelihood without the pixels further than `sigmas` from the fit at `z`."""
         part = self[np.arange(len(self))]
         part.weight = np.where(self.squares(z) > sigmas**2, np.float32(0), self.weight)
-        part._factor(part.differs(self))
+        rows = np.flatnonzero(part.differs(self))
+        if rows.size:
+            part.normal[rows] -= dropped(self.shared, self.weight[rows], part.weight[rows])
+            part.root[rows] = _inverse_factor(part.normal[rows])
         return part
 
     def differs(self, other):
@@ -185,14 +168,35 @@ class Likelihood:
         """Return the likelihood with some stars, (m,) of bool, replaced by those of `other`."""
         part = self[np.arange(len(self))]
         part.weight[rows] = other.weight
-        if self.root is not None:
-            part.root[rows] = other.root
+        part.normal[rows], part.root[rows] = other.normal, other.root
         return part
 
     def onto_shared(self, weighted):
         """Project (m, d, n_pix) on the shared components, whitened: (m, d, rank), in double precision."""
         onto = times(weighted, self.shared.T)
         return (onto @ self.root.transpose(0, 2, 1)).astype(float)
+
+
+def _left_out(rows, shared, blocks):
+    """Products of rows (k, n) by the inverse covariance: of all pixels and without each block, (1 + b, k, k).
+
+    Both are in units of independent errors, `shared` (rank, n) whitened: the covariance is the inverse of 1 -
+    V' V, and without a block b the products lack X (1 + V' (1 - V V')^-1 V) X', with V and X those of the
+    block of `shared` and of the rows freed of it.
+    """
+    free = rows - (rows @ shared.T) @ shared
+    own = np.array([free[:, b] @ free[:, b].T for b in blocks])
+    onto = np.array([shared[:, b] @ free[:, b].T for b in blocks])
+    left = np.array([np.eye(len(shared), dtype=np.float32) - shared[:, b] @ shared[:, b].T for b in blocks])
+    own += onto.transpose(0, 2, 1) @ np.linalg.solve(left, onto)
+    whole = (free @ rows.T).astype(float)
+    return np.concatenate([whole[None], whole - own])
+
+
+def _inverse_factor(normal):
+    """Inverse of the Cholesky factor of one plus each of matrices (m, k, k), in single precision."""
+    root = np.linalg.cholesky(np.eye(normal.shape[-1]) + normal.astype(float))
+    return np.linalg.inv(root).astype(np.float32)
 
 
 class Joint:
@@ -262,9 +266,10 @@ class Joint:
         parts = zip(self.parts, other.parts, strict=True)
         return Joint([part.replaced(rows, new) for part, new in parts])
 
-    def reduced(self, z):
+    def reduced(self, z, more=None):
         """As `Likelihood.reduced`."""
-        return Joint([part.reduced(self._own(part, z)[0]) for part in self.parts])
+        pairs = zip(self.parts, more.parts if more else [None] * len(self.parts), strict=True)
+        return Joint([part.reduced(self._own(part, z)[0], own) for part, own in pairs])
 
 
 def rejected_pixels(slam, flux, ivar, labels, systematics=None, sigmas=5.0):

@@ -7,39 +7,45 @@ components); a step then costs nothing that grows with the number of pixels.
 
 import numpy as np
 
-from slamlib.regression.rows import gram, times
+from slamlib.regression.rows import dropped, gram, times
 
-# Components that the search keeps; a fit to all pixels with all components follows it.
-_COMPONENTS = 100
+# Components that are kept: all of most models. A fit to all pixels with all components ends every search.
+_COMPONENTS = 160
 
 
 class Reduced:
     """A likelihood of m stars, evaluated on the first principal components of its model.
 
     The `Likelihood` is of a compressed model with one kernel; `z` (m, d) are standardised labels near which
-    it is exact but for rounding.
+    it is exact but for rounding. `more` is that of the same stars with no fewer pixels, if there is one: what
+    differs costs less than all.
     """
 
-    def __init__(self, likelihood, z):
+    def __init__(self, likelihood, z, more=None):
         part = likelihood.slam.expansions_[0]
         self.slam, self._expansion = likelihood.slam, part.first(_COMPONENTS)
         self._prior = likelihood.expected, likelihood.precision
-        basis = np.zeros((len(self._expansion.components), likelihood.target.shape[1]), np.float32)
-        basis[:, part.pixels] = self._expansion.components
+        rows = np.zeros((len(self._expansion.components), likelihood.target.shape[1]), np.float32)
+        rows[:, part.pixels] = self._expansion.components
+        n = len(rows)
+        rows = np.concatenate([rows, likelihood.shared])
         residual = likelihood.target - self.slam.predict_standardised(z)[0]
         weighted = likelihood.weight * residual
         self._chi2 = np.vecdot(weighted.astype(float), residual)
-        self._linear = times(weighted, basis.T).astype(float)
-        shared = np.zeros((0, basis.shape[1]), np.float32) if likelihood.shared is None else likelihood.shared
+        self._linear = times(weighted, rows[:n].T).astype(float)
+        weight = likelihood.weight
         # One product a star: it does not depend on its company.
-        rows, n = np.concatenate([basis, shared]), len(basis)
-        products = np.array([gram(rows, weight)[:, :n] for weight in likelihood.weight])
+        if more is None:
+            products = np.array([gram(rows, own)[:, :n] for own in weight])
+        else:
+            before, products = (each[more._rows] for each in more._made_of)
+            products -= dropped(rows, before, weight)[:, :, :n]
+        self._made_of, self._rows = (weight, products), np.arange(len(weight))
         self._gram, cross = products[:, :n], products[:, n:]
-        if likelihood.shared is not None:
-            onto, cross = likelihood.onto_shared(weighted[:, None])[:, 0], likelihood.root @ cross
-            self._chi2 -= np.vecdot(onto, onto)
-            self._linear -= np.vecmat(onto, cross)
-            self._gram = self._gram - cross.transpose(0, 2, 1) @ cross
+        onto, cross = likelihood.onto_shared(weighted[:, None])[:, 0], likelihood.root @ cross
+        self._chi2 -= np.vecdot(onto, onto)
+        self._linear -= np.vecmat(onto, cross)
+        self._gram = self._gram - cross.transpose(0, 2, 1) @ cross
         self._origin = self._expansion.coefficients(z.astype(np.float32))[0]
 
     def __len__(self):
@@ -49,8 +55,8 @@ class Reduced:
     def __getitem__(self, rows):
         """Return the likelihood of some of the stars."""
         part = object.__new__(Reduced)
-        part.slam, part._expansion, part._prior = self.slam, self._expansion, self._prior
-        for name in ("_chi2", "_linear", "_gram", "_origin"):
+        part.__dict__.update(self.__dict__)
+        for name in ("_chi2", "_linear", "_gram", "_origin", "_rows"):
             setattr(part, name, getattr(self, name)[rows])
         return part
 
@@ -63,11 +69,11 @@ class Reduced:
     def evaluate(self, z):
         """As `Likelihood.evaluate`."""
         value, slope = self._expansion.coefficients(z.astype(np.float32), gradient=True)
-        offset = value - self._origin
-        moved = np.matvec(self._gram, offset)
-        chi2 = self._chi2 - 2 * np.vecdot(self._linear, offset) + np.vecdot(offset, moved)
-        gradient = np.matvec(slope, self._linear - moved)
-        hessian = slope @ self._gram @ slope.transpose(0, 2, 1)
+        rows = np.concatenate([(value - self._origin)[:, None], slope], axis=1)
+        linear = np.matvec(rows, self._linear)
+        square = (rows @ self._gram @ rows.transpose(0, 2, 1)).astype(float)
+        chi2 = self._chi2 - 2 * linear[:, 0] + square[:, 0, 0]
+        gradient, hessian = linear[:, 1:] - square[:, 1:, 0], square[:, 1:, 1:]
         expected, precision = self._prior
         chi2 += (precision * (expected - z) ** 2).sum(axis=1)
         return chi2, gradient + precision * (expected - z), hessian + np.diag(precision)

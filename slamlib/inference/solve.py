@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from slamlib.inference.minimise import distance, minimise
+from slamlib.inference.minimise import NEAR, NEARLY, ROUGH, distance, minimise
 
 # An error of 10,000 standard deviations of the training labels means "unknown".
 LEAST_INFORMATION = 1e-8
 # Hot and cool solutions compete: the search begins in each of overlapping windows of Teff, whose
-# ends are in this ratio, and leaves those whose chi-square after a few steps is worse by this factor.
+# ends are in this ratio, and leaves those that after the first steps are at their ends, or whose chi-square
+# is worse by this factor.
 _WINDOW, _FIRST, _HOPELESS = 1.5, 3, 1.5
 # So many minima are refined without outlying pixels, if their capped cost exceeds the least by no
 # more than this share or this amount.
@@ -39,21 +40,23 @@ def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None
     slam, sigmas = likelihood.slam, reject or _SIGMAS
     if starts == 1:
         start = np.clip(slam.to_standard(start_labels[near.argmin(axis=1)]), *bounds)
-        return _refine(likelihood, minimise(likelihood, start, bounds, max_steps), bounds, max_steps, reject)
-    first, *others = _minima(likelihood, near, start_labels, bounds, max_steps, sigmas)
-    found = minimise(likelihood, first, bounds, max_steps)
-    found, kept = _refine(likelihood, found, bounds, max_steps, reject)
+        search = likelihood.reduced(start)
+        start = minimise(search, start, bounds, max_steps).z
+        return _refine(likelihood, search, start, bounds, max_steps, reject)
+    reference = np.clip(slam.to_standard(start_labels[near.argmin(axis=1)]), *bounds)
+    search = likelihood.reduced(reference)
+    first, *others = _minima(likelihood, search, near, start_labels, bounds, max_steps, sigmas)
+    found, kept = _refine(likelihood, search, first, bounds, max_steps, reject)
     ends, costs = [found.z.copy()], [_cost(found, likelihood, kept, sigmas)]
     if reject:
         troubled = costs[0] > _TROUBLED * likelihood.n_pix
-        others.append(_robust(likelihood, troubled, near, start_labels, bounds, reject))
+        others.append(_robust(likelihood, search, troubled, near, start_labels, bounds, reject))
     for z in others:
         rows = np.flatnonzero(np.isfinite(z).all(axis=1))
         if not rows.size:
             continue
         part = likelihood[rows]
-        other = minimise(part, z[rows], bounds, max_steps)
-        other, without = _refine(part, other, bounds, max_steps, reject)
+        other, without = _refine(part, search[rows], z[rows], bounds, max_steps, reject)
         cost = np.full(len(likelihood), np.inf)
         cost[rows] = _cost(other, part, without, sigmas)
         won = cost[rows] < np.min(costs, axis=0)[rows]
@@ -68,22 +71,22 @@ def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None
     return found, kept
 
 
-def _minima(likelihood, near, start_labels, bounds, max_steps, sigmas):
+def _minima(likelihood, search, near, start_labels, bounds, max_steps, sigmas):
     """Return the minima worth refining, by capped cost: (c, m, d), NaN where there is no other."""
-    reference = np.clip(likelihood.slam.to_standard(start_labels[near.argmin(axis=1)]), *bounds)
-    search, column = likelihood.reduced(reference), likelihood.slam.names.index("teff")
+    column = likelihood.slam.names.index("teff")
     boxes, starts = _starts(likelihood.slam, near, start_labels, bounds)
     ended = [minimise(search, start, box, _FIRST) for box, start in zip(boxes, starts, strict=True)]
     found, cost = np.array([end.z for end in ended]), np.array([end.chi2 for end in ended])
-    worth, at_end = cost < _HOPELESS * cost.min(axis=0) + _AMOUNT, np.zeros(cost.shape, dtype=bool)
+    # The end of a window is no minimum, unless it is the end of all.
+    ends = np.array([np.where(box == bounds, np.nan, box)[:, column] for box in boxes])[..., None]
+    at_end = (found[..., column][:, None] == ends).any(axis=1)
+    worth = (cost < _HOPELESS * cost.min(axis=0) + _AMOUNT) & (~at_end | (cost == cost.min(axis=0)))
     for i, box in enumerate(boxes):
         rows = np.flatnonzero(worth[i])
         if rows.size:
-            found[i, rows] = minimise(search[rows], found[i, rows], box, max_steps).z
+            found[i, rows] = minimise(search[rows], found[i, rows], box, max_steps, enough=ROUGH).z
             cost[i, rows] = likelihood[rows].capped(found[i, rows], sigmas)
-            # The end of a window is no minimum, unless it is the end of all.
-            teff, ends = found[i, rows, column], box[:, column]
-            at_end[i, rows] = ((teff == ends[:, None]) & (ends != bounds[:, column])[:, None]).any(axis=0)
+            at_end[i, rows] = (found[i, rows, column] == ends[i]).any(axis=0)
     order = np.lexsort((cost, at_end | ~worth), axis=0)
     found = np.take_along_axis(found, order[..., None], axis=0)
     cost = np.take_along_axis(np.where(at_end | ~worth, np.inf, cost), order, axis=0)
@@ -101,16 +104,16 @@ def _minima(likelihood, near, start_labels, bounds, max_steps, sigmas):
     return chosen
 
 
-def _robust(likelihood, troubled, near, start_labels, bounds, reject):
+def _robust(likelihood, search, troubled, near, start_labels, bounds, reject):
     """Search each window again and reject pixels on the way: the best end (m, d), NaN but for some stars."""
     some = np.flatnonzero(troubled)
     ends = np.full((len(near), bounds.shape[1]), np.nan)
     if not some.size:
         return ends
-    part, least = likelihood[some], np.full(some.size, np.inf)
+    part, search, least = likelihood[some], search[some], np.full(some.size, np.inf)
     for box, z in zip(*_starts(likelihood.slam, near[some], start_labels, bounds), strict=True):
         for _ in range(_ROBUST):
-            z = minimise(part.rejecting(z, reject), z, box, _FIRST).z
+            z = minimise(part.rejecting(z, reject).reduced(z, search), z, box, _FIRST).z
         cost = part.capped(z, reject)
         won = cost < least
         ends[some[won]], least[won] = z[won], cost[won]
@@ -140,17 +143,23 @@ def _windows(lowest, highest):
     return np.stack([ends[:-2], ends[2:]], axis=1)
 
 
-def _refine(likelihood, found, bounds, max_steps, reject):
-    """Fit again without the pixels that lie far from the fit, which change with it."""
-    kept = likelihood
-    for _ in range(_REJECTIONS if reject else 0):
-        without = likelihood.rejecting(found.z, reject)
-        rows = np.flatnonzero(without.differs(kept))
+def _refine(likelihood, search, start, bounds, max_steps, reject):
+    """Fit from near a minimum without the pixels that lie far from the fit, which change with it.
+
+    `search` is the `Likelihood.reduced` of the same stars. Returns a `Minimum` of all components of the
+    model, and the likelihood without those pixels.
+    """
+    kept, z, rows = likelihood, start.copy(), np.arange(len(start))
+    for _ in range(_REJECTIONS if reject else 1):
+        without = likelihood.rejecting(z, reject) if reject else likelihood
+        rows = np.flatnonzero(without.differs(kept)) if kept is not likelihood else rows
         kept = without
         if not rows.size:
             break
-        found.replace(rows, minimise(kept[rows], found.z[rows], bounds, max_steps))
-    return found, kept
+        near = kept[rows].reduced(z[rows], search[rows])
+        z[rows] = minimise(near, z[rows], bounds, max_steps, NEAR).z
+    # What the reduced form lacks, if anything, moves this by next to nothing.
+    return minimise(kept, z, bounds, max_steps, NEAR, NEARLY), kept
 
 
 def _cost(found, likelihood, kept, sigmas):

@@ -4,6 +4,8 @@ A BLAS may sum the same row in another order when it stands elsewhere in a matri
 that its last bits differ. The labels of a star would then depend on the stars that are fitted with it.
 """
 
+import math
+
 import numpy as np
 
 # Rows that are multiplied at once. They lie along the vector registers of the BLAS, which holds
@@ -21,7 +23,7 @@ def times(rows, matrix):
     array([[0., 1., 2.],
            [3., 4., 5.]])
     """
-    flat = rows.reshape(-1, rows.shape[-1])
+    flat = rows.reshape(math.prod(rows.shape[:-1]), rows.shape[-1])
     result = np.empty((len(flat), matrix.shape[1]), np.result_type(rows, matrix))
     for first in range(0, len(flat), _TOGETHER):
         some = flat[first : first + _TOGETHER]
@@ -36,3 +38,10 @@ def gram(rows, weight):
     scaled = rows * np.sqrt(weight)
     # A matrix times its own transpose is half the work for the BLAS.
     return scaled @ scaled.T
+
+
+def dropped(rows, weight, left):
+    """Differences (m, k, k) of `gram` of rows (k, n) by weights (m, n), some of which are 0 in `left`."""
+    return np.array(
+        [gram(rows[:, gone], own[gone]) for own, gone in zip(weight, weight != left, strict=True)]
+    )
