@@ -9,7 +9,7 @@ of the models explains is no companion. Where the gain is large, both stars are 
 import numpy as np
 
 from slamlib.inference.infer import default_bounds
-from slamlib.inference.minimise import minimise
+from slamlib.inference.minimise import NEARLY, minimise
 from slamlib.instruments import C_KMS
 
 # Templates of the second star: Teff [K] as far as the model knows them; log g, v sin i [km/s].
@@ -51,12 +51,12 @@ class Pair:
         """As that of a `Slam`."""
         d, share = self.d, z[:, -1, None].astype(np.float32)
         stars, slopes = [], []
+        of_both = self.slam.predict_standardised(z[:, : 2 * d].reshape(-1, d), gradient)
         for i, light in enumerate((1 - share, share)):
-            value, slope = self.slam.predict_standardised(z[:, i * d : (i + 1) * d], gradient)
             velocity = z[:, 2 * d + i] * self.unit
-            stars.append(self.shifted(value[:, None], velocity)[:, 0])
+            stars.append(self.shifted(of_both[0][i::2, None], velocity)[:, 0])
             if gradient:
-                slope = self.shifted(slope, velocity, change=True)
+                slope = self.shifted(of_both[1][i::2], velocity, change=True)
                 slopes.append(
                     light[..., None] * np.append(slope, self.with_velocity(stars[i])[:, None], axis=1)
                 )
@@ -125,7 +125,7 @@ class SecondStar:
             [z[rows], self.labels[best], 0 * rows, self.velocities[best], linear["share"][rows]]
         )
         both = likelihood[rows].of(self.pair)
-        end = minimise(both, np.clip(start, *self.pair.bounds), self.pair.bounds, _STEPS)
+        end = minimise(both, np.clip(start, *self.pair.bounds), self.pair.bounds, _STEPS, enough=NEARLY)
         gain = likelihood[rows].evaluate(z[rows])[0] - linear["alone"][rows] - end.chi2
         share, velocities = end.z[:, -1], end.z[:, -3:-1] * self.pair.unit
         fainter = np.minimum(share, 1 - share)
@@ -152,12 +152,11 @@ class SecondStar:
             weighted, fixed = change * weight, free[i] * weight
             square = np.vecdot(weighted, change).astype(float)
             cross, own = (weighted @ free[i].T).astype(float), (fixed @ free[i].T).astype(float)
-            if likelihood.shared is not None:
-                whiten = likelihood.root[i].T
-                onto = weighted @ likelihood.shared.T @ whiten
-                fixed = (fixed @ likelihood.shared.T @ whiten).astype(float)
-                square, cross = square - np.vecdot(onto, onto), cross - onto @ fixed.T
-                own -= fixed @ fixed.T
+            whiten = likelihood.root[i].T
+            onto = weighted @ likelihood.shared.T @ whiten
+            fixed = (fixed @ likelihood.shared.T @ whiten).astype(float)
+            square, cross = square - np.vecdot(onto, onto), cross - onto @ fixed.T
+            own -= fixed @ fixed.T
             inner = np.linalg.inv(own[:-1, :-1] + _FREE * np.eye(len(own) - 1))
             step = inner @ own[:-1, -1]
             square -= np.vecdot(cross[:, :-1] @ inner, cross[:, :-1])
