@@ -8,7 +8,7 @@ from slamlib.inference.likelihood import Likelihood
 from slamlib.threads import blas_threads, n_cores
 
 # Stars in flight at once.
-_CHUNK = 64
+_CHUNK = 128
 
 
 def at_fits(measures, slam, flux, ivar, labels, systematics=None, reject=None):

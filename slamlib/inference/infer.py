@@ -85,7 +85,7 @@ def infer_joint(
     reject=None,
     starts=2,
     max_steps=200,
-    chunk=64,
+    chunk=128,
     progress=False,
     templates=None,
 ):
