@@ -60,6 +60,10 @@ class Likelihood:
         compressed = len(self.slam.expansions_) == 1 and self.slam.expansions_[0].components is not None
         return Reduced(self, z, more) if compressed else self
 
+    def coarse(self):
+        """As `Reduced.coarse`, of which there is none."""
+        return self
+
     def of(self, slam):
         """Return the same pixels as a function of the labels of another model in the same flux units."""
         part = self[:]
@@ -270,6 +274,10 @@ class Joint:
         """As `Likelihood.reduced`."""
         pairs = zip(self.parts, more.parts if more else [None] * len(self.parts), strict=True)
         return Joint([part.reduced(self._own(part, z)[0], own) for part, own in pairs])
+
+    def coarse(self):
+        """As `Reduced.coarse`."""
+        return Joint([part.coarse() for part in self.parts])
 
 
 def rejected_pixels(slam, flux, ivar, labels, systematics=None, sigmas=5.0):

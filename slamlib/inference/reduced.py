@@ -9,8 +9,9 @@ import numpy as np
 
 from slamlib.regression.rows import dropped, gram, times
 
-# Components that are kept: all of most models. A fit to all pixels with all components ends every search.
-_COMPONENTS = 160
+# Components that are kept: all of most models; a fit to all pixels with all components ends every search. And
+# those that suffice to find where minima are.
+_COMPONENTS, _COARSE = 160, 100
 
 
 class Reduced:
@@ -58,6 +59,14 @@ class Reduced:
         part.__dict__.update(self.__dict__)
         for name in ("_chi2", "_linear", "_gram", "_origin", "_rows"):
             setattr(part, name, getattr(self, name)[rows])
+        return part
+
+    def coarse(self):
+        """Return a form of fewer components, cheaper, with which minima are found."""
+        part, n = self[:], _COARSE
+        part._expansion = self._expansion.first(n)
+        part._origin, part._linear = self._origin[:, :n], self._linear[:, :n]
+        part._gram = np.ascontiguousarray(self._gram[:, :n, :n])
         return part
 
     def without_prior(self):

@@ -45,7 +45,7 @@ def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None
         return _refine(likelihood, search, start, bounds, max_steps, reject)
     reference = np.clip(slam.to_standard(start_labels[near.argmin(axis=1)]), *bounds)
     search = likelihood.reduced(reference)
-    first, *others = _minima(likelihood, search, near, start_labels, bounds, max_steps, sigmas)
+    first, *others = _minima(likelihood, search.coarse(), near, start_labels, bounds, max_steps, sigmas)
     found, kept = _refine(likelihood, search, first, bounds, max_steps, reject)
     ends, costs = [found.z.copy()], [_cost(found, likelihood, kept, sigmas)]
     if reject:
