@@ -9,7 +9,7 @@ of the models explains is no companion. Where the gain is large, both stars are 
 import numpy as np
 
 from slamlib.inference.infer import default_bounds
-from slamlib.inference.minimise import NEARLY, minimise
+from slamlib.inference.minimise import minimise
 from slamlib.instruments import C_KMS
 
 # Templates of the second star: Teff [K] as far as the model knows them; log g, v sin i [km/s].
@@ -75,7 +75,8 @@ class Pair:
             at = np.interp(self.wave / (1 + v / C_KMS), self.wave, np.arange(self.wave.size))
             left = np.minimum(at.astype(int), self.wave.size - 2)
             part = (at - left).astype(np.float32)
-            star[:] = star[:, left] * (1 - part) + star[:, left + 1] * part
+            before = star.take(left, axis=1)
+            star[:] = before + part * (star.take(left + 1, axis=1) - before)
         return ((depth if change else depth - self.flux_mean_) / self.flux_scale_).astype(np.float32)
 
     def with_velocity(self, value):
@@ -125,7 +126,7 @@ class SecondStar:
             [z[rows], self.labels[best], 0 * rows, self.velocities[best], linear["share"][rows]]
         )
         both = likelihood[rows].of(self.pair)
-        end = minimise(both, np.clip(start, *self.pair.bounds), self.pair.bounds, _STEPS, enough=NEARLY)
+        end = minimise(both, np.clip(start, *self.pair.bounds), self.pair.bounds, _STEPS)
         gain = likelihood[rows].evaluate(z[rows])[0] - linear["alone"][rows] - end.chi2
         share, velocities = end.z[:, -1], end.z[:, -3:-1] * self.pair.unit
         fainter = np.minimum(share, 1 - share)
