@@ -15,6 +15,7 @@ from slamlib.instruments import LRS, MRS
 from slamlib.labels import NAMES
 from slamlib.regression.rows import times
 from slamlib.regression.slam import Slam
+from slamlib.spectra.selection import line_widths
 
 STAR = np.array([[20_000, 4.0, -0.2, 120.0]])
 COMPANY = {"alone": [4], "twice": [4, 4], "among others": [0, 4, 9], "reversed": list(range(24))[::-1]}
@@ -153,7 +154,9 @@ def judged(model, stars):
         flux, ivar = (part[chosen] for part in stars)
         found = infer(slam, flux, ivar, known, reject=5.0)
         blocks = block_errors(slam, LRS.wave, flux, ivar, found.labels, known, reject=5.0)
-        return {name: values for name, values in vars(found).items() if name != "label_set"} | {"b": blocks}
+        widths = {name: column.data for name, column in line_widths(LRS, flux, ivar).items()}
+        found = {name: values for name, values in vars(found).items() if name != "label_set"}
+        return found | widths | {"b": blocks}
 
     return judge
 

@@ -69,13 +69,15 @@ def line_widths(instrument, flux, ivar):
     flux, ivar = np.atleast_2d(flux), np.atleast_2d(ivar)
     table = Table()
     for name, line in LINES.items():
-        within = (wave >= line.first) & (wave <= line.last)
-        good = ivar[:, within] > 0
+        within = np.flatnonzero((wave >= line.first) & (wave <= line.last))
+        # Taken, each row lies in one piece, and its sum does not hang on how many there are.
+        some, weight = flux.take(within, axis=1), ivar.take(within, axis=1)
+        good = weight > 0
         n = good.sum(axis=1)
-        measured = n >= max(_LEAST_COVERED * within.sum(), 1)
+        measured = n >= max(_LEAST_COVERED * within.size, 1)
         factor = np.where(measured, line.last - line.first, np.nan) / np.maximum(n, 1)
-        depth = np.where(good, 1.0 - flux[:, within], 0).sum(axis=1)
-        variance = np.where(good, 1.0 / np.where(good, ivar[:, within], 1), 0).sum(axis=1)
+        depth = np.where(good, 1.0 - some, 0).sum(axis=1)
+        variance = np.where(good, 1.0 / np.where(good, weight, 1), 0).sum(axis=1)
         about = f"equivalent width of {line.title}, {line.first:g}-{line.last:g} A"
         table[f"ew_{name}"] = Column(factor * depth, unit=u.AA, description=about)
         about = f"standard error of ew_{name}"
