@@ -100,8 +100,8 @@ verify-twice: quick ## `make quick` in a second folder: the same bytes?
 torture: quick ## the same, disturbed 30 times on the way; long
 	@$(PY) -m benchmarks.torture --kills 30 --seed="$$MAKE_SEED"
 
-models: $(READY) ## the labellers of LRS and MRS that come with slamlib, anew; a few minutes
-	@for name in LRS MRS; do $(PY) -m slamlib train --instrument $$name --output data/embedded/models || exit 1; done
+models: $(READY) ## the labellers that come with slamlib, anew; about 5 minutes
+	@for name in LRS MRS BOSS HERMES; do $(PY) -m slamlib train --instrument $$name --output data/embedded/models || exit 1; done
 
 calibration: $(READY) ## do errors mean what they say? build/calibration.json
 	@$(PIPELINE) calibration $(OPTIONS)

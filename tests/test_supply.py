@@ -17,10 +17,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
 from compendia import ROOT
+from written import LABELS, Star, sdss, text
 
 from compendium import supply
+from slamlib.io import read_ecsv
+from slamlib.labelling.models import SHIPPED
+from slamlib.labels import NAMES
+from slamlib.mock.survey import draw_survey, write_survey
 
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 OWN = {"slamlib", "compendium", "benchmarks"}
@@ -150,18 +156,19 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
-def python(installed, code):
+def python(installed, *arguments, cwd):
     # The folder comes before the editable install of the environment that the tests run in.
-    environment = os.environ | {"PYTHONPATH": str(installed)}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=installed.parent, env=environment, capture_output=True, text=True)
+    environment = os.environ | {"PYTHONPATH": str(installed), "SLAMLIB_HOME": str(cwd / "home")}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
 def test_the_wheel_holds_the_library_and_its_data_and_no_paper(installed):
     assert {path.name for path in installed.iterdir() if path.suffix != ".dist-info"} == {"slamlib"}
     data = {path.name for path in (installed / "slamlib/data").iterdir()}
     assert {path.name for path in (ROOT / "data/embedded").iterdir()} - {"__pycache__"} == data
-    assert len(list((installed / "slamlib/data/models").iterdir())) == 2
+    models = (installed / "slamlib/data/models").iterdir()
+    assert {path.stem for path in models} == {f"krr_{name}" for name in SHIPPED}
     assert (installed / "slamlib/py.typed").is_file()
 
 
@@ -171,11 +178,31 @@ def test_it_works_from_any_folder(installed):
         "print(slamlib.__file__); print(named_grid('embedded').flux.shape[1]); main(['info'])\n"
         "print([getattr(slamlib, name).__name__ for name in ('label', 'Labeller', 'ModelGrid')])"
     )
-    done = python(installed, code)
+    done = python(installed, "-c", code, cwd=installed.parent)
     assert done.returncode == 0, done.stderr
     first, n_pix, *_, names = done.stdout.splitlines()
     assert Path(first).is_relative_to(installed) and int(n_pix) == 45340
     assert names == "['label', 'Labeller', 'ModelGrid']"
+
+
+def test_three_spectrographs_have_labels_after_installing_without_training(
+    installed, grid, library, isochrones, tmp_path
+):
+    """A file of LAMOST, one like those of HERMES, and one of BOSS, in another folder than slamlib's."""
+    truth = draw_survey({"LRS": 1, "MRS": 1}, 0, isochrones, grid.contains, np.random.default_rng(3))
+    index = write_survey(truth, library, grid, tmp_path, seed=4, progress=False)
+    text(tmp_path / "fine.txt", Star(grid, 50_000, 60, seed=1), np.arange(3880, 6840, 0.03))
+    boss = 10 ** np.arange(np.log10(3860), np.log10(7050), 1e-4)
+    sdss(tmp_path / "spec.fits", Star(grid, 2000, 60, seed=2), boss)
+    files = [index["file"][index["instrument"] == "LRS"][0], "fine.txt", "spec.fits"]
+    done = python(installed, "-m", "slamlib", "label", *files, "-o", "out.ecsv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no trained model" not in done.stderr and "not used" not in done.stderr
+    table = read_ecsv(tmp_path / "out.ecsv")
+    assert list(table["instrument"]) == ["LRS", "HERMES", "BOSS"]
+    for row in table[1:]:
+        off = [(row[name] - true) / row[f"e_{name}"] for name, true in zip(NAMES, LABELS, strict=True)]
+        assert max(map(abs, off)) < 4, row["instrument"]
 
 
 def test_the_lock_pins_every_declared_dependency_with_hashes():

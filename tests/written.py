@@ -69,12 +69,12 @@ def eso(path, star):
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
 
 
-def sdss(path, star):
+def sdss(path, star, wave=LOG):
     """No PIXMASK; a pixel that AND_MASK marks has nonsense and a weight."""
-    flux, error = star(air_from_vacuum(LOG))
-    mask = np.zeros(LOG.size, int)
+    flux, error = star(air_from_vacuum(wave))
+    mask = np.zeros(wave.size, int)
     mask[200::300], flux[200::300] = 1 << 19, 1e-10
-    columns = {"flux": flux, "loglam": np.log10(LOG), "ivar": error**-2.0, "AND_MASK": mask}
+    columns = {"flux": flux, "loglam": np.log10(wave), "ivar": error**-2.0, "AND_MASK": mask}
     table(path, "COADD", {"PLUG_RA": 120.5, "PLUG_DEC": 33.0, "RA": 121.0, "DEC": 32.0}, **columns)
 
 
@@ -128,8 +128,8 @@ def four_bands(path, star):
     image(path, bands, CTYPE1="LINEAR", CRVAL1=3880.0, CD1_1=0.3, **cards)
 
 
-def text(path, star):
-    np.savetxt(path, np.stack([LINEAR, star(LINEAR)[0]], axis=1), header="wave flux")
+def text(path, star, wave=LINEAR):
+    np.savetxt(path, np.stack([wave, star(wave)[0]], axis=1), header="wave flux")
 
 
 def text_of_three(path, star):

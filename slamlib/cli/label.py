@@ -35,11 +35,11 @@ other spectrographs:
   wavelength and flux, and text of two or three columns are read. docs/howto_label.md has more.
 
 models:
-  They are trained once, in a few minutes for each instrument, and kept in ~/.slamlib
-  (or the folder of SLAMLIB_HOME); --models names others, such as those of 'make paper'
-  in data/products/paper-mock-embedded. They span O to early A stars (9,000 to 55,000 K, flag X
-  below 15,000 K, where the paper's end); labels of other stars are flagged: outside the grid, or
-  not early-type.
+  Those of LRS, MRS, BOSS and HERMES come with slamlib; of another instrument they are trained
+  once, in a few minutes, and kept in ~/.slamlib (or the folder of SLAMLIB_HOME). --models names
+  others, such as those of 'make paper' in data/products/paper-mock-embedded. They span O to early
+  A stars (9,000 to 55,000 K, flag X below 15,000 K, where the paper's end); labels of other stars
+  are flagged: outside the grid, or not early-type.
 
 interruption:
   Finished parts, one of 16 files and then 500 each, are kept; the same command goes on

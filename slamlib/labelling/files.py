@@ -42,8 +42,8 @@ def label(
     """Find the labels of spectra: Teff, log g, [M/H], v sin i, with errors and flags.
 
     The spectra are normalised, put at rest by their own radial velocity, and compared with
-    models as the catalogue's are (`slamlib.labelling.catalogue.label_survey`). Models of LRS and
-    MRS come with slamlib; those of another instrument are trained first, once, in a few minutes.
+    models as the catalogue's are (`slamlib.labelling.catalogue.label_survey`). Models of LRS, MRS,
+    BOSS and HERMES come with slamlib; those of another instrument are trained first, once, in a few minutes.
 
     Parameters
     ----------

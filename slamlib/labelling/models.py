@@ -13,6 +13,8 @@ from slamlib.labelling.recipe import training_code
 
 # What a labeller that gives the labels of a catalogue says of itself.
 KIND = {"regressor": "krr", "continuum": "matched"}
+# Instruments whose labellers come with slamlib; `make models` makes them.
+SHIPPED = ("LRS", "MRS", "BOSS", "HERMES")
 # The environment variable that names the folder of what slamlib keeps for a user.
 HOME = "SLAMLIB_HOME"
 
@@ -36,8 +38,8 @@ class Models:
         "embedded" (9,000 to 55,000 K, with microturbulence), or the file of a model grid.
     folder : str or Path, optional
         Of labellers, such as ``data/products/paper-mock-embedded`` of `make paper`. By default
-        LRS and MRS come with slamlib; others are trained once, in a few minutes each, and kept
-        in `home`, where one that the user has trained is taken first. One that other code has
+        those of `SHIPPED` come with slamlib; others are trained once, in a few minutes each, and
+        kept in `home`, where one that the user has trained is taken first. One that other code has
         trained is not used, unless its folder is named.
     talk : bool
         Say on standard error which models are used. A model that is there and cannot be used

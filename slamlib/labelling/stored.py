@@ -13,7 +13,7 @@ from slamlib.npz import check_shapes, reading_npz, write_npz
 from slamlib.regression.slam import Slam
 from slamlib.spectra.velocity import VelocityTemplates
 
-FORMAT = 2
+FORMAT = 3
 
 
 def write_labeller(labeller, path):
@@ -27,7 +27,7 @@ def write_labeller(labeller, path):
     }
     parts = {
         "slam": labeller.slam.to_arrays(),
-        "systematics": labeller.systematics.to_arrays() if labeller.systematics else {},
+        "systematics": _once(labeller.systematics.to_arrays()) if labeller.systematics else {},
         "templates": {"wave": labeller.templates.wave, "flux": labeller.templates.flux.astype(np.float32)},
         "edge": labeller.edge.to_arrays(),
         "extension": labeller.extension.to_arrays() if labeller.extension else {},
@@ -46,7 +46,7 @@ def read_labeller(make, path):
         check_shapes(parts["templates"], wave="p", flux="tp")
         systematics = None
         if parts["systematics"]:
-            systematics = Systematics.from_arrays(parts["systematics"], params["systematics_of"])
+            systematics = Systematics.from_arrays(_repeated(parts["systematics"]), params["systematics_of"])
         read = make(
             Instrument.of(params["instrument"]),
             Slam.from_arrays(params["slam"], parts["slam"]),
@@ -58,6 +58,21 @@ def read_labeller(make, path):
         )
         _check(read)
         return read
+
+
+def _once(arrays):
+    """Return arrays of systematics where the last components, if the same at each SNR, stand once."""
+    components = arrays["components"]
+    same = (components == components[0]).all(axis=(0, 2))
+    n = int(np.cumprod(same[::-1]).sum())
+    own = components.shape[1] - n
+    return arrays | {"components": components[:, :own], "shared": components[0, own:]}
+
+
+def _repeated(arrays):
+    """Return what `_once` was given."""
+    shared = np.repeat(arrays.pop("shared")[None], len(arrays["components"]), axis=0)
+    return arrays | {"components": np.concatenate([arrays["components"], shared], axis=1)}
 
 
 def _check(labeller):

@@ -7,6 +7,7 @@ import numpy as np
 
 from slamlib.grid.training import synthesise
 from slamlib.instruments import C_KMS, get_instrument
+from slamlib.npz import half
 from slamlib.spectra.velocity import VelocityTemplates
 
 # Teff [K] and v sin i [km/s] of the templates, where the grid has them; all of log g 4 and solar metallicity.
@@ -26,4 +27,5 @@ def velocity_templates(grid, instrument):
     labels = grid.at(teff=teff, logg=4.0, vsini=vsini)
     labels = labels[grid.contains(grid.split(labels)[0])]
     step = _STEP * max(round(C_KMS / instrument.effective_resolution / 8 / _STEP), 1)
-    return VelocityTemplates(continuous.wave, synthesise(grid, labels, continuous), step=step)
+    # Half precision is a hundredth of the noise at SNR 100, and half of the file.
+    return VelocityTemplates(continuous.wave, half(synthesise(grid, labels, continuous)), step=step)

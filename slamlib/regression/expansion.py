@@ -14,7 +14,7 @@ from slamlib.regression.rows import times
 _SPECTRA = 2000
 # Of at most so many centres these shares are tried, in single precision, and the first taken that
 # moves the flux by less than this, rms: labels by less than a hundredth of their errors at SNR 100.
-_SHARES, _LOSS = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0), 5e-7
+_SHARES, _LOSS = (0.3, 0.4, 0.5, 0.6, 0.8, 1.0), 8e-7
 
 
 @dataclass(frozen=True)

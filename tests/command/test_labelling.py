@@ -16,7 +16,7 @@ from slamlib.io import embedded, read_ecsv
 from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.files import list_files
 from slamlib.labelling.labeller import Labeller
-from slamlib.labelling.models import Models
+from slamlib.labelling.models import SHIPPED, Models
 from slamlib.labelling.recipe import training_code
 from slamlib.labelling.summary import verdict
 from slamlib.labels import NAMES
@@ -83,7 +83,7 @@ def test_an_unusable_model_is_named_with_the_reason(change, reason, home, tmp_pa
 
 
 def test_models_that_come_with_slamlib_are_of_this_code():
-    for name in INSTRUMENTS:
+    for name in SHIPPED:
         code = Labeller.read(embedded("models") / f"krr_{name}.npz").about["code"]
         assert code == training_code(), "run: make models"
 
