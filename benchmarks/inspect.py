@@ -26,10 +26,11 @@ def errors_off(table, truth):
     return np.nanmax(np.array(off, dtype=float), axis=0)
 
 
-def first_tenth(run, coolest=0.0):
-    """Count the wrong rows, those of them in the first tenth, that tenth, and all rows with labels.
+def ranked(run, coolest=0.0):
+    """Tell which rows, in the order of the page, are wrong, and which the table warns of: (n,) each.
 
-    Only stars whose true Teff [K] is above `coolest` count.
+    Warned of are flag O, outside the models, and any status but ok. Only stars whose true Teff [K] is above
+    `coolest` count.
     """
     tables = []
     for name in INSTRUMENTS:
@@ -42,20 +43,26 @@ def first_tenth(run, coolest=0.0):
     table = table[usable(table)]
     table = table[[truth["teff"][row[obsid]] > coolest for obsid in table["obsid"]]]
     wrong = errors_off(table, truth[[row[obsid] for obsid in table["obsid"]]]) > WRONG
-    tenth = -(-len(table) // 10)
-    first = worst_first(table, Models(folder=run.products))[:tenth]
-    return int(wrong.sum()), int(wrong[first].sum()), tenth, len(table)
+    warned = (table["flag"] == "O") | (table["status"] != "ok")
+    order = worst_first(table, Models(folder=run.products))
+    return np.asarray(wrong)[order], np.asarray(warned)[order]
 
 
 def main():
     """Print the rates."""
     run = Run("quick")
     for coolest, what in ((0.0, "all"), (15_000.0, "hotter than 15,000 K, as the models are")):
-        wrong, found, tenth, n = first_tenth(run, coolest)
+        wrong, warned = ranked(run, coolest)
+        tenth = -(-len(wrong) // 10)
         print(
-            f"{what}: {wrong} of {n} stars have a label more than {WRONG:.0f} errors off; {found} of them "
-            f"are in the first tenth, of {tenth}: {found / min(wrong, tenth):.0%} of what it could hold"
+            f"{what}: {wrong.sum()} of {len(wrong)} stars have a label more than {WRONG:.0f} errors off. "
+            f"{(wrong & warned).sum()} of them are outside the models or have a status that warns; "
+            f"wrong among the {(~warned).sum()} others: {(wrong & ~warned).sum()}."
         )
+        for places in (tenth, 2 * tenth, 3 * tenth):
+            found = wrong[:places].sum()
+            most = min(places, wrong.sum())
+            print(f"  first {places} places: {found} wrong, {found / most:.0%} of what they could hold")
 
 
 if __name__ == "__main__":
