@@ -3,7 +3,7 @@
 import numpy as np
 from astropy.table import Column, Table
 
-from slamlib.labelling.evolution import Evolution
+from slamlib.labelling.evolution import OWN_ERRORS, Evolution
 from slamlib.labelling.luminosity import A_G, E_A_G, E_BC, E_COLOUR, SUN_MBOL, ZERO_POINT, unreddened
 
 # Distances are drawn evenly in their logarithm between these [pc].
@@ -55,3 +55,23 @@ def observe(truth, rng):
     stars["true_distance"] = Column(distance, unit="pc", description="true distance")
     stars["ratio"] = Column(ratio, description="light of the companion over that of the star; 0 for none")
     return gaia, stars
+
+
+def pulls_of_the_prior(n, e_teff, e_logg, coolest, rng):
+    """Find pulls of log luminosity of stars as `Evolution` supposes them to be: formed at a constant rate.
+
+    Of solar metallicity, with Gaussian errors of Teff, in shares of it, and of log g. Of `n` stars above
+    9,000 K those count whose observed Teff [K] is above `coolest`; their mean is 0 and their width 1.
+    """
+    evolution = Evolution()
+    log_teff, logg, _, _, log_l, own, prior = evolution.stars[-1]
+    weight = np.exp(prior - prior.max()) * (log_teff > np.log10(9000))
+    some = rng.choice(weight.size, n, p=weight / weight.sum())
+    scatter, noise = rng.normal(size=(3, n)), rng.normal(size=(2, n))
+    teff = 10 ** (log_teff[some] + OWN_ERRORS[0] * scatter[0]) * (1 + e_teff * noise[0])
+    logg = logg[some] + OWN_ERRORS[1] * scatter[1] + e_logg * noise[1]
+    true = log_l[some] + own[some] * scatter[2]
+    hot = teff > coolest
+    labels = np.stack([teff, logg, np.full(n, evolution.mh[-1])], axis=1)[hot]
+    mean, error = evolution.estimate(labels, labels * [e_teff, 0, 0] + [0, e_logg, 0.1])
+    return (mean[:, 2] - true[hot]) / error[:, 2]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from compendium.parallaxes import pulls_of_the_prior
 from slamlib.cli.main import main
 from slamlib.errors import InputError
 from slamlib.io import embedded, read_ecsv
@@ -49,6 +50,14 @@ def test_a_star_on_an_isochrone_has_its_age_and_mass(evolution):
         mean, error = evolution.estimate(labels, [[100.0, 0.02, 0.1]])
         told = [np.log10(star["initial_mass"]), 7.0, star["log_l"]]
         assert (np.abs(mean[0] - told) < 2 * error[0] + [0.02, 0.1, 0.02]).all()
+
+
+def test_luminosities_of_stars_of_the_prior_are_unbiased_and_their_errors_hold():
+    pulls = pulls_of_the_prior(4_000, 0.015, 0.05, 13_000, np.random.default_rng(7))
+    assert pulls.size > 500 and np.isfinite(pulls).mean() > 0.99
+    # Four standard errors.
+    assert np.nanmean(pulls) == pytest.approx(0, abs=0.15)
+    assert np.nanstd(pulls) == pytest.approx(1, abs=0.1)
 
 
 def test_no_isochrone_no_mass(evolution):

@@ -12,7 +12,7 @@ COLUMNS = ("mh", "log_age", "initial_mass", "log_teff", "logg", "log_l")
 _STEP = 0.02
 _SHARES = np.concatenate([np.geomspace(0.005, 0.5, 120), 1 - np.geomspace(0.49, 1e-4, 120)])
 # Errors of the isochrones themselves, in log Teff and log g; they also bridge the steps.
-_OWN_ERRORS = 0.005, 0.03
+OWN_ERRORS = 0.005, 0.03
 # Error of the logarithms half-way between two ages, for each dex between them (tests compare with eclipsing
 # binaries). The largest star of the youngest isochrone is not near its end, so that equal shares are not
 # equal stages there: the error is three times as large.
@@ -104,7 +104,7 @@ class Evolution:
             own_teff, own_logg, *values, prior = self.stars[lower] + (place - lower) * (
                 self.stars[upper] - self.stars[lower]
             )
-            sigma = np.hypot([e_teff / teff / np.log(10), e_logg], _OWN_ERRORS)
+            sigma = np.hypot([e_teff / teff / np.log(10), e_logg], OWN_ERRORS)
             off = ((own_teff - np.log10(teff)) / sigma[0]) ** 2 + ((own_logg - logg) / sigma[1]) ** 2
             if off[prior > -_NEVER / 2].min() > _APART:
                 continue
