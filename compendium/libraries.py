@@ -39,6 +39,8 @@ _INSIDE = {
 MILES_FWHM, STELIB_FWHM, _HOT = 2.5, 3.0, (15_000.0, np.inf)
 # Errors of the parameters of MILES, which it does not give for single stars: share of Teff, and log g.
 _TEFF_ERROR, _LOGG_ERROR = 0.05, 0.15
+# What counts as agreement with them (share of Teff, log g); error of their [Fe/H]; joint errors that differ.
+NEAR_TEFF, NEAR_LOGG, _MH_ERROR, _DIFFER = 0.05, 0.25, 0.15, 3.0
 # Step [km/s] of the broadened spectra, and the wavelengths that its width is interpolated between.
 _STEP, _NODES = 30.0, 12
 
@@ -150,3 +152,28 @@ def main():
 
 if __name__ == "__main__":
     main()
+
+
+def beside_literature(table):
+    """Return the `table` of `label_stars` with its differences from the literature, and why a star misses.
+
+    ``pull_teff``, ``pull_logg`` and ``pull_mh`` are differences in joint errors. ``why`` is empty where Teff
+    agrees within `NEAR_TEFF` and log g within `NEAR_LOGG`. Else it says what the data show: the first that
+    holds of flag O, a status, another [M/H] than the literature's, and less than 3 joint errors.
+    """
+    table, assumed = table.copy(), {"teff": 0.0, "logg": 0.0, "mh": _MH_ERROR}
+    for name, least in assumed.items():
+        known = np.fmax(np.asarray(table[f"e_{name}_hrs"], dtype=float), least)
+        error = np.hypot(np.asarray(table[f"e_{name}"]), known)
+        table[f"pull_{name}"] = np.asarray(table[name] - table[f"{name}_hrs"]) / error
+    agrees = np.abs(table["teff"] / table["teff_hrs"] - 1) < NEAR_TEFF
+    agrees &= np.abs(table["logg"] - table["logg_hrs"]) < NEAR_LOGG
+    reasons = [
+        (agrees, ""),
+        (~np.isin(table["flag"], ["I", "X"]), "outside the models"),
+        (table["status"] != "ok", np.asarray(table["status"])),
+        (np.abs(table["pull_mh"]) > _DIFFER, "another [M/H] than the literature's"),
+        (np.fmax(np.abs(table["pull_teff"]), np.abs(table["pull_logg"])) < _DIFFER, "within 3 joint errors"),
+    ]
+    table["why"] = np.select(*map(list, zip(*reasons, strict=True)), "unexplained")
+    return table

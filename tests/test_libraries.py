@@ -10,7 +10,7 @@ from astropy.table import Table
 
 from compendium.hrs_stars import LIBRARY, HrsStar
 from compendium.laboratory import MISMATCHES, Mismatch, summarised
-from compendium.libraries import library_stars, prepare_library, unpack
+from compendium.libraries import beside_literature, library_stars, prepare_library, unpack
 from compendium.miles import FOLDER, observe_miles, read_miles
 from slamlib.errors import FileError, InputError
 from slamlib.fetch.manifest import sha256_of
@@ -55,6 +55,24 @@ def test_libraries_come_out_of_the_package_and_nothing_else_does(wheel, tmp_path
     assert [star.file for star in stars] == ["MILES m0010", "STELIB HD36512"]
     assert stars[0].known["teff"] == 22_000 and np.isnan(stars[0].known["mh"])
     assert stars[1].known["teff"] == 33_400 and not stars[1].simulated
+
+
+def test_a_star_that_misses_the_literature_has_what_the_data_show():
+    rows = [
+        ("I", "ok", 12_100, 4.0, 0.0, ""),
+        ("O", "emission", 9_000, 4.0, 0.0, "outside the models"),
+        ("X", "emission", 14_000, 4.0, 0.0, "emission"),
+        ("X", "ok", 12_000, 3.3, -0.9, "another [M/H] than the literature's"),
+        ("X", "ok", 12_000, 3.7, np.nan, "within 3 joint errors"),
+        ("X", "ok", 12_000, 2.0, 0.0, "unexplained"),
+    ]
+    table = Table(rows=rows, names=("flag", "status", "teff", "logg", "mh_hrs", "expected"))
+    table["teff_hrs"], table["logg_hrs"], table["mh"] = 12_000.0, 4.0, 0.0
+    for name, error in (("teff", 200.0), ("logg", 0.1), ("mh", 0.1)):
+        table[f"e_{name}"], table[f"e_{name}_hrs"] = error, np.nan if name == "mh" else error
+    found = beside_literature(table)
+    assert found["why"].tolist() == found["expected"].tolist()
+    assert found["pull_logg"][5] == pytest.approx(-2 / np.hypot(0.1, 0.1))
 
 
 def test_another_package_is_refused_and_an_absent_library_has_no_star(wheel, tmp_path):
