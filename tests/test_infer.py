@@ -46,7 +46,7 @@ def test_noise_free_spectra_give_their_labels_back(krr_slam, own_spectra, unseen
     assert (result.status == "ok").all()
     # Trained on 300 spectra only, the model has a second minimum for a rare star above
     # 45,000 K. Such a star must show in its chi-square.
-    found = distance < 0.02
+    found = distance < 0.05
     assert found.mean() > 0.99
     assert (result.chi2[found] < 1e-6).all() and (result.chi2[~found] > 1e-2).all()
 

@@ -39,7 +39,7 @@ def project(path):
 
 
 def locked():
-    return set(re.findall(r"^([a-z0-9][a-z0-9._-]*)==", LOCK, re.MULTILINE))
+    return set(re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[.+\])?==", LOCK, re.MULTILINE))
 
 
 def declared(path, *extras):

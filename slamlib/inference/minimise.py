@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 # A step shorter than this, in units of its own standard error squared, ends the search: it gains as little,
-# so that nothing is evaluated at its end. `NEARLY` is for what costs
-# more to evaluate, `ROUGH` for what is but compared.
+# so that nothing is evaluated at its end. `NEARLY` is for what costs more to evaluate, `ROUGH` for what is
+# only compared.
 _CONVERGED, NEARLY, ROUGH = 1e-5, 1e-3, 1e-2
-# Damping of the first step far from a minimum and near one, and where a star whose every step fails is given
-# up.
+# Damping of the first step far from a minimum and near one, and where a star is given up whose steps all fail.
 _DAMPING, NEAR, _GIVE_UP = 0.1, 1e-3, 1e8
 # A smaller predicted gain in chi-square is none.
 _LEAST = 1e-12
