@@ -8,7 +8,7 @@ import numpy as np
 # so that nothing is evaluated at its end. `NEARLY` is for what costs more to evaluate, `ROUGH` for what is
 # only compared.
 _CONVERGED, NEARLY, ROUGH = 1e-5, 1e-3, 1e-2
-# Damping of the first step far from a minimum and near one, and where a star is given up whose steps all fail.
+# Damping of the first step far from a minimum and near one, and where a star is given up whose steps fail.
 _DAMPING, NEAR, _GIVE_UP = 0.1, 1e-3, 1e8
 # A smaller predicted gain in chi-square is none.
 _LEAST = 1e-12
