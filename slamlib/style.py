@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from matplotlib import style
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -52,6 +54,7 @@ _RC = {
     "savefig.dpi": 300,
     "pdf.fonttype": 42,  # TrueType: journals refuse Type 3 fonts
 }
+_DPI = _RC["savefig.dpi"]
 
 
 def apj_style():
@@ -98,16 +101,31 @@ def require_columns(table, names, what):
 
 
 def save(figure, folder, name):
-    """Write a figure as PNG (300 dpi) and PDF into a folder, made if missing; return the path of the PNG.
+    """Write a figure as PNG and PDF into a folder, made if missing; return the path of the PNG.
 
     `name` is without suffix. The same figure always gives the same bytes.
     """
     folder = Path(folder)
+    lay_out(figure)
     with apj_style():
-        # Each draw would refine the layout by a hair: fix it, so that every file shares it.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        for suffix, metadata in ((".pdf", {"CreationDate": None}), (".png", {})):
-            with atomic(folder / f"{name}{suffix}") as path:
-                figure.savefig(path, format=suffix[1:], metadata=metadata)
+        with atomic(folder / f"{name}.pdf") as path:
+            figure.set_dpi(_DPI)
+            FigureCanvasPdf(figure).print_pdf(path, metadata={"CreationDate": None})
+        with atomic(folder / f"{name}.png") as path:
+            write_png(figure, path)
     return folder / f"{name}.png"
+
+
+def lay_out(figure):
+    """Fix the layout of a figure, so that all files share it: each draw would refine it by a hair."""
+    if engine := figure.get_layout_engine():
+        with apj_style():
+            engine.execute(figure)
+        figure.set_layout_engine("none")
+
+
+def write_png(figure, file, dpi=_DPI):
+    """Write a figure that is laid out; `Figure.savefig` would draw it twice."""
+    figure.set_dpi(dpi)
+    with apj_style():
+        FigureCanvasAgg(figure).print_png(file)

@@ -28,7 +28,7 @@ from compendium.figures.trust import (
     fig_ranks,
 )
 from compendium.pipeline.graph import GRAPH
-from slamlib.style import apj_style, fig_no_data, save
+from slamlib.style import fig_no_data, lay_out, save, write_png
 
 __all__ = [
     "draw",
@@ -67,6 +67,6 @@ def draw(name, run):
 def show(name, run):
     """Draw a figure for a notebook to show, as an IPython Image; no file is written."""
     figure, content = draw(name, run), io.BytesIO()
-    with apj_style():
-        figure.savefig(content, format="png", dpi=2 * _PIXELS_PER_INCH)
+    lay_out(figure)
+    write_png(figure, content, 2 * _PIXELS_PER_INCH)
     return Image(content.getvalue(), width=round(_PIXELS_PER_INCH * figure.get_figwidth()))
