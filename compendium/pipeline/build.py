@@ -30,9 +30,9 @@ from slamlib.threads import n_cores
 ADDRESSES = ("lamost_releases.ecsv", "tlusty_archives.ecsv", "vizier_catalogues.ecsv", "vizier_columns.ecsv")
 
 
-# Notebooks that run at once, if there are cores: most of them use one for much of their time. More
-# would want more memory at paper size than many machines have.
-_AT_ONCE = 2
+# Notebooks that run at once, if there are cores: most of them use one for much of their time, and none while
+# its kernel starts. More would want more memory at paper size than many machines have.
+_AT_ONCE = 3
 
 
 class _Dependency(Dependency):
@@ -83,7 +83,7 @@ class Build:
 
     def make(self, selected):
         """Make what is stale of some tasks and of all they need; what a task raises ends it."""
-        tasks, running, at_once = self._tasks(selected), {}, min(n_cores(), _AT_ONCE)
+        tasks, running, at_once = self._tasks(selected), {}, min(2 * n_cores() - 1, _AT_ONCE)
         waiting = dict(tasks)
         try:
             with ThreadPoolExecutor(at_once) as pool, kernels():
