@@ -45,7 +45,7 @@ paper: $(READY) ## every figure and table; the paper's sizes unless PROFILE=quic
 	@$(PIPELINE) all $(OPTIONS)
 
 quick: export MAKE_PROFILE = quick
-quick: paper ## every figure and table at small size, about 7 minutes
+quick: paper ## every figure and table at small size, about 6 minutes
 
 notebooks: $(READY) ## run the notebooks, publish nothing
 	@$(PIPELINE) notebooks $(OPTIONS)

@@ -76,7 +76,7 @@ class Profile:
 
 QUICK = Profile(
     name="quick",
-    takes="about 7 minutes",
+    takes="about 6 minutes",
     n_train={"LRS": 300, "MRS": 400},
     n_labels={"LRS": 1000, "MRS": 1000},
     sample_sizes={"LRS": (150, 300), "MRS": (150, 400)},
