@@ -15,7 +15,7 @@ from slamlib.inference.validate import HeldOut, held_out
 from slamlib.labels import NAMES
 from slamlib.regression.slam import Slam
 
-# The second is little noise; the third, less than matters beside the regression's own error.
+# Of the paper's comparison, of little noise, and of noise far below the regression's own error.
 SNR, _QUIET, _NO_NOISE = 100.0, 300.0, 1e5
 COOL, HOT = 30_000.0, 45_000.0
 # Choices that the paper leaves open, and what they are here: options and hyper-parameters.

@@ -140,20 +140,6 @@ def prepare_library(star, instrument, snr, templates, rng):
     return prepare_with_velocity(observed, instrument, templates)
 
 
-def main():
-    """Fetch the libraries into data/; say what happened in one line, and go on without them."""
-    from compendium.run import find_root
-
-    try:
-        print(fetch(find_root() / "data"))
-    except FileError as error:
-        print(error, file=sys.stderr)
-
-
-if __name__ == "__main__":
-    main()
-
-
 def beside_literature(table):
     """Return the `table` of `label_stars` with its differences from the literature, and why a star misses.
 
@@ -177,3 +163,17 @@ def beside_literature(table):
     ]
     table["why"] = np.select(*map(list, zip(*reasons, strict=True)), "unexplained")
     return table
+
+
+def main():
+    """Fetch the libraries into data/; say what happened in one line, and go on without them."""
+    from compendium.run import find_root
+
+    try:
+        print(fetch(find_root() / "data"))
+    except FileError as error:
+        print(error, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -55,13 +55,13 @@ class Likelihood:
     def reduced(self, z, more=None):
         """Return what a search evaluates: `Reduced` about `z` (m, d) if the model allows it.
 
-        `more` is that of the same stars with no fewer pixels.
+        `more` is the reduced form of the same stars with these pixels and maybe others (see `Reduced`).
         """
         compressed = len(self.slam.expansions_) == 1 and self.slam.expansions_[0].components is not None
         return Reduced(self, z, more) if compressed else self
 
     def coarse(self):
-        """As `Reduced.coarse`, of which there is none."""
+        """Return itself: only `Reduced` has a form of fewer components."""
         return self
 
     def of(self, slam):

@@ -9,8 +9,8 @@ import numpy as np
 
 from slamlib.regression.rows import dropped, gram, times
 
-# Components that are kept: all of most models; a fit to all pixels with all components ends every search. And
-# those that suffice to find where minima are.
+# Components that are kept, all that the models in the package have (the last step of every fit takes all,
+# also of a larger model), and those that suffice to find where minima are.
 _COMPONENTS, _COARSE = 160, 100
 
 
@@ -18,8 +18,8 @@ class Reduced:
     """A likelihood of m stars, evaluated on the first principal components of its model.
 
     The `Likelihood` is of a compressed model with one kernel; `z` (m, d) are standardised labels near which
-    it is exact but for rounding. `more` is that of the same stars with no fewer pixels, if there is one: what
-    differs costs less than all.
+    it is exact but for rounding. `more` is the reduced form of the same stars with these pixels and maybe
+    others, if there is one: to subtract what the others added costs less than to sum over all pixels.
     """
 
     def __init__(self, likelihood, z, more=None):

@@ -83,9 +83,9 @@ def _working_set(beta, bound, up, low, highest, lowest):
 
 @njit(fastmath=True, nogil=True, cache=True)
 def _smallest(values, k):
-    """Return the value that is at place k in order (Hoare 1961, CACM 4, 321); `values` are moved about.
+    """Return the value at place k of sorted `values`, which are reordered (Hoare 1961, CACM 4, 321).
 
-    It is `numpy.partition`, which takes numba 10 s to compile.
+    ``numpy.partition`` does the same, but numba compiles it longer than all else in this module.
     """
     first, last = 0, len(values) - 1
     while first < last:
