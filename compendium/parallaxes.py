@@ -58,7 +58,7 @@ def observe(truth, rng):
 
 
 def pulls_of_the_prior(n, e_teff, e_logg, coolest, rng):
-    """Return pulls of log luminosity of stars that follow the prior of `Evolution`, a constant rate of birth.
+    """Return pulls of log luminosity of stars that follow the prior of `Evolution`: constant star formation.
 
     Of solar metallicity, with Gaussian errors of Teff, in shares of it, and of log g. Of `n` stars above
     9,000 K those count whose observed Teff [K] is above `coolest`; their mean is 0 and their width 1.
