@@ -130,7 +130,7 @@ def model(matched_slam):
     shapes = np.stack([(LRS.wave - 5000) / 1000, np.sin(LRS.wave / 90), np.cos(LRS.wave / 150)])
     residuals = [rng.normal(0, s, (60, 3)) @ shapes for s in (0.008, 0.004, 0.002)]
     known = Systematics.measure([20.0, 60.0, 200.0], residuals, rank=3)
-    corrections = {"inflation": rng.uniform(1, 1.2, (3, 4)), "offset": rng.normal(0, 0.1, (3, 4))}
+    corrections = {"inflation": rng.uniform(1, 1.2, (3, 1, 4)), "offset": rng.normal(0, 0.1, (3, 1, 4))}
     return matched_slam.compress(), replace(known, blur=np.array([400.0, 300.0]), **corrections)
 
 

@@ -232,7 +232,7 @@ def test_probability_is_zero_outside_the_bounds(thin_slam, star):
 def test_wider_errors_widen_the_samples_and_pile_none_up_at_no_rotation(thin_slam):
     flux, ivar = noisy(thin_slam.predict([*LABELS[:3], 10]), 60, np.array(1.0), np.random.default_rng(9))
     nothing = Systematics.measure([60.0], [np.zeros((3, flux.shape[1]))], rank=1)
-    wider = replace(nothing, inflation=np.full((1, 4), 1.5), offset=np.full((1, 4), 0.5))
+    wider = replace(nothing, inflation=np.full((1, 1, 4), 1.5), offset=np.full((1, 1, 4), 0.5))
     narrow, wide = (
         sample_posterior(thin_slam, flux[0], ivar[0], seed=2, systematics=known, n_steps=300, n_burn=200)[0]
         for known in (nothing, wider)

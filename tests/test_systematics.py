@@ -123,13 +123,14 @@ def test_the_mean_follows_the_noise_between_nodes():
     np.testing.assert_allclose(known.mean_at(ivar)[:, 0], [4, 2, 1, 3, 4, 1], rtol=1e-5)
 
 
-def test_corrections_follow_the_logarithm_of_the_noise_between_nodes(three_nodes):
-    width = np.array([1.0, 2.0, 4.0])[:, None] * np.ones(4)
-    known = replace(three_nodes, inflation=width, offset=width - 1)
+def test_corrections_follow_the_logarithms_of_noise_and_teff_between_nodes(three_nodes):
+    width = np.array([1.0, 2.0, 4.0])[:, None, None] * np.array([1.0, 3.0])[:, None] * np.ones(4)
+    known = replace(three_nodes, teff=np.array([1e4, 4e4]), inflation=width, offset=width - 1)
     low, high = known.snr[:2]
-    ivar = np.repeat(np.array([low, np.sqrt(low * high), high, low / 9])[:, None] ** 2, 5, axis=1)
-    inflation, offset = known.corrections(ivar)
-    np.testing.assert_allclose(inflation[:, 0], [1, 1.5, 2, 1])
+    snr = np.array([low, np.sqrt(low * high), high, low / 9, high, high, high])
+    teff = np.array([1e4, 1e4, 1e4, 1e4, 2e4, 4e4, 9e4])
+    inflation, offset = known.corrections(np.repeat(snr[:, None] ** 2, 5, axis=1), teff)
+    np.testing.assert_allclose(inflation[:, 0], [1, 1.5, 2, 1, 4, 6, 6])
     np.testing.assert_allclose(offset, inflation - 1)
 
 

@@ -164,8 +164,9 @@ def infer_joint(
         found, likelihood = solve(likelihood, near, start_labels, z_bounds, max_steps, starts, reject)
         rejected = before - likelihood.n_pix
         n_pix[stars] -= rejected
-        inflation, offset, blur = _corrections(systematics, [ivar[stars] for _, ivar in spectra], d)
         values = slam.label_mean_ + slam.label_scale_ * found.z
+        ivars, teff = [ivar[stars] for _, ivar in spectra], values[:, slam.names.index("teff")]
+        inflation, offset, blur = _corrections(systematics, ivars, teff, d)
         variance = inverse(found.hessian) * np.outer(slam.label_scale_, slam.label_scale_)
         error = np.sqrt(np.diagonal(variance, axis1=1, axis2=2)).copy()
         if (v := slam.rotation) is not None:
@@ -199,12 +200,12 @@ def start_spectra(slam, labels=None):
     return slam.predict_standardised(slam.to_standard(labels))[0].astype(np.float32)
 
 
-def _corrections(systematics, ivars, d):
+def _corrections(systematics, ivars, teff, d):
     """Inflation and offset (m, d), the mean over the instruments that have some, and the blur (2,)."""
     known = [(part, ivar) for part, ivar in zip(systematics, ivars, strict=True) if part]
     if not known:
-        return np.ones((len(ivars[0]), d)), np.zeros((len(ivars[0]), d)), np.zeros(2)
-    inflation, offset = np.mean([part.corrections(ivar) for part, ivar in known], axis=0)
+        return np.ones((len(teff), d)), np.zeros((len(teff), d)), np.zeros(2)
+    inflation, offset = np.mean([part.corrections(ivar, teff) for part, ivar in known], axis=0)
     # The sharpest instrument tells most about rotation.
     return inflation, offset, min((part.blur for part, _ in known), key=lambda blur: blur[1])
 

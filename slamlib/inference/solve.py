@@ -37,14 +37,12 @@ def solve(likelihood, near, start_labels, bounds, max_steps, starts, reject=None
     nearest in each window of Teff. Pixels further than `reject` standard deviations from the fit are
     outlying. Returns a `Minimum`, and the likelihood without them.
     """
-    slam, sigmas = likelihood.slam, reject or _SIGMAS
+    sigmas = reject or _SIGMAS
+    start = np.clip(likelihood.slam.to_standard(start_labels[near.argmin(axis=1)]), *bounds)
+    search = likelihood.reduced(start)
     if starts == 1:
-        start = np.clip(slam.to_standard(start_labels[near.argmin(axis=1)]), *bounds)
-        search = likelihood.reduced(start)
         start = minimise(search, start, bounds, max_steps).z
         return _refine(likelihood, search, start, bounds, max_steps, reject)
-    reference = np.clip(slam.to_standard(start_labels[near.argmin(axis=1)]), *bounds)
-    search = likelihood.reduced(reference)
     first, *others = _minima(likelihood, search.coarse(), near, start_labels, bounds, max_steps, sigmas)
     found, kept = _refine(likelihood, search, first, bounds, max_steps, reject)
     ends, costs = [found.z.copy()], [_cost(found, likelihood, kept, sigmas)]

@@ -28,9 +28,11 @@ class Systematics:
     mean : ndarray of float32, (k, n_pix)
     components : ndarray of float32, (k, rank, n_pix)
     variance : ndarray of float32, (k, n_pix)
-    inflation, offset : ndarray, (k, d)
-        Width and mean of the pulls of calibration stars, (label - truth) / error: what is
-        left when all of the above is in the likelihood (`corrections`).
+    teff : ndarray, (q,)
+        Ascending: median Teff [K] of groups of calibration stars.
+    inflation, offset : ndarray, (k, q, d)
+        Width and mean of the pulls of these groups, (label - truth) / error: what is left when
+        all of the above is in the likelihood (`corrections`).
     blur : ndarray, (2,)
         What else than rotation adds to the square of v sin i, and how much that scatters
         [km^2 / s^2] (`slamlib.inference.vsini`).
@@ -42,6 +44,7 @@ class Systematics:
     mean: np.ndarray
     components: np.ndarray
     variance: np.ndarray
+    teff: np.ndarray
     inflation: np.ndarray
     offset: np.ndarray
     blur: np.ndarray
@@ -66,8 +69,13 @@ class Systematics:
             components.append(kept)
             variance.append(np.maximum((centred**2).mean(axis=0) - (kept**2).sum(axis=0), 0))
         arrays = (np.array(part, dtype=np.float32) for part in (mean, components, variance))
-        shape = (len(mean), n_labels)
-        none = {"inflation": np.ones(shape), "offset": np.zeros(shape), "blur": np.zeros(2)}
+        shape = (len(mean), 1, n_labels)
+        none = {
+            "teff": np.ones(1),
+            "inflation": np.ones(shape),
+            "offset": np.zeros(shape),
+            "blur": np.zeros(2),
+        }
         return cls(np.asarray(snr, dtype=float), *arrays, **none)
 
     def joined(self, components, variance):
@@ -85,13 +93,17 @@ class Systematics:
         weights = _between(1 / self._snr_of(ivar), 1 / self.snr[::-1])[:, ::-1]
         return times(weights.astype(np.float32), self.mean)
 
-    def corrections(self, ivar):
-        """Return inflation and offset at each spectrum's own SNR, linear in its logarithm: both (m, d).
+    def corrections(self, ivar, teff):
+        """Return inflation and offset at each spectrum's own SNR and `teff` (m,): both (m, d).
 
-        Errors are multiplied by the one; labels are freed of the other, in units of the error before that.
+        They are linear in the logarithms of both. Errors are multiplied by the one; labels are freed of the
+        other, in units of the error before that.
         """
-        weights = _between(np.log(self._snr_of(ivar)), np.log(self.snr))
-        return times(weights, self.inflation), times(weights, self.offset)
+        by_snr = _between(np.log(self._snr_of(ivar)), np.log(self.snr))
+        by_teff = _between(np.log(teff), np.log(self.teff))
+        weights = (by_snr[:, :, None] * by_teff[:, None]).reshape(len(ivar), -1)
+        inflation, offset = (part.reshape(weights.shape[1], -1) for part in (self.inflation, self.offset))
+        return times(weights, inflation), times(weights, offset)
 
     def _snr_of(self, ivar):
         usable = (ivar > 0).any(axis=1)
@@ -106,7 +118,8 @@ class Systematics:
         from it and not shifted: cut off there, draws would pile up.
         """
         draws = draws.copy()
-        inflation, offset = (each[0] for each in self.corrections(ivar))
+        teff = draws[:, slam.names.index("teff")].mean(keepdims=True)
+        inflation, offset = (each[0] for each in self.corrections(ivar, teff))
         added, scatter = self.blur
         if slam.rotation is not None:
             square = draws[:, slam.rotation] ** 2 - added + scatter * rng.normal(size=len(draws))
@@ -125,15 +138,15 @@ class Systematics:
     def from_arrays(cls, arrays, model):
         """Return what `to_arrays` described; InputError if the arrays do not fit."""
         shapes = {"snr": "k", "mean": "kp", "components": "krp", "variance": "kp"}
-        check_shapes(arrays, **shapes, inflation="kd", offset="kd", blur="2")
+        check_shapes(arrays, **shapes, teff="q", inflation="kqd", offset="kqd", blur="2")
         return cls(**arrays, model=model)
 
     def check(self, slam):
         """Refuse a model that these systematics were not measured with, or of other pixels."""
         n_pix = slam.flux_mean_.size
-        if self.inflation.shape[1] != len(slam.names):
+        if self.inflation.shape[2] != len(slam.names):
             raise InputError(
-                f"systematics of {self.inflation.shape[1]} labels for a model of {len(slam.names)}; measure "
+                f"systematics of {self.inflation.shape[2]} labels for a model of {len(slam.names)}; measure "
                 "them with this model"
             )
         if self.mean.shape[1] != n_pix or self.model not in ("", slam.digest()):

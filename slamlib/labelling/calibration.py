@@ -43,6 +43,8 @@ _BLURRED, _QUIET = (0.3, 1.0), 0.5
 _CHUNK = 64
 # Teff [K] where the paper's stars end, and which of the stars are cooler if the grid goes on there.
 COOLEST_B, _COOL = 15_000.0, 3
+# Errors depend on Teff: calibration stars are divided by it into groups of so many, but not into more groups.
+_GROUP, _GROUPS = 60, 5
 # A pull beyond this is of another kind than noise.
 _OUTLYING = 5.0
 
@@ -183,15 +185,37 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
             )
     blur = _blur(slam, observatory.instrument, fits[int(_QUIET * len(fits)) :])
     pulls = [np.concatenate([_pulls(slam, found, others, blur) for found, others in fit]) for fit in fits]
-    inflation = np.array([[spread(column) for column in pull.T] for pull in pulls])
-    offset = [
-        [width * mean_of_most(column / width) for column, width in zip(pull.T, widths, strict=True)]
-        for pull, widths in zip(pulls, inflation, strict=True)
-    ]
+    groups, teff = _by_teff(
+        [np.concatenate([others.labels for _, others in fit])[:, slam.names.index("teff")] for fit in fits],
+        np.clip(n // _GROUP, 1, _GROUPS),
+    )
+    inflation, offset = np.moveaxis(
+        [
+            [_width_and_mean(pull[group == number]) for number in range(len(teff))]
+            for pull, group in zip(pulls, groups, strict=True)
+        ],
+        2,
+        0,
+    )
     known = Systematics.measure(snr, residuals, rank, len(slam.names))
     if further:
         known, inflation = known.joined(*further), np.maximum(inflation, 1)
-    return replace(known, inflation=inflation, offset=np.array(offset), blur=blur, model=slam.digest())
+    return replace(known, teff=teff, inflation=inflation, offset=offset, blur=blur, model=slam.digest())
+
+
+def _by_teff(teffs, n):
+    """Divide stars with these Teff, a list of arrays, into `n` groups: group of each, and median Teff."""
+    every = np.concatenate(teffs)
+    ends = np.quantile(every, np.arange(1, n) / n)
+    medians = [np.median(every[np.searchsorted(ends, every) == number]) for number in range(n)]
+    return [np.searchsorted(ends, teff) for teff in teffs], np.array(medians)
+
+
+def _width_and_mean(pulls):
+    """Width and mean of each column of pulls (m, d), of most of them: (2, d)."""
+    widths = [spread(column) for column in pulls.T]
+    means = [width * mean_of_most(column / width) for column, width in zip(pulls.T, widths, strict=True)]
+    return np.array([widths, means])
 
 
 def _blur(slam, instrument, fits):

@@ -36,7 +36,7 @@ N_TRAIN = 1500
 # Principal components of the spectra in a labeller of `train`: few enough for a small file.
 COMPONENTS = 160
 # SNR per pixel of files, where the systematics are measured.
-SNRS = (20, 60, 180)
+SNRS = (20, 45, 110, 280)
 SEED = 257
 
 
@@ -170,7 +170,7 @@ class Labeller:
     def calibrated(
         self,
         grid: ModelGrid,
-        n_calibration: int = 60,
+        n_calibration: int = 240,
         snrs: Iterable[float] = SNRS,
         seed: int = SEED,
         progress: bool = True,

@@ -13,7 +13,7 @@ from slamlib.npz import check_shapes, reading_npz, write_npz
 from slamlib.regression.slam import Slam
 from slamlib.spectra.velocity import VelocityTemplates
 
-FORMAT = 3
+FORMAT = 4
 
 
 def write_labeller(labeller, path):
