@@ -62,8 +62,9 @@ TERMS = (
 )
 # Metal lines err by this standard deviation, alike within this many A only: oscillator strengths.
 _METALS, _ALIKE = 0.2, 30.0
-# Relative error of the width of the instrument's profile, and of its change along the spectrum.
-_PROFILE = 0.3
+# Relative error of the width of the instrument's profile, and of its change along the spectrum: at 4000 A a
+# profile of LRS whose FWHM is constant in A is wider than one of constant resolving power by this share.
+_PROFILE = 0.36
 # Interstellar Ca II K and H: centres [A] and standard deviation of the depth at LRS resolution.
 _CALCIUM, _DEPTH = (3933.66, 3968.47), 0.15
 
