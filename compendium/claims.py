@@ -4,6 +4,7 @@ import numpy as np
 from astropy.table import Table
 
 from compendium.hrs import comparable
+from compendium.hrs_stars import LIBRARY, REAL, SIMULATED
 from slamlib.inference.validate import scatter_and_bias
 from slamlib.labels import NAMES
 from slamlib.regression.slam import Slam
@@ -40,10 +41,13 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
     common : Table
         Pairs of both, with snr_lrs and snr_mrs.
     hrs : Table
-        The stars known from high-resolution spectra, one row a star and instrument; those `comparable` count.
+        The stars known from high-resolution spectra, one row a star and instrument: of the real ones, if
+        there are any, or else of the simulated ones that are not spun, those `comparable` count.
     showcase : dict
         Obsid of the star that stands for 703901108, for "lrs" and "mrs".
     """
+    real = np.isin(hrs["origin"], (REAL, LIBRARY))
+    compared = hrs[real if real.any() else hrs["origin"] == SIMULATED]
     ours: dict[str, float] = {
         "n_lrs": len(labels_lrs),
         "n_mrs": len(labels_mrs),
@@ -52,15 +56,16 @@ def our_numbers(cv, labels_lrs, labels_mrs, common, hrs, showcase):
         "n_mrs_in_grid": int((labels_mrs["flag"] == "I").sum()),
         "n_lrs_low_logg": int((np.asarray(labels_lrs["logg"], dtype=float) < 2).sum()),
         "n_common": int(((common["snr_lrs"] > 100) & (common["snr_mrs"] > 100)).sum()),
-        "n_hrs": len(set(hrs["star"])),
+        "n_hrs": len(set(compared["star"])),
     }
     for row in cv[(cv["snr"] == 100) & (cv["regressor"] == "svr")]:
         ours[f"sigma_{row['label']}_{row['instrument'].lower()}_snr100"] = row["scatter"]
     for instrument in ("LRS", "MRS"):
         for label in ("teff", "logg", "vsini"):
-            stars = hrs[(hrs["instrument"] == instrument) & comparable(hrs, label)]
-            scatter, _ = scatter_and_bias(_column(stars[label]), _column(stars[f"{label}_hrs"]))
-            ours[f"sigma_{label}_{instrument.lower()}_hrs"] = scatter[0]
+            stars = compared[(compared["instrument"] == instrument) & comparable(compared, label)]
+            if len(stars):
+                scatter, _ = scatter_and_bias(_column(stars[label]), _column(stars[f"{label}_hrs"]))
+                ours[f"sigma_{label}_{instrument.lower()}_hrs"] = scatter[0]
     for name, table in (("lrs", labels_lrs), ("mrs", labels_mrs)):
         star = table[table["obsid"] == showcase.get(name, -1)]
         if len(star):
@@ -84,13 +89,22 @@ def setup_numbers(nodes, sizes):
     for grid, rows in (("ostar", nodes[~cool]), ("bstar", nodes[cool])):
         for label in ("teff", "logg"):
             values = np.unique(np.asarray(rows[label], dtype=float).round(3))
-            if len(values) > 1:
-                steps, counts = np.unique(np.diff(values).round(3), return_counts=True)
+            steps, counts = np.unique(_steps(rows, label), return_counts=True)
+            if len(steps):
                 ours |= {f"{grid}_{label}_low": values[0], f"{grid}_{label}_high": values[-1]}
                 ours[f"{grid}_{label}_step"] = steps[counts.argmax()]
         if len(rows):
             ours[f"{grid}_vturb"] = np.median(rows["vturb"])
     return ours
+
+
+def _steps(nodes, label):
+    """Return steps from node to node: of Teff over the grid, of log g at each Teff."""
+    groups = [nodes[label]]
+    if label == "logg":
+        groups = [nodes[label][nodes["teff"] == teff] for teff in np.unique(nodes["teff"])]
+    values = [np.unique(np.asarray(group, dtype=float).round(3)) for group in groups]
+    return np.concatenate([[], *map(np.diff, values)]).round(3)
 
 
 def compare(claims, ours, simulated, forensics):

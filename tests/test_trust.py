@@ -117,6 +117,11 @@ def test_a_model_labels_its_own_training_spectra_better(rows):
     assert (rms(rows, "SVR, own training spectra") < rms(rows, "SVR")).all()
 
 
+def test_more_starts_do_no_harm_to_the_papers_regression(rows):
+    assert rms(rows, "SVR, all starts") == pytest.approx(rms(rows, "SVR"), rel=0.1)
+    assert rows["SVR, all starts"]["n"] == 60
+
+
 @pytest.fixture(scope="module", params=["LRS", "MRS"])
 def trained(request, quick_run):
     """The labeller of the quick run, and who observes for it."""
