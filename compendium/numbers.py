@@ -37,8 +37,7 @@ _WHY = (
     "{instrument} {svr:.0f} and not {paper:.0f} K: the Cramer-Rao bound of these models, which no unbiased "
     "method beats, is {bound:.0f} K; without any noise the regression still errs by {floor:.0f} K; {hot:.0%} "
     "of its squared error comes from the {hot_stars:.0%} of stars above 45,000 K, and below 30,000 K it errs "
-    "by {cool:.0f} K. It is fitted from one start, as the paper fits as far as it tells; from all starts, as "
-    "kernel ridge is fitted, it errs by {starts:.0f} K."
+    "by {cool:.0f} K."
 )
 
 
@@ -124,7 +123,6 @@ def _why(numbers):
 def _forensics(table, name):
     rows = {row["row"]: row for row in table[table["instrument"] == name]}
     told = {"bound": "Cramer-Rao bound", "floor": "SVR, no noise", "cool": "SVR, below 30,000 K"}
-    told["starts"] = "SVR, all starts"
     hot = {key: float(rows["SVR"][key]) for key in ("hot", "hot_stars")}
     return {key: float(rows[row]["teff"]) for key, row in told.items()} | hot
 

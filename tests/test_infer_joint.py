@@ -243,3 +243,26 @@ def test_wider_errors_widen_the_samples_and_pile_none_up_at_no_rotation(thin_sla
     # No denser next to the bound than a little further away.
     counts = np.histogram(wide[:, 3], 4, (0, wide[:, 3].std()))[0]
     assert counts[0] < 1.2 * counts[1]
+
+
+def test_corrections_are_those_of_the_instruments_that_observed_a_star(thin_slam):
+    labels = np.array([[20_000, 4.0, 0.0, 25.0], [24_000, 3.8, -0.2, 15.0]])
+    flux, ivar = noisy(thin_slam.predict(labels), 100, np.array(1.0), np.random.default_rng(4))
+    nothing = Systematics.measure([100.0], [np.zeros((3, flux.shape[1]))], rank=1)
+    own = replace(nothing, inflation=np.full((1, 1, 4), 1.5), blur=np.array([400.0, 300.0]))
+    # It scatters less, and knows less of rotation.
+    other = replace(nothing, inflation=np.full((1, 1, 4), 3.0), blur=np.array([-900.0, 0.0]))
+    alone = infer(thin_slam, flux, ivar, own)
+    for part, factor in ((0, 1), (1e-4, 1.5)):
+        both = infer_joint([(thin_slam, flux, ivar, own), (thin_slam, flux, part * ivar, other)])
+        np.testing.assert_allclose(both.labels[:, 3], alone.labels[:, 3], atol=0.2)
+        np.testing.assert_allclose(both.errors[:, :3], factor * alone.errors[:, :3], rtol=0.02)
+
+
+@pytest.mark.parametrize("teff", [(19_500, 20_500), (9_000, 14_000)])
+def test_bounds_of_teff_may_be_narrow_or_without_a_training_spectrum(thin_slam, teff):
+    flux = thin_slam.predict([[20_000, 4.0, 0.0, 80.0]])
+    bounds = default_bounds(thin_slam)
+    bounds[:, 0] = teff
+    found = infer(thin_slam, flux, np.full_like(flux, 1e4), bounds=bounds)
+    assert found.labels[0, 0] == pytest.approx(np.clip(20_000, *teff), rel=0.01)

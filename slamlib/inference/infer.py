@@ -166,7 +166,9 @@ def infer_joint(
         n_pix[stars] -= rejected
         values = slam.label_mean_ + slam.label_scale_ * found.z
         ivars, teff = [ivar[stars] for _, ivar in spectra], values[:, slam.names.index("teff")]
-        inflation, offset, blur = _corrections(systematics, ivars, teff, d)
+        several = len(parts) > 1 and slam.rotation is not None
+        rotation = likelihood.information(found.z)[..., slam.rotation] if several else None
+        inflation, offset, blur = _corrections(systematics, ivars, teff, rotation, d)
         variance = inverse(found.hessian) * np.outer(slam.label_scale_, slam.label_scale_)
         error = np.sqrt(np.diagonal(variance, axis1=1, axis2=2)).copy()
         if (v := slam.rotation) is not None:
@@ -200,14 +202,19 @@ def start_spectra(slam, labels=None):
     return slam.predict_standardised(slam.to_standard(labels))[0].astype(np.float32)
 
 
-def _corrections(systematics, ivars, teff, d):
-    """Inflation and offset (m, d), the mean over the instruments that have some, and the blur (2,)."""
-    known = [(part, ivar) for part, ivar in zip(systematics, ivars, strict=True) if part]
-    if not known:
-        return np.ones((len(teff), d)), np.zeros((len(teff), d)), np.zeros(2)
-    inflation, offset = np.mean([part.corrections(ivar, teff) for part, ivar in known], axis=0)
-    # The sharpest instrument tells most about rotation.
-    return inflation, offset, min((part.blur for part, _ in known), key=lambda blur: blur[1])
+def _corrections(systematics, ivars, teff, rotation, d):
+    """Inflation and offset (m, d), the mean over the instruments that observed a star, and its blur (m, 2).
+
+    The blur is that of the instrument that tells most about `rotation`, (k, m) or None.
+    """
+    none = np.array([np.ones((len(teff), d)), np.zeros((len(teff), d))])
+    pairs = list(zip(systematics, ivars, strict=True))
+    each = [none if part is None else part.corrections(ivar, teff) for part, ivar in pairs]
+    observed = np.array([(ivar > 0).any(axis=1) for ivar in ivars])
+    inflation, offset = np.einsum("kcmd,km->cmd", each, observed / observed.sum(axis=0))
+    blurs = np.array([np.zeros(2) if part is None else part.blur for part in systematics])
+    most = np.zeros(len(teff), int) if rotation is None else rotation.argmax(axis=0)
+    return inflation, offset, blurs[most]
 
 
 def checked(slam, flux, ivar):

@@ -93,6 +93,10 @@ class Likelihood:
         chi2 += (self.precision * off**2).sum(axis=1)
         return chi2, gradient + self.precision * off, hessian + np.diag(self.precision)
 
+    def information(self, z):
+        """Return what the instrument tells of each label at `z`: the diagonal of the Hessian, (1, m, d)."""
+        return np.diagonal(self.evaluate(z)[2], axis1=1, axis2=2)[None]
+
     def without_prior(self):
         """Return the same without the prior of nuisance labels."""
         part = self[:]
@@ -247,6 +251,11 @@ class Joint:
             own = chi2, gradient * ratio, hessian * np.outer(ratio, ratio)
             total = tuple(a + b for a, b in zip(total, own, strict=True))
         return total
+
+    def information(self, z):
+        """As `Likelihood.information`, (k, m, d)."""
+        own = [(part, *self._own(part, z)) for part in self.parts]
+        return np.concatenate([part.information(at) * ratio**2 for part, at, ratio in own])
 
     def template_chi2(self, templates):
         """As `Likelihood.template_chi2`; `templates` holds one array for each instrument."""

@@ -30,7 +30,7 @@ def measured_blur(found, error, true):
 
 
 def remove_extra_broadening(speed, error, blur):
-    """Return v sin i and its error, freed of `blur` (2,), from those of the fit [km/s].
+    """Return v sin i and its error, freed of `blur` (2,) or (m, 2), from those of the fit [km/s].
 
     Examples
     --------
@@ -38,7 +38,7 @@ def remove_extra_broadening(speed, error, blur):
     >>> speed.round(1), error.round(1)
     (array([  8.3, 199.7]), array([6.2, 1. ]))
     """
-    added, scatter = blur
+    added, scatter = np.transpose(blur)
     square = np.maximum(np.square(speed) - added, 0)
     width = np.hypot(2 * speed * error, scatter)
     freed = np.sqrt(square)
@@ -76,12 +76,12 @@ def vsini_limit(likelihood, z, error, inflation, blur):
     """Return the upper limit of v sin i [km/s] where it is not measured, NaN elsewhere, (m,).
 
     `z` (m, d) are the standardised labels of the fit, `error` (m,) its standard error of v sin i [km/s],
-    `inflation` (m,) what errors are multiplied by, `blur` (2,) as `measured_blur` gives it.
+    `inflation` (m,) what errors are multiplied by, `blur` (2,) or (m, 2) as `measured_blur` gives it.
     """
     slam = likelihood.slam
     column = slam.rotation
     scale, mean = slam.label_scale_[column], slam.label_mean_[column]
-    added, scatter = blur
+    added, scatter = np.broadcast_to(blur, (len(z), 2)).T
     limit = np.full(len(z), np.nan)
     v = mean + scale * z[:, column]
     square = np.maximum(np.square(v) - added, 0)
@@ -89,6 +89,7 @@ def vsini_limit(likelihood, z, error, inflation, blur):
     slow = np.flatnonzero(near)
     if slow.size:
         some, at, square, inflation = likelihood[slow], z[slow].copy(), square[slow], inflation[slow]
+        added, scatter = added[slow], scatter[slow]
 
         def width(speed):
             speed = np.maximum(speed, _SLOW)
