@@ -146,10 +146,13 @@ CAPTIONS = {
         "Against high-resolution spectra",
         "SLAM's temperature, gravity and rotation against those from high-resolution spectra, red circles "
         "LRS and blue squares MRS, along the one-to-one line, differences below, and below those a small "
-        "table of scatters; rotation too slow to be measured hangs as an arrow from its upper limit.",
+        "table of their rms; rotation too slow to be measured hangs as an arrow from its upper limit.",
         "SLAM's labels of 28 stars against those from high-resolution spectra: LRS red circles, MRS blue "
-        "squares. The differences below and their scatter, of measured labels inside the grid, are ours. "
-        "The same stars spun to 0-300 km/s test the rotation, since the 28 are slower than 45 km/s."
+        "squares.",
+        "The differences below and their rms, which contains the bias, are ours; the n stars with measured "
+        "labels inside the grid count in it. An upper limit of v sin i holds if the value from high "
+        "resolution is not above it. The same stars spun to 0-300 km/s test the rotation, since none of the "
+        "28 is faster than 45 km/s. At LRS, which hardly resolves that, their v sin i tends to be too large."
         + _O_STARS,
         claims=("n_hrs", "sigma_*_hrs"),
         stars=True,
