@@ -175,7 +175,9 @@ CAPTIONS = {
         "The posterior of the four labels of an MRS star, OBSID 682701103, sampled by MCMC: which labels can "
         "be mistaken for one another. Temperature and gravity are found to be weakly correlated.",
         "An MRS star too, well inside the grid and of median SNR, since the labels of the paper's star are "
-        "in none of our sources.",
+        "in none of our sources. Grey lines in the histograms: 16, 50 and 84%. How strongly Teff and log g "
+        "of this star are correlated is in `conclusions.ecsv`; in simulated MRS stars they mostly are "
+        "strongly, unlike in the paper's star.",
         stars=True,
     ),
     "forensics": Caption(
