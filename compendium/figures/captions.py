@@ -190,8 +190,9 @@ CAPTIONS = {
     "selection": Caption(
         "Which stars are early-type",
         "Equivalent width of the G band (LRS) or of H alpha (MRS) against that of the Mg I triplet: the "
-        "stars of the survey crowd at widths of metal lines near zero, left of and below lines at 1 "
-        "angstrom; those of the MILES library, in black, reach far beyond.",
+        "stars of the survey crowd at widths of metal lines near zero, left of a line at 1 "
+        "angstrom and, for LRS, below another. Where the MILES library has been fetched, its stars, in "
+        "black, reach far beyond.",
         stars=True,
     ),
     "calibration": Caption(
