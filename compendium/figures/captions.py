@@ -238,9 +238,10 @@ CAPTIONS = {
     ),
     "mismatches": Caption(
         "Why real stars scatter more than models",
-        "Error of each label of simulated stars against the mismatch added, step by step: it jumps when "
-        "the continuum of observed spectra is fitted while the models have the true one, and falls again "
-        "when both are treated alike.",
+        "Error of each label of simulated stars against the mismatch added, step by step: errors of "
+        "temperature, gravity and metallicity jump when the continuum of observed spectra is fitted while "
+        "the models have the true one, and fall again when both are treated alike; that of rotation "
+        "changes little.",
         ours="Left of the line each step adds what observed spectra have and the training spectra lack: "
         "another interpolation, macroturbulence and a resolution that varies, the error of the velocity, "
         "and a fitted continuum, with dust and cosmic rays. Right of it, models whose continuum is fitted in "
