@@ -93,7 +93,8 @@ CAPTIONS = {
     "fig04": Caption(
         "How many training spectra are enough?",
         "Scatter of each label against signal-to-noise ratio, LRS and MRS apart, one curve for each size "
-        "of the training set: larger sets lie lower, most of all at high signal-to-noise ratio.",
+        "of the training set: at the paper's sizes larger sets mostly lie lower, most of all at high "
+        "signal-to-noise ratio.",
         "The same scatter for training sets of 1,000 and 5,000 (LRS) and of 1,000, 5,000 and 10,000 (MRS) "
         "spectra. The paper settles on 1,000 and 5,000.",
         "Red, blue and black are sizes of the training set, not instruments as in Fig. 3.",
@@ -182,10 +183,10 @@ CAPTIONS = {
     ),
     "forensics": Caption(
         "What the errors of model spectra are made of",
-        "Above, error of temperature against temperature for LRS and MRS: support vectors lie above kernel "
-        "ridge, which lies near the line of the Cramer-Rao bound; all rise above 45,000 kelvin. Below, a "
-        "line for each experiment with the errors of temperature, gravity and rotation; dashed lines mark "
-        "the paper's.",
+        "Above, error of temperature against temperature for LRS and MRS: support vectors lie mostly above "
+        "kernel ridge; at the paper's sizes, that lies near the line of the Cramer-Rao bound, and all rise "
+        "above 45,000 kelvin. Below, a line for each experiment with the errors of temperature, gravity and "
+        "rotation; dashed lines mark the paper's.",
     ),
     "selection": Caption(
         "Which stars are early-type",
