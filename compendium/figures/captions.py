@@ -68,7 +68,9 @@ CAPTIONS = {
         "The nodes of OSTAR2002 (crosses) and BSTAR2006 (circles), and in grey the region between them that "
         "is interpolated.",
         "The nodes of the grid in use are black, with their number, their steps and their microturbulence "
-        "(xi) in the legend, the published ones pale. The training labels are not in the paper's figure.",
+        "(xi) in the legend, the published ones pale. Where the grid has B nodes of 10 km/s too, as the "
+        "embedded one has for each of 2 km/s, kernel ridge uses both. The training labels are not in the "
+        "paper's figure.",
         claims=("ostar_*", "bstar_*"),
     ),
     "seam": Caption(
