@@ -124,20 +124,22 @@ CAPTIONS = {
     ),
     "fig07": Caption(
         "Gravity against temperature",
-        "Density of stars in gravity against temperature, LRS above and MRS below: most lie along the "
-        "main sequence near log g = 4 inside the dotted edge of the model grid; isochrones of 1, 10 and "
-        "100 million years pass through them; some stars lie outside, cooler or at extreme gravity.",
+        "Density of stars in gravity against temperature, LRS above and MRS below: some, of simulated stars "
+        "about half, lie along the main sequence near log g = 4 inside the dotted edge of the model grid; "
+        "isochrones of 1, 10 and 100 million years pass through them; the others lie outside, cooler or at "
+        "extreme gravity.",
         "The density of the stars of LRS and of MRS in this plane, with PARSEC isochrones, coloured by "
         "metallicity, and the edge of the grid; stars outside it are not to be trusted.",
         "Colours are ages here and dashes metallicity. An isochrone is pale where its masses are more than "
-        "10% apart: straight there, for nothing is known between, as at 37,000 to 50,000 K and 1 Myr."
-        + _O_STARS,
+        "10% apart: straight there, for nothing is known between, as at 37,000 to 50,000 K and 1 Myr. "
+        "Stars without log g (MRS with H alpha in emission) are not drawn, so that there can be fewer than "
+        "in the tables." + _O_STARS,
         claims=("n_mrs_table", "n_*_in_grid", "n_lrs_low_logg"),
         stars=True,
     ),
     "hr_extended": Caption(
         "Gravity against temperature, with late B and early A stars",
-        "The axes, isochrones and density of the figure before; magenta crosses of stars cooler than 15,000 "
+        "The axes, isochrones and density of Fig. 7; magenta crosses of stars cooler than 15,000 "
         "kelvin lie in an extension of the grid, with a grey dotted edge down to 9,000 kelvin.",
         ours="A companion of Fig. 7 that the paper does not have: the labels are those of the models that "
         "come with slamlib, whose grid is joined at 15,000 K to LTE models of cooler stars. Those of flag X "
