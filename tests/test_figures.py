@@ -5,14 +5,17 @@ import numpy as np
 import pictured
 import pytest
 from astropy.table import Table
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.path import Path
 from matplotlib.text import Text
 
 from compendium import figures
 from slamlib.errors import InputError
 from slamlib.instruments import LRS, MRS
-from slamlib.style import SIMULATED_NOTE
+from slamlib.style import SIMULATED_NOTE, lay_out
 
 CV_SIZES = {"LRS": (1000,), "MRS": (5000,)}
+UNITS = ("K", "dex", "km/s")
 SAMPLE_SIZES = {"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)}
 EVERY_FIGURE = {
     "fig01": lambda: figures.fig01_sky(pictured.sky(), True),
@@ -82,9 +85,39 @@ def test_hrs_comparison_gives_the_rms_of_the_stars_that_count_and_its_unit():
     table["status"][2] = "multimodal"
     rms = np.sqrt(np.nanmean((table["logg"] - table["logg_hrs"])[3:12] ** 2))
     title, numbers = hrs_numbers(figures.fig08_hrs(table), 1)
-    assert title == r"$\sigma$ [dex] (n)" and numbers["LRS", "simulated"] == f"{rms:.3f} (9)"
+    assert title == "rms [dex] (n)" and numbers["LRS", "simulated"] == f"{rms:.3f} (9)"
     title, numbers = hrs_numbers(figures.fig08_hrs(table), 0)
-    assert title == r"$\sigma$ [K] (n)" and numbers["MRS", "simulated"].endswith(" (12)")
+    assert title == "rms [K] (n)" and numbers["MRS", "simulated"].endswith(" (12)")
+
+
+def test_upper_limits_have_an_arrow_a_legend_and_a_line_of_numbers_of_their_own():
+    assert "upper limit (95%)" not in pictured.texts(built("fig08"))
+    table = pictured.hrs_table()
+    for row, limit in ((3, 1.0), (4, 900.0), (13, 900.0)):
+        table["vsini_limit"][row] = limit
+    figure = figures.fig08_hrs(table)
+    assert "upper limit (95%)" in pictured.texts(figure)
+    assert [axes.texts[0].get_text() for axes in figure.axes[6:]] == [f"rms [{u}] (n)" for u in UNITS]
+    assert [text.get_text() for text in figure.axes[8].texts[-3:]] == [
+        "  limits that hold",
+        "1 of 2",
+        "1 of 1",
+    ]
+    arrows = [line for line in figure.axes[2].lines if isinstance(line.get_marker(), Path)]
+    assert [sorted(line.get_ydata()) for line in arrows] == [[1, 900], [900]]
+
+
+def test_numbers_of_hrs_stars_do_not_meet():
+    table = pictured.hrs_table()
+    table["vsini_limit"][[*range(2), *range(12, 23)]] = 900.0
+    figure = figures.fig08_hrs(table)
+    lay_out(figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for axes in figure.axes[6:]:
+        boxes = [text.get_window_extent(renderer) for text in axes.texts]
+        assert max(box.x1 for box in boxes) <= axes.bbox.x1
+        pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[:i] if abs(a.y0 - b.y0) < 5]
+        assert not any(a.x0 < b.x1 and b.x0 < a.x1 for a, b in pairs)
 
 
 def test_data_that_cannot_be_drawn_are_refused_with_the_reason():

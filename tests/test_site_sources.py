@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from astropy.table import Table
 from compendia import ROOT
 
 from compendium import numbers
@@ -16,10 +17,10 @@ from compendium.pipeline.graph import GRAPH
 from compendium.profiles import PAPER, QUICK
 from compendium.run import find_root
 from compendium.site import build as site
-from compendium.site.pages import _image
+from compendium.site.pages import _image, calibration_page, figures_page
 from compendium.teaching.notebooks import shown
 from slamlib.errors import FileError
-from slamlib.io import read_ecsv
+from slamlib.io import read_ecsv, write_ecsv
 from slamlib.spectra.lamost import read
 
 KEPT = json.loads((ROOT / "docs/numbers.json").read_text(encoding="utf-8"))
@@ -78,6 +79,22 @@ def test_a_figure_leads_to_its_full_size_and_says_how_to_trace_it(name):
     text = _image(name, Small)
     assert f":target: ../../_images/{name}.png" in text
     assert f"`make trace FILE={name} PROFILE=quick`" in text
+
+
+def test_each_figure_is_on_one_page_with_the_notebook_that_makes_it(tmp_path):
+    class Run(Small):
+        root, tables, profile = ROOT, tmp_path, "quick"
+
+    claims = Table(names=("key", "paper", "ours", "unit", "verdict", "why"), dtype=["U9"] * 6)
+    write_ecsv(claims, tmp_path / "claims.ecsv")
+    write_ecsv(Table({"snr": [50.0]}), tmp_path / "calibration.ecsv")
+    pages = figures_page(Run), calibration_page(Run)
+    shown = [re.findall(r"\{figure\} /figures/(\w+)\.png", page) for page in pages]
+    twelfth = set(next(notebook.figures for notebook in GRAPH if notebook.name == "12_calibration"))
+    assert set(shown[1]) == twelfth and sorted(shown[0] + shown[1]) == sorted(CAPTIONS)
+    makers = {name: notebook.name for notebook in GRAPH for name in notebook.figures}
+    named = re.findall(r"Made by \[(\w+)\]", pages[0])
+    assert named == [makers[name] for name in shown[0]]
 
 
 def test_a_lesson_of_the_site_has_its_pictures_and_open_exercises(tmp_path):

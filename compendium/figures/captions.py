@@ -68,7 +68,9 @@ CAPTIONS = {
         "The nodes of OSTAR2002 (crosses) and BSTAR2006 (circles), and in grey the region between them that "
         "is interpolated.",
         "The nodes of the grid in use are black, with their number, their steps and their microturbulence "
-        "(xi) in the legend, the published ones pale. The training labels are not in the paper's figure.",
+        "(xi) in the legend, the published ones pale. Where the grid has B nodes of 10 km/s too, as the "
+        "embedded one has for each of 2 km/s, kernel ridge uses both. The training labels are not in the "
+        "paper's figure.",
         claims=("ostar_*", "bstar_*"),
     ),
     "seam": Caption(
@@ -93,7 +95,8 @@ CAPTIONS = {
     "fig04": Caption(
         "How many training spectra are enough?",
         "Scatter of each label against signal-to-noise ratio, LRS and MRS apart, one curve for each size "
-        "of the training set: larger sets lie lower, most of all at high signal-to-noise ratio.",
+        "of the training set: at the paper's sizes larger sets mostly lie lower, most of all at high "
+        "signal-to-noise ratio.",
         "The same scatter for training sets of 1,000 and 5,000 (LRS) and of 1,000, 5,000 and 10,000 (MRS) "
         "spectra. The paper settles on 1,000 and 5,000.",
         "Red, blue and black are sizes of the training set, not instruments as in Fig. 3.",
@@ -121,20 +124,22 @@ CAPTIONS = {
     ),
     "fig07": Caption(
         "Gravity against temperature",
-        "Density of stars in gravity against temperature, LRS above and MRS below: most lie along the "
-        "main sequence near log g = 4 inside the dotted edge of the model grid; isochrones of 1, 10 and "
-        "100 million years pass through them; some stars lie outside, cooler or at extreme gravity.",
+        "Density of stars in gravity against temperature, LRS above and MRS below: some, of simulated stars "
+        "about half, lie along the main sequence near log g = 4 inside the dotted edge of the model grid; "
+        "isochrones of 1, 10 and 100 million years pass through them; the others lie outside, cooler or at "
+        "extreme gravity.",
         "The density of the stars of LRS and of MRS in this plane, with PARSEC isochrones, coloured by "
         "metallicity, and the edge of the grid; stars outside it are not to be trusted.",
         "Colours are ages here and dashes metallicity. An isochrone is pale where its masses are more than "
-        "10% apart: straight there, for nothing is known between, as at 37,000 to 50,000 K and 1 Myr."
-        + _O_STARS,
+        "10% apart: straight there, for nothing is known between, as at 37,000 to 50,000 K and 1 Myr. "
+        "Stars without log g (MRS with H alpha in emission) are not drawn, so that there can be fewer than "
+        "in the tables." + _O_STARS,
         claims=("n_mrs_table", "n_*_in_grid", "n_lrs_low_logg"),
         stars=True,
     ),
     "hr_extended": Caption(
         "Gravity against temperature, with late B and early A stars",
-        "The axes, isochrones and density of the figure before; magenta crosses of stars cooler than 15,000 "
+        "The axes, isochrones and density of Fig. 7; magenta crosses of stars cooler than 15,000 "
         "kelvin lie in an extension of the grid, with a grey dotted edge down to 9,000 kelvin.",
         ours="A companion of Fig. 7 that the paper does not have: the labels are those of the models that "
         "come with slamlib, whose grid is joined at 15,000 K to LTE models of cooler stars. Those of flag X "
@@ -146,10 +151,13 @@ CAPTIONS = {
         "Against high-resolution spectra",
         "SLAM's temperature, gravity and rotation against those from high-resolution spectra, red circles "
         "LRS and blue squares MRS, along the one-to-one line, differences below, and below those a small "
-        "table of scatters; rotation too slow to be measured hangs as an arrow from its upper limit.",
+        "table of their rms; rotation too slow to be measured hangs as an arrow from its upper limit.",
         "SLAM's labels of 28 stars against those from high-resolution spectra: LRS red circles, MRS blue "
-        "squares. The differences below and their scatter, of measured labels inside the grid, are ours. "
-        "The same stars spun to 0-300 km/s test the rotation, since the 28 are slower than 45 km/s."
+        "squares.",
+        "The differences below and their rms, which contains the bias, are ours; the n stars with measured "
+        "labels inside the grid count in it. An upper limit of v sin i holds if the value from high "
+        "resolution is not above it. The same stars spun to 0-300 km/s test the rotation, since none of the "
+        "28 is faster than 45 km/s. At LRS, which hardly resolves that, their v sin i tends to be too large."
         + _O_STARS,
         claims=("n_hrs", "sigma_*_hrs"),
         stars=True,
@@ -172,21 +180,24 @@ CAPTIONS = {
         "The posterior of the four labels of an MRS star, OBSID 682701103, sampled by MCMC: which labels can "
         "be mistaken for one another. Temperature and gravity are found to be weakly correlated.",
         "An MRS star too, well inside the grid and of median SNR, since the labels of the paper's star are "
-        "in none of our sources.",
+        "in none of our sources. Grey lines in the histograms: 16, 50 and 84%. How strongly Teff and log g "
+        "of this star are correlated is in `conclusions.ecsv`; in simulated MRS stars they mostly are "
+        "strongly, unlike in the paper's star.",
         stars=True,
     ),
     "forensics": Caption(
         "What the errors of model spectra are made of",
-        "Above, error of temperature against temperature for LRS and MRS: support vectors lie above kernel "
-        "ridge, which lies near the line of the Cramer-Rao bound; all rise above 45,000 kelvin. Below, a "
-        "line for each experiment with the errors of temperature, gravity and rotation; dashed lines mark "
-        "the paper's.",
+        "Above, error of temperature against temperature for LRS and MRS: support vectors lie mostly above "
+        "kernel ridge; at the paper's sizes, that lies near the line of the Cramer-Rao bound, and all rise "
+        "above 45,000 kelvin. Below, a line for each experiment with the errors of temperature, gravity and "
+        "rotation; dashed lines mark the paper's.",
     ),
     "selection": Caption(
         "Which stars are early-type",
         "Equivalent width of the G band (LRS) or of H alpha (MRS) against that of the Mg I triplet: the "
-        "stars of the survey crowd at widths of metal lines near zero, left of and below lines at 1 "
-        "angstrom; those of the MILES library, in black, reach far beyond.",
+        "stars of the survey crowd at widths of metal lines near zero, left of a line at 1 "
+        "angstrom and, for LRS, below another. Where the MILES library has been fetched, its stars, in "
+        "black, reach far beyond.",
         stars=True,
     ),
     "calibration": Caption(
@@ -232,9 +243,10 @@ CAPTIONS = {
     ),
     "mismatches": Caption(
         "Why real stars scatter more than models",
-        "Error of each label of simulated stars against the mismatch added, step by step: it jumps when "
-        "the continuum of observed spectra is fitted while the models have the true one, and falls again "
-        "when both are treated alike.",
+        "Error of each label of simulated stars against the mismatch added, step by step: errors of "
+        "temperature, gravity and metallicity jump when the continuum of observed spectra is fitted while "
+        "the models have the true one, and fall again when both are treated alike; that of rotation "
+        "changes little.",
         ours="Left of the line each step adds what observed spectra have and the training spectra lack: "
         "another interpolation, macroturbulence and a resolution that varies, the error of the velocity, "
         "and a fitted continuum, with dust and cosmic rays. Right of it, models whose continuum is fitted in "

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 
 from compendium.hrs import floats, hrs_errors, trusted, unit_of
@@ -38,6 +39,8 @@ _ORIGIN_STYLE = {
 }
 # Decimals of a scatter.
 _DECIMALS = {"teff": 0, "logg": 3, "vsini": 1}
+# Columns of the numbers below a panel, the least number of their lines, and the height of one [inch].
+_COLUMNS, _LEAST_LINES, _LINE = {"LRS": 0.39, "MRS": 0.7}, 5, 0.12
 # Stars of Fig. 9 that do not count.
 _PALE: dict = {
     "marker": "o",
@@ -46,8 +49,14 @@ _PALE: dict = {
     "markerfacecolor": "white",
     "linestyle": "none",
 }
-# Length of the arrow of an upper limit [km/s].
-_ARROW = 8.0
+# An arrow that hangs from a bar at the upper limit, in front of the circles and squares around it.
+_ARROW = Path(
+    [(-0.2, 0), (0.2, 0), (0, 0), (0, -1), (-0.2, -0.7), (0, -1), (0.2, -0.7)],
+    [Path.MOVETO, Path.LINETO] * 2 + [Path.MOVETO, Path.LINETO, Path.LINETO],
+)
+_LIMIT_STYLE: dict = {"marker": _ARROW, "markersize": 16, "markeredgewidth": 0.6, "markerfacecolor": "none"}
+# In the legend it stands in the middle of its line.
+_LIMIT_KEY = _LIMIT_STYLE | {"marker": Path(np.add(_ARROW.vertices, (0, 0.5)), _ARROW.codes), "markersize": 8}
 
 
 @apj_style()
@@ -56,9 +65,10 @@ def fig08_hrs(table):
 
     A panel for each label, the differences below it. HRS-LRS red circles, HRS-MRS blue squares; open if the
     spectrum is simulated, small if the star was spun as well, filled with a black edge if it is real (small:
-    a library), crossed if the labels are outside the grid or not ok; an arrow hangs from an upper limit. The
-    numbers are those of `hrs_errors`: the scatter, the rms of SLAM - HRS (paper eq. 1), over the n stars that
-    are neither crossed nor limits, and how many upper limits are not below the value of HRS.
+    a library), crossed if the labels are outside the grid or not ok; an arrow alone hangs from an upper
+    limit. The numbers are those of `hrs_errors`: the rms of SLAM - HRS (paper eq. 1), which contains the
+    bias, over the n stars that are neither crossed nor limits; below it how many upper limits hold, that is,
+    are not below the value of HRS.
 
     Parameters
     ----------
@@ -75,56 +85,76 @@ def fig08_hrs(table):
     if unknown := set(origin) - set(ORIGINS):
         raise InputError(f"origin must be one of {ORIGINS}; the HRS table has {', '.join(sorted(unknown))}")
     errors = hrs_errors(table)
-    figure = new_figure(PAGE, 4.1)
-    panels = figure.subplots(3, 3, height_ratios=(2.6, 1, 0.75), gridspec_kw={"hspace": 0})
+    lines = {label: _numbers_in_lines(label, errors[errors["label"] == label.name]) for label in trio}
+    n_lines = max(_LEAST_LINES, *map(len, lines.values()))
+    figure = new_figure(PAGE, 3.5 + _LINE * n_lines)
+    heights = (2.6, 1, 0.15 * n_lines)
+    panels = figure.subplots(3, 3, height_ratios=heights, gridspec_kw={"hspace": 0})
+    limits = False
     for label, (main, strip, numbers) in zip(trio, panels.T, strict=True):
         hrs, slam = _pair(table, label, "_hrs", "")
         limit = floats(table, "vsini_limit") if label is VSINI else np.full(len(table), np.nan)
         limited = np.isfinite(limit)
-        slam[:, limited] = limit[limited], np.full(limited.sum(), _ARROW)
+        slam[:, limited] = limit[limited], np.zeros(limited.sum())
         # Errors of stars that do not count would stretch the axes.
         slam[1, ~trusted(table) & ~limited] = 0
         shown = np.isfinite(hrs[0]) & np.isfinite(slam[0])
+        limits |= (shown & limited).any()
         if not shown.any():
             raise InputError(f"no star of the HRS table has finite {label.name} from both SLAM and HRS")
         for kind in ORIGINS:
             for name, look in _HRS_STYLE.items():
-                row = shown & (instrument == name) & (origin == kind)
                 style = look | _ORIGIN_STYLE[kind] | {"label": f"HRS-{name}, {kind}"}
-                _draw(main, strip, hrs[:, row], slam[:, row], style | {"uplims": limited[row]})
+                row = shown & (instrument == name) & (origin == kind)
+                _draw(main, strip, hrs[:, row & ~limited], slam[:, row & ~limited], style)
+                arrow = _LIMIT_STYLE | {"color": look["color"], "elinewidth": 0, "zorder": 6}
+                _draw(main, strip, hrs[:, row & limited], slam[:, row & limited], arrow)
         crossed = shown & ~trusted(table)
         cross = {"marker": "x", "color": BLACK, "markersize": 3.5, "zorder": 5, "elinewidth": 0}
         cross["label"] = "outside the grid, or not ok"
         _draw(main, strip, hrs[:, crossed], slam[:, crossed], cross)
         _finish(main, strip, label, ("HRS", "SLAM"), headroom=0)
-        _write_scatters(numbers, label, errors[errors["label"] == label.name])
+        _write_lines(numbers, lines[label], n_lines)
     figure.align_ylabels(panels[:2])
     drawn = {}
     for axes in panels[0]:
         drawn |= {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(drawn.values(), drawn, loc="outside upper left", ncols=math.ceil(len(drawn) / 2))
+    if limits:
+        drawn["upper limit (95%)"] = Line2D([], [], linestyle="none", color=BLACK, **_LIMIT_KEY)
+    # More columns than four are wider than the page.
+    n_columns = min(4, math.ceil(len(drawn) / 2))
+    figure.legend(drawn.values(), drawn, loc="outside upper left", ncols=n_columns)
     if set(origin) & {SIMULATED, SPUN}:
         note_simulated(panels[0, 2])
     return figure
 
 
-def _write_scatters(axes, label, errors):
-    """Write the scatter and the number of stars of each instrument and kind of spectra below a panel."""
+def _numbers_in_lines(label, errors):
+    """Return the lines below a panel: what each is about, and the text of each instrument."""
+    lines = [(f"rms [{unit_of(label)}] (n)", {}), ("", {name: f"HRS-{name}" for name in _HRS_STYLE})]
+    for kind in dict.fromkeys(errors["origin"]):
+        rows = {row["instrument"]: row for row in errors if row["origin"] == kind}
+        rms = {
+            name: f"{row['scatter']:.{_DECIMALS[label.name]}f}" if np.isfinite(row["scatter"]) else "–"
+            for name, row in rows.items()
+        }
+        lines.append((kind, {name: f"{rms[name]} ({row['n']})" for name, row in rows.items()}))
+        held = {n: f"{row['limits_hold']} of {row['n_limits']}" for n, row in rows.items() if row["n_limits"]}
+        if held:
+            lines.append(("  limits that hold", dict.fromkeys(rows, "–") | held))
+    return lines
+
+
+def _write_lines(axes, lines, n_lines):
+    """Write what `_numbers_in_lines` gave into a panel with room for n lines."""
     axes.axis("off")
-    limits = errors["n_limits"].any()
     write = {"transform": axes.transAxes, "fontsize": SMALL, "va": "top"}
-    title = rf"$\sigma$ [{unit_of(label)}] (n" + ("; limits that hold / all)" if limits else ")")
-    columns = {"LRS": 0.39, "MRS": 0.7}
-    for name, x in columns.items():
-        axes.text(x, 0.8, f"HRS-{name}", color=_HRS_STYLE[name]["color"], **write)
-    axes.text(0, 1.0, title, **write)
-    kinds = list(dict.fromkeys(errors["origin"]))
-    for row in errors:
-        y = 0.6 - 0.2 * kinds.index(row["origin"])
-        scatter = f"{row['scatter']:.{_DECIMALS[label.name]}f}" if np.isfinite(row["scatter"]) else "–"
-        held = f"; {row['limits_hold']}/{row['n_limits']}" if limits else ""
-        axes.text(0, y, row["origin"], **write)
-        axes.text(columns[row["instrument"]], y, f"{scatter} ({row['n']}{held})", **write)
+    for k, (about, cells) in enumerate(lines):
+        y = 1 - k / n_lines
+        axes.text(0, y, about, **write)
+        for name, text in cells.items():
+            color = BLACK if about else _HRS_STYLE[name]["color"]
+            axes.text(_COLUMNS[name], y, text, color=color, **write)
 
 
 @apj_style()

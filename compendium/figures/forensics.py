@@ -1,6 +1,7 @@
 """The figure of `compendium.forensics`: what makes the errors of labels of model spectra."""
 
 import numpy as np
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 
 from slamlib.instruments import INSTRUMENTS
@@ -32,8 +33,15 @@ def fig_forensics(rows, by_teff, paper):
     require_columns(by_teff, ("instrument", "teff", "svr", "krr", "bound"), "the errors by temperature")
     figure = new_figure(PAGE, 6.6)
     above, below = figure.subfigures(2, 1, height_ratios=(2, 3))
-    for panel, name in zip(above.subplots(1, 2, sharey=True), INSTRUMENT_STYLE, strict=True):
+    curves = [
         _against_teff(panel, by_teff[by_teff["instrument"] == name], name, paper)
+        for panel, name in zip(above.subplots(1, 2, sharey=True), INSTRUMENT_STYLE, strict=True)
+    ]
+    dashed = Line2D([], [], color=BLACK, linestyle="--", linewidth=0.9, label="the paper, SNR = 100")
+    svr, krr, (bound, *_) = zip(*curves, strict=True)
+    names = ("support vectors", "kernel ridge", "Cramer-Rao bound", dashed.get_label())
+    both = {tuple: HandlerTuple(ndivide=None)}
+    above.legend((svr, krr, bound, dashed), names, loc="outside upper center", ncols=4, handler_map=both)
     # The instrument with the most experiments has all of them.
     names = max((list(rows["row"][rows["instrument"] == name]) for name in INSTRUMENT_STYLE), key=len)
     panels = below.subplots(1, len(_SHOWN), sharey=True)
@@ -53,23 +61,25 @@ def fig_forensics(rows, by_teff, paper):
     handles = [
         Line2D([], [], linestyle="none", **look, label=name) for name, look in INSTRUMENT_STYLE.items()
     ]
-    handles.append(Line2D([], [], color=BLACK, linestyle="--", linewidth=0.9, label="the paper, SNR = 100"))
-    below.legend(handles=handles, loc="outside upper center", ncols=3)
+    below.legend(handles=[*handles, dashed], loc="outside upper center", ncols=3)
     return figure
 
 
 def _against_teff(panel, rows, name, paper):
+    """Draw the errors of Teff of an instrument; return the three curves."""
     teff, look = np.asarray(rows["teff"]) / 1e3, INSTRUMENT_STYLE[name]
-    panel.plot(teff, rows["svr"], **look, label="support vectors")
-    panel.plot(teff, rows["krr"], **look | {"markerfacecolor": "white"}, label="kernel ridge")
-    panel.plot(teff, rows["bound"], color=BLACK, label="Cramer-Rao bound")
+    curves = [
+        *panel.plot(teff, rows["svr"], **look),
+        *panel.plot(teff, rows["krr"], **look | {"markerfacecolor": "white"}),
+        *panel.plot(teff, rows["bound"], color=BLACK),
+    ]
     if (name, "teff") in paper:
         panel.axhline(paper[name, "teff"], color=look["color"], linestyle="--", linewidth=0.9)
     panel.set(yscale="log", xlabel=rf"{TEFF.symbol} [$10^3$ K]", ylabel=f"rms error of {TEFF.axis}")
     plain_ticks(panel.yaxis)
     panel.set_title(f"{name}, model spectra, SNR = 100", loc="left")
-    panel.legend(loc="upper left")
     panel.label_outer()
+    return curves
 
 
 def forensics(run):

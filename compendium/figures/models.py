@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from slamlib.errors import InputError
+from slamlib.grid.joined import EMBEDDED
 from slamlib.grid.training import TrainingSet
 from slamlib.instruments import INSTRUMENTS, get_instrument
 from slamlib.io import read_ecsv
@@ -218,13 +219,17 @@ def _curve(rows, label):
 
 def fig02(run):
     """Draw Fig. 2 from the products of a run."""
-    models = run.models
+    models, nodes = run.models, run.models.nodes.copy()
+    if run.grid == EMBEDDED:
+        # Another grid may give the same source to other stars.
+        own = nodes["source"] == "TLUSTY"
+        nodes["source"] = np.where(own, "O stars, computed here", nodes["source"])
     labels = {
         name: TrainingSet.read(run.products / f"training_{name}.npz").labels[: run.sizes.n_train[name]]
         for name in INSTRUMENTS
     }
     published = read_ecsv(run.root / "data/embedded/tlusty_nodes.ecsv")
-    return fig02_training_set(models.nodes, published, labels, models.boundary)
+    return fig02_training_set(nodes, published, labels, models.boundary)
 
 
 def fig03(run):

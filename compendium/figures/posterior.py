@@ -23,6 +23,9 @@ from slamlib.style import (
 _CREDIBLE = (0.68, 0.95, 0.99)
 _CREDIBLE_LINES = ("-", "--", ":")
 _CREDIBLE_FILLS = (0.75, 0.45, 0.2)
+# Quantiles that the histograms mark.
+_QUANTILES = (0.16, 0.5, 0.84)
+_QUANTILE_STYLE: dict = {"color": "0.6", "linewidth": 0.9, "zorder": 0}
 # Bins of the histograms across an axis, and the smoothing of the density in bins.
 _BINS, _SMOOTHING = 50, 1.2
 # Enough for the 99% contour to be a curve and not noise.
@@ -45,8 +48,8 @@ def fig10_corner(samples, simulated, truth=None):
     Returns
     -------
     matplotlib.figure.Figure
-        Contours enclose 68, 95 and 99% of the probability in each plane; dashed lines mark the
-        16th, 50th and 84th percentile.
+        Contours enclose 68, 95 and 99% of the probability in each plane; grey lines in the histograms mark
+        the 16th, 50th and 84th percentile.
 
     Raises
     ------
@@ -69,7 +72,6 @@ def fig10_corner(samples, simulated, truth=None):
         fig=figure,
         bins=_BINS,
         range=_wide_ranges(samples),
-        quantiles=(0.16, 0.5, 0.84),
         labels=[label.axis for label in LABELS],
         color=BLUE,
         # The contours are ours: corner's levels ignore that smoothing widens a narrow ridge.
@@ -81,7 +83,10 @@ def fig10_corner(samples, simulated, truth=None):
     panels = np.reshape(figure.axes, (len(LABELS), len(LABELS)))
     for label, axes, values in zip(LABELS, np.diag(panels), samples.T, strict=True):
         low, middle, high = (f"{value:.{label.decimals}f}" for value in _median_and_errors(values))
-        axes.set_title(rf"{label.symbol} = ${middle}_{{-{low}}}^{{+{high}}}$", fontsize=9)
+        title = rf"{label.symbol} = ${middle}_{{-{low}}}^{{+{high}}}$ {label.unit_text}"
+        axes.set_title(title, fontsize=9)
+        for quantile in np.quantile(values, _QUANTILES):
+            axes.axvline(quantile, **_QUANTILE_STYLE)
     for row, column in zip(*np.tril_indices(len(LABELS)), strict=True):
         axes = panels[row, column]
         axes.tick_params(labelrotation=0)
@@ -93,6 +98,7 @@ def fig10_corner(samples, simulated, truth=None):
         axes.xaxis.set_label_coords(0.5, -0.2)
     pairs = zip(_CREDIBLE, _CREDIBLE_LINES, strict=True)
     handles = [Line2D([], [], color=BLUE, linestyle=ls, label=f"{level:.0%} region") for level, ls in pairs]
+    handles.append(Line2D([], [], **_QUANTILE_STYLE, label="16, 50 and 84%"))
     if truth is not None:
         style = {"color": BLACK, "linestyle": ":", "linewidth": 1.2}
         corner.overplot_lines(figure, np.asarray(truth, dtype=float), **style)
@@ -136,7 +142,7 @@ def _draw_credible_regions(axes, x, y):
 
 
 def _median_and_errors(values):
-    low, middle, high = np.quantile(values, (0.16, 0.5, 0.84))
+    low, middle, high = np.quantile(values, _QUANTILES)
     return middle - low, middle, high - middle
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from slamlib.instruments import INSTRUMENTS
 from slamlib.io import read_ecsv
-from slamlib.spectra.selection import LINES
+from slamlib.spectra.selection import CLEARLY, LINES
 from slamlib.style import (
     BLACK,
     GREY,
@@ -46,8 +46,8 @@ def fig_selection(widths, simulated, cool=None):
         panel.set(xlabel=f"EW {LINES[x].title} {_UNIT}", ylabel=f"EW {LINES[y].title} {_UNIT}")
         panel.set_xlim(-1, max(3, *(np.nanmax(table[f"ew_{x}"]) + 1 for table, *_ in shown)))
         panel.set_ylim(-2, max(3, *(np.nanmax(table[f"ew_{y}"]) + 1 for table, *_ in shown)))
-        about = {"title": "shaded: not early-type, if by $3\\sigma$", "title_fontsize": 7}
-        panel.legend(loc="upper right", fontsize=7, **about)
+        title = f"shaded: not early-type,\nif beyond the line by ${CLEARLY:g}\\sigma$"
+        panel.legend(loc="upper right", fontsize=7, title=title, title_fontsize=7)
     if simulated:
         note_simulated(panel)
     return figure

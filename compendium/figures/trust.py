@@ -137,8 +137,9 @@ _STEPS = {
 def fig_mismatches(table):
     """Draw how the errors of labels grow with every mismatch, and shrink again.
 
-    A panel for each label: scatter filled, size of the median error open, against the step. A line parts the
-    steps that add a mismatch from those that undo it. `table` is as `compendium.mismatch.ladder` gives it.
+    A panel for each label: scatter (1.48 median absolute deviation) filled, size of the median error open,
+    against the step. A line parts the steps that add a mismatch from those that undo it. `table` is as
+    `compendium.mismatch.ladder` gives it.
     """
     require_columns(table, ("instrument", "step", "label", "scatter", "median"), "the ladder of mismatches")
     figure = new_figure(PAGE, 4.8)
@@ -147,7 +148,7 @@ def fig_mismatches(table):
         for name, look in INSTRUMENT_STYLE.items():
             rows = table[(table["instrument"] == name) & (table["label"] == label.name)]
             place = np.arange(len(rows))
-            panel.plot(place, rows["scatter"], **look, label=f"{name} scatter")
+            panel.plot(place, rows["scatter"], **look, label=f"{name} scatter (1.48 MAD)")
             hollow = look | {"markerfacecolor": "none"}
             panel.plot(place, np.abs(rows["median"]), **hollow, ls=":", label=f"{name} |median error|")
         panel.set(yscale="log", ylabel=f"Error of {label.axis}")

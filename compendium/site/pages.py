@@ -21,29 +21,42 @@ given only where like is compared with like: models with models, real stars with
 """
 _SIMULATED = "**Our stars are simulated**, the paper's are LAMOST's; ours show that the path works."
 _REAL = "Our stars are the LAMOST files in `data/raw/`."
+_OTHERS = """## Other figures
+
+The paper does not have these. Those of notebook 12 are on the page of the [calibration](calibration.md).
+"""
+# The notebook that draws each figure, and the one whose figures have a page of their own.
+_MAKER = {figure: notebook.name for notebook in GRAPH for figure in notebook.figures}
+_CALIBRATED = "12_calibration"
 
 
 def figures_page(run):
-    """Markdown of the paper's figures, in words and numbers, beside those of a run."""
+    """Markdown of the paper's figures, in words and numbers, beside those of a run, then of its others."""
     claims = read_ecsv(run.tables / "claims.ecsv")
     stated = read_ecsv(run.root / "data/embedded/paper_claims.ecsv")
     text = dict(zip(stated["key"], stated["text"], strict=True))
-    maker = {figure: notebook.name for notebook in GRAPH for figure in notebook.figures}
     parts = [_WIDE + _FIGURES_OPENING.format(stars=_SIMULATED if run.simulated else _REAL)]
     for name, caption in CAPTIONS.items():
         if not caption.paper:
             continue
         rows = [row for row in claims if any(fnmatch(row["key"], pattern) for pattern in caption.claims)]
-        link = f"Made by [{maker[name]}](../../notebooks/{maker[name]}.ipynb)."
         parts += [
             f"## Fig. {int(name[3:])}: {caption.title}",
             ":::::{container} beside",
             f"::::{{container}} paper\n**The paper.** {caption.paper}\n\n{_claims_table(rows, text)}::::",
-            f"::::{{container}} ours\n**Ours.** {link}\n\n{_image(name, run)}\n::::",
+            f"::::{{container}} ours\n**Ours.** {_made_by(name)}\n\n{_image(name, run)}\n::::",
             ":::::",
             *_reasons(rows),
         ]
+    parts.append(_OTHERS)
+    for name, caption in CAPTIONS.items():
+        if not caption.paper and _MAKER[name] != _CALIBRATED:
+            parts += [f"### {caption.title}", _made_by(name), _image(name, run)]
     return "\n\n".join(parts) + "\n"
+
+
+def _made_by(name):
+    return f"Made by [{_MAKER[name]}](../../notebooks/{_MAKER[name]}.ipynb)."
 
 
 def _claims_table(rows, text):
@@ -95,7 +108,7 @@ Here at size *{profile}*.
 def calibration_page(run):
     """Markdown of the calibration: its figures, in words too, and its table."""
     table = read_ecsv(run.tables / "calibration.ecsv")
-    figures = [_image(name, run) for name, caption in CAPTIONS.items() if not caption.paper]
+    figures = [_image(name, run) for name in CAPTIONS if _MAKER[name] == _CALIBRATED]
     numbers = _table(table.colnames, [tuple(row) for row in table])
     return "\n\n".join([_CALIBRATION.format(profile=run.profile), *figures, "## In numbers", numbers])
 
