@@ -137,9 +137,10 @@ def two_stars(path, star):
         hdus.writeto(path, overwrite=True)
 
 
-def no_errors_left(path, star):
+def useless(ivar, mask):
     ones = np.ones(LOG.size)
-    table(path, "COADD", flux=ones, loglam=np.log10(LOG), ivar=ones, AND_MASK=ones)
+    columns = {"flux": ones, "loglam": np.log10(LOG), "ivar": ivar * ones, "AND_MASK": mask * ones}
+    return lambda path, star: table(path, "COADD", **columns)
 
 
 BROKEN = {
@@ -147,14 +148,15 @@ BROKEN = {
     "logarithms": (lambda p, s: save(p, np.log10(LOG), s(LOG)[0]), "look like logarithms: convert them"),
     "pixels": (lambda p, s: save(p, np.arange(900.0), np.ones(900)), "pixel numbers: calibrate"),
     "not sorted": (lambda p, s: save(p, LINEAR[[1, 0, 2]], np.ones(3)), "not in order; sort them"),
-    "no flux": (lambda p, s: save(p, LINEAR, 0 * LINEAR), "no pixel has a flux .* leave this file out"),
+    "no flux": (lambda p, s: save(p, LINEAR, 0 * LINEAR), "every pixel .* has no flux .* leave this file"),
     "words": (lambda p, s: p.write_text("a spectrum\nof words\n"), "neither FITS nor two columns.*convert"),
     "no resolution": (text, "does not tell its resolving power; name the instrument .*--resolution R"),
     "infrared": (lambda p, s: save(p, np.arange(9000, 9900, 0.03), np.ones(30000)), "none where HERMES"),
     "orders": (orders, "not a one-dimensional spectrum.*merge the orders"),
     "no axis": (lambda p, s: image(p, np.ones(50)), "no wavelengths: the header needs CRVAL1"),
     "many stars": (two_stars, "spectra of 2 stars in one file; write that of one star"),
-    "all masked": (no_errors_left, "no good pixel where BOSS observes; leave"),
+    "all masked": (useless(ivar=1, mask=1), "every pixel is masked.*; leave this file out"),
+    "no weight": (useless(ivar=0, mask=0), "every pixel .* no inverse variance; leave this file out"),
 }
 
 
@@ -166,6 +168,21 @@ def test_what_cannot_be_labelled_says_why_in_one_line(case, star, tmp_path, caps
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "star.dat" in error
     assert re.search(message, error), error
+
+
+@pytest.mark.parametrize("name", ["QUAL", "MASK"])
+@pytest.mark.parametrize("errors", [True, False])
+def test_pixels_that_a_file_calls_bad_are_bad(name, errors, star, tmp_path):
+    flux, error = star(LINEAR)
+    bad = np.arange(flux.size) % 7 == 3
+    columns = {"ERRS": error, name: bad.astype(float)} if errors else {name: bad.astype(float)}
+    hdus = [fits.ImageHDU(values, name=key) for key, values in columns.items()]
+    image(tmp_path / "image.fits", flux, *hdus, CTYPE1="AWAV", CRVAL1=3880.0, CDELT1=0.3)
+    table(tmp_path / "table.fits", WAVE=LINEAR, FLUX=flux, **columns)
+    for path in tmp_path.iterdir():
+        spectrum = slamlib.read(path)
+        np.testing.assert_array_equal(spectrum.mask, bad)
+        assert spectrum.header["errors"] is errors
 
 
 @pytest.mark.parametrize("given", [5, (LINEAR, LINEAR[1:]), Like(LINEAR[None], LINEAR[None], LINEAR[None])])

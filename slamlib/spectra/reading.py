@@ -147,11 +147,10 @@ def _spectrum(columns, vacuum, name):
         "rv": math.nan,
         "e_rv": math.nan,
     }
-    bad = ~(np.abs(flux) < _LARGEST) | (flux == 0)
-    if bad.all():
-        raise FileError("no pixel has a flux that is finite and not 0; leave this file out")
     ivar = np.ones(flux.size) if ivar is None else ivar
-    bad |= ~(ivar < _LARGEST**2) | (ivar <= 0)
+    bad = ~(np.abs(flux) < _LARGEST) | (flux == 0) | ~(ivar < _LARGEST**2) | (ivar <= 0)
+    if bad.all():
+        raise FileError("every pixel is masked, or has no flux or no inverse variance; leave this file out")
     return Spectrum(wave, np.where(np.abs(flux) < _LARGEST, flux, 0.0), np.where(bad, 0.0, ivar), bad, header)
 
 
