@@ -4,12 +4,15 @@ import re
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
+from astropy.table import MaskedColumn, Table
+from astropy.utils.masked import Masked
 from written import FILES, LABELS, LINEAR, LOG, OBJECTS, RV, Like, Star, desi, image, sdss, table, text
 
 import slamlib
 from slamlib.cli.main import main
-from slamlib.errors import InputError
+from slamlib.errors import InputError, SlamlibError
 from slamlib.instruments import get_instrument
 from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
@@ -119,6 +122,7 @@ def test_noise_is_found_where_a_file_has_none(star, tmp_path):
     known = np.interp(spectrum.wave[~spectrum.mask], LINEAR, error)
     assert np.median(found / known) == pytest.approx(1, abs=0.15)
     assert "those of the scatter" in spectrum.header["assumed"]
+    assert as_spectrum((LINEAR, flux, None)).header["errors"] is False
 
 
 def save(path, *columns):
@@ -170,24 +174,54 @@ def test_what_cannot_be_labelled_says_why_in_one_line(case, star, tmp_path, caps
     assert re.search(message, error), error
 
 
+BAD = np.arange(LINEAR.size) % 7 == 3
+
+
 @pytest.mark.parametrize("name", ["QUAL", "MASK"])
 @pytest.mark.parametrize("errors", [True, False])
 def test_pixels_that_a_file_calls_bad_are_bad(name, errors, star, tmp_path):
     flux, error = star(LINEAR)
-    bad = np.arange(flux.size) % 7 == 3
-    columns = {"ERRS": error, name: bad.astype(float)} if errors else {name: bad.astype(float)}
+    columns = {"ERRS": error, name: 1.0 * BAD} if errors else {name: 1.0 * BAD}
     hdus = [fits.ImageHDU(values, name=key) for key, values in columns.items()]
     image(tmp_path / "image.fits", flux, *hdus, CTYPE1="AWAV", CRVAL1=3880.0, CDELT1=0.3)
     table(tmp_path / "table.fits", WAVE=LINEAR, FLUX=flux, **columns)
     for path in tmp_path.iterdir():
         spectrum = slamlib.read(path)
-        np.testing.assert_array_equal(spectrum.mask, bad)
+        np.testing.assert_array_equal(spectrum.mask, BAD)
         assert spectrum.header["errors"] is errors
 
 
-@pytest.mark.parametrize("given", [5, (LINEAR, LINEAR[1:]), Like(LINEAR[None], LINEAR[None], LINEAR[None])])
-def test_what_is_no_spectrum_is_refused(given):
-    with pytest.raises(InputError, match=r"is no spectrum; give|not vectors of one length"):
+MASKED = {
+    "flux": lambda flux, error: (LINEAR, np.ma.array(flux, mask=BAD), error),
+    "error": lambda flux, error: (LINEAR, flux, np.ma.array(error, mask=BAD)),
+    "quantity": lambda flux, error: (LINEAR * u.AA, Masked(flux * u.Jy, mask=BAD), error * 1e3 * u.mJy),
+    "columns": lambda *pair: tuple(Table([LINEAR, MaskedColumn(pair[0], mask=BAD), pair[1]]).itercols()),
+}
+
+
+@pytest.mark.parametrize("case", MASKED)
+def test_masked_pixels_are_bad_and_files_spellings_are_units(case, star):
+    flux, error = star(LINEAR)
+    spectrum = as_spectrum(MASKED[case](flux, error), Hints(unit="Angstroms"))
+    np.testing.assert_array_equal(spectrum.wave, LINEAR)
+    np.testing.assert_array_equal(spectrum.mask, BAD)
+    np.testing.assert_allclose(spectrum.ivar, np.where(BAD, 0, error**-2))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (5, "int is no spectrum; give files"),
+        ((LINEAR, LINEAR[1:]), "not vectors of one length"),
+        (Like(LINEAR[None], LINEAR[None], LINEAR[None]), "not vectors of one length"),
+        (([], [], []), "at least two pixels; leave"),
+        ((LINEAR * u.km / u.s, LINEAR), "cannot be used .*not convertible.*; give"),
+        ((LINEAR, LINEAR * u.adu, LINEAR * u.Jy), "cannot be used .*not convertible.*; give"),
+        ((LINEAR, LINEAR, np.full(LINEAR.size, np.inf)), "every pixel is masked"),
+    ],
+)
+def test_what_is_no_spectrum_is_refused(given, message):
+    with pytest.raises(SlamlibError, match=message):
         as_spectrum(given)
 
 

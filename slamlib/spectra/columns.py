@@ -168,8 +168,8 @@ def from_text(content, unit=None):
     except (UnicodeDecodeError, ValueError, IndexError) as error:
         told = f"neither FITS nor two columns of wavelength and flux ({error}); convert it first"
         raise FileError(told) from error
-    if rows[0].size < 2 or not np.isfinite(rows[0]).all():
-        raise FileError("a spectrum needs at least two finite wavelengths; check the file")
+    if not np.isfinite(rows[0]).all():
+        raise FileError("a wavelength is not finite; check the file")
     return Columns(rows[0] * in_angstrom(unit or ""), rows[1], _third(rows), None, [])
 
 
@@ -179,6 +179,8 @@ def optical(columns):
     FileError, with the likely reason, if the wavelengths cannot be right.
     """
     wave = columns.wave
+    if wave.size < 2:
+        raise FileError("a spectrum needs at least two pixels; leave this one out")
     inside = (wave >= OPTICAL[0]) & (wave <= OPTICAL[1])
     if inside.sum() < max(2, wave.size / 2):
         check_optical(wave)
@@ -197,11 +199,12 @@ def _third(rows):
 def inverse_variance(error, power):
     """Inverse variance of errors that are its power; None if they tell nothing.
 
-    An inverse variance of 0 says that a pixel is bad, even if all are; an error of 0 that nobody measured it.
+    An inverse variance of 0, or an infinite error, says that a pixel is bad, even if all are; an error of 0
+    that nobody measured it.
     """
     good = np.isfinite(error) & (error > 0)
     ivar = np.where(good, np.where(good, error, 1) ** power, 0)
-    told = good.any() or (power == 1 and np.isfinite(error).any())
+    told = good.any() or (error == (0 if power == 1 else np.inf)).any()
     return ivar if told else None
 
 
