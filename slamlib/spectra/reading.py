@@ -25,6 +25,7 @@ LEAST_RESOLUTION, MOST_RESOLUTION = 400.0, 1e6
 # A flux beyond this, in any unit, was not measured, and its square would overflow.
 _LARGEST = 1e100
 ASSUMED_AIR = "wavelengths taken to be in air: the file does not tell"
+TOPOCENTRIC = "velocity not heliocentric: the file is topocentric"
 
 
 @dataclass(frozen=True)
@@ -162,13 +163,16 @@ def _spectrum(columns, vacuum, name):
     if in_air is False:
         wave = air_from_vacuum(wave)
     told = ChainMap(*headers)
+    notes = [ASSUMED_AIR] if in_air is None and headers else []
+    if str(told.get("SPECSYS", "")).strip().upper().startswith("TOPO"):
+        notes.append(TOPOCENTRIC)
     # SDSS calls the place of the star so; RA and DEC are those of the plate.
     star = {key: told[f"PLUG_{key}"] for key in ("RA", "DEC") if f"PLUG_{key}" in told}
     header = lamost.common_header(ChainMap(star, *headers), name) | {
         "instrument": instrument,
         "resolution": _resolution(headers, np.mean(wave)),
         "errors": ivar is not None,
-        "assumed": ASSUMED_AIR if in_air is None and headers else "",
+        "assumed": "; ".join(notes),
         "rv": math.nan,
         "e_rv": math.nan,
     }
