@@ -174,6 +174,11 @@ def test_what_cannot_be_labelled_says_why_in_one_line(case, star, tmp_path, caps
     assert re.search(message, error), error
 
 
+def test_a_unit_is_that_of_the_wavelengths_not_of_their_logarithms(tmp_path):
+    table(tmp_path / "a.fits", LOGLAM=np.log10(LINEAR / 10), FLUX=LINEAR)
+    np.testing.assert_allclose(slamlib.read(tmp_path / "a.fits", unit="nm").wave, LINEAR)
+
+
 BAD = np.arange(LINEAR.size) % 7 == 3
 
 

@@ -64,9 +64,10 @@ def label(
     resolution : float, optional
         Instead, the resolving power: a model is then trained for the range that the file has.
     unit : str, optional
-        Of wavelengths, whatever the file says: "nm", "um" or "Angstrom".
+        Of wavelengths, whatever the file says: "nm", "um" or "Angstrom"; not of LAMOST's and DESI's files,
+        nor of arrays that have their own.
     vacuum : bool, optional
-        Wavelengths are in vacuum (True) or air (False), whatever the file says.
+        Wavelengths are in vacuum (True) or air (False), whatever the file says; not of LAMOST's files.
 
     Returns
     -------

@@ -82,7 +82,7 @@ def _from_table(hdu, names, wave_name, flux_name, primary, unit):
     number = names.index(wave_name) + 1
     if wave_name.startswith("LOG"):
         with np.errstate(over="ignore"):
-            wave = 10.0**wave
+            wave = 10.0**wave * in_angstrom(unit or "")
     else:
         wave = wave * in_angstrom(unit or hdu.header.get(f"TUNIT{number}", ""))
     ivar = None

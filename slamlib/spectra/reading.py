@@ -39,9 +39,9 @@ class Hints:
     resolution : float, optional
         Resolving power, if the instrument is none of slamlib's.
     unit : str, optional
-        Of the wavelengths: "nm", "um" or "Angstrom".
+        Of the wavelengths: "nm", "um" or "Angstrom"; not of LAMOST's and DESI's files.
     vacuum : bool, optional
-        Wavelengths are in vacuum (True) or air (False).
+        Wavelengths are in vacuum (True) or air (False); not of LAMOST's files.
     """
 
     instrument: object = None
@@ -61,10 +61,10 @@ def read(path: str | Path, unit: str | None = None, vacuum: bool | None = None) 
     ----------
     path : str or Path
     unit : str, optional
-        Of the wavelengths, whatever the file says.
+        Of the wavelengths, whatever the file says, unless it is LAMOST's or DESI's.
     vacuum : bool, optional
-        Wavelengths are in vacuum, or in air, whatever the file says. By default CTYPE1, the UCD of
-        a table, VACUUM (T or F) or AIRORVAC tells; without them it is taken for air.
+        Wavelengths are in vacuum, or in air, whatever the file says, unless it is LAMOST's. By default
+        CTYPE1, the UCD of a table, VACUUM (T or F) or AIRORVAC tells; without them it is taken for air.
 
     Returns
     -------
