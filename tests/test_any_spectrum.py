@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.io import fits
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn, Table, vstack
 from astropy.utils.masked import Masked
 from written import FILES, LABELS, LINEAR, LOG, OBJECTS, RV, Like, Star, desi, image, sdss, table, text
 
@@ -85,8 +85,11 @@ def test_a_labeller_takes_files_spectra_and_arrays_alike(star, blue, tmp_path):
     spectrum = slamlib.read(tmp_path / "star.txt")
     given = [tmp_path / "star.txt", spectrum, tuple(np.loadtxt(tmp_path / "star.txt").T)]
     table = labeller.label(given)
+    alone = vstack([labeller.label(one) for one in given], "exact")
+    assert len(alone) == len(given) and len(labeller.label(str(given[0]))) == 1
     for label in NAMES:
         np.testing.assert_allclose(table[label], table[label][0], rtol=1e-6)
+        np.testing.assert_array_equal(alone[label], table[label])
     expected = slamlib.label(tmp_path / "star.txt", **blue)
     assert table["teff"][0] == expected["teff"][0]
 
