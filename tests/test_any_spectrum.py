@@ -4,12 +4,15 @@ import re
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
+from astropy.table import Table, vstack
+from astropy.utils.masked import Masked
 from written import FILES, LABELS, LINEAR, LOG, OBJECTS, RV, Like, Star, desi, image, sdss, table, text
 
 import slamlib
 from slamlib.cli.main import main
-from slamlib.errors import InputError
+from slamlib.errors import InputError, SlamlibError
 from slamlib.instruments import get_instrument
 from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
@@ -17,6 +20,7 @@ from slamlib.spectra.reading import Hints, as_spectrum
 from slamlib.spectra.recognise import recognise
 
 RESOLUTION, SNR = 3000, 120
+BAD = np.arange(LINEAR.size) % 7 == 3
 BLUE = """
 name = "BLUE"
 resolution = 3000
@@ -82,8 +86,11 @@ def test_a_labeller_takes_files_spectra_and_arrays_alike(star, blue, tmp_path):
     spectrum = slamlib.read(tmp_path / "star.txt")
     given = [tmp_path / "star.txt", spectrum, tuple(np.loadtxt(tmp_path / "star.txt").T)]
     table = labeller.label(given)
+    alone = vstack([labeller.label(one) for one in given], "exact")
+    assert len(alone) == len(given) and len(labeller.label(str(given[0]))) == 1
     for label in NAMES:
         np.testing.assert_allclose(table[label], table[label][0], rtol=1e-6)
+        np.testing.assert_array_equal(alone[label], table[label])
     expected = slamlib.label(tmp_path / "star.txt", **blue)
     assert table["teff"][0] == expected["teff"][0]
 
@@ -119,6 +126,7 @@ def test_noise_is_found_where_a_file_has_none(star, tmp_path):
     known = np.interp(spectrum.wave[~spectrum.mask], LINEAR, error)
     assert np.median(found / known) == pytest.approx(1, abs=0.15)
     assert "those of the scatter" in spectrum.header["assumed"]
+    assert as_spectrum((LINEAR, flux, None)).header["errors"] is False
 
 
 def save(path, *columns):
@@ -137,9 +145,10 @@ def two_stars(path, star):
         hdus.writeto(path, overwrite=True)
 
 
-def no_errors_left(path, star):
+def useless(ivar, mask):
     ones = np.ones(LOG.size)
-    table(path, "COADD", flux=ones, loglam=np.log10(LOG), ivar=ones, AND_MASK=ones)
+    columns = {"flux": ones, "loglam": np.log10(LOG), "ivar": ivar * ones, "AND_MASK": mask * ones}
+    return lambda path, star: table(path, "COADD", **columns)
 
 
 BROKEN = {
@@ -147,14 +156,15 @@ BROKEN = {
     "logarithms": (lambda p, s: save(p, np.log10(LOG), s(LOG)[0]), "look like logarithms: convert them"),
     "pixels": (lambda p, s: save(p, np.arange(900.0), np.ones(900)), "pixel numbers: calibrate"),
     "not sorted": (lambda p, s: save(p, LINEAR[[1, 0, 2]], np.ones(3)), "not in order; sort them"),
-    "no flux": (lambda p, s: save(p, LINEAR, 0 * LINEAR), "no pixel has a flux .* leave this file out"),
+    "no flux": (lambda p, s: save(p, LINEAR, 0 * LINEAR), "every pixel .* has no flux .* leave this file"),
     "words": (lambda p, s: p.write_text("a spectrum\nof words\n"), "neither FITS nor two columns.*convert"),
     "no resolution": (text, "does not tell its resolving power; name the instrument .*--resolution R"),
     "infrared": (lambda p, s: save(p, np.arange(9000, 9900, 0.03), np.ones(30000)), "none where HERMES"),
     "orders": (orders, "not a one-dimensional spectrum.*merge the orders"),
     "no axis": (lambda p, s: image(p, np.ones(50)), "no wavelengths: the header needs CRVAL1"),
     "many stars": (two_stars, "spectra of 2 stars in one file; write that of one star"),
-    "all masked": (no_errors_left, "no good pixel where BOSS observes; leave"),
+    "all masked": (useless(ivar=1, mask=1), "every pixel is masked.*; leave this file out"),
+    "no weight": (useless(ivar=0, mask=0), "every pixel .* no inverse variance; leave this file out"),
 }
 
 
@@ -168,9 +178,54 @@ def test_what_cannot_be_labelled_says_why_in_one_line(case, star, tmp_path, caps
     assert re.search(message, error), error
 
 
-@pytest.mark.parametrize("given", [5, (LINEAR, LINEAR[1:]), Like(LINEAR[None], LINEAR[None], LINEAR[None])])
-def test_what_is_no_spectrum_is_refused(given):
-    with pytest.raises(InputError, match=r"is no spectrum; give|not vectors of one length"):
+def test_a_unit_is_that_of_the_wavelengths_not_of_their_logarithms(tmp_path):
+    table(tmp_path / "a.fits", LOGLAM=np.log10(LINEAR / 10), FLUX=LINEAR)
+    np.testing.assert_allclose(slamlib.read(tmp_path / "a.fits", unit="nm").wave, LINEAR)
+
+
+@pytest.mark.parametrize(("name", "errors"), [("QUAL", True), ("MASK", False), ("QUAL", False)])
+def test_pixels_that_a_file_calls_bad_are_bad(name, errors, star, tmp_path):
+    flux, error = star(LINEAR)
+    columns = {"ERRS": error, name: 1.0 * BAD} if errors else {name: 1.0 * BAD}
+    hdus = [fits.ImageHDU(values, name=key) for key, values in columns.items()]
+    image(tmp_path / "image.fits", flux, *hdus, CTYPE1="AWAV", CRVAL1=3880.0, CDELT1=0.3)
+    table(tmp_path / "table.fits", WAVE=LINEAR, FLUX=flux, **columns)
+    for path in tmp_path.iterdir():
+        spectrum = slamlib.read(path)
+        np.testing.assert_array_equal(spectrum.mask, BAD)
+        assert spectrum.header["errors"] is errors
+
+
+MASKED = {
+    "error": lambda flux, error: (LINEAR, flux, np.ma.array(error, mask=BAD)),
+    "quantity": lambda flux, error: (LINEAR * u.AA, Masked(flux * u.Jy, mask=BAD), error * 1e3 * u.mJy),
+    "columns": lambda *pair: tuple(Table([LINEAR, np.ma.array(pair[0], mask=BAD), pair[1]]).itercols()),
+}
+
+
+@pytest.mark.parametrize("case", MASKED)
+def test_masked_pixels_are_bad_and_files_spellings_are_units(case, star):
+    flux, error = star(LINEAR)
+    spectrum = as_spectrum(MASKED[case](flux, error), Hints(unit="Angstroms"))
+    np.testing.assert_array_equal(spectrum.wave, LINEAR)
+    np.testing.assert_array_equal(spectrum.mask, BAD)
+    np.testing.assert_allclose(spectrum.ivar, np.where(BAD, 0, error**-2))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (5, "int is no spectrum; give files"),
+        ((LINEAR, LINEAR[1:]), "not vectors of one length"),
+        (Like(LINEAR[None], LINEAR[None], LINEAR[None]), "not vectors of one length"),
+        (([], [], []), "at least two pixels; leave"),
+        ((LINEAR * u.km / u.s, LINEAR), "cannot be used .*not convertible.*; give"),
+        ((LINEAR, LINEAR * u.adu, LINEAR * u.Jy), "cannot be used .*not convertible.*; give"),
+        ((LINEAR, LINEAR, np.full(LINEAR.size, np.inf)), "every pixel is masked"),
+    ],
+)
+def test_what_is_no_spectrum_is_refused(given, message):
+    with pytest.raises(SlamlibError, match=message):
         as_spectrum(given)
 
 

@@ -8,7 +8,7 @@ from astropy.wcs import WCS
 from slamlib.errors import FileError
 from slamlib.spectra.dispersion import wavelengths
 from slamlib.spectra.hires import read_hires
-from slamlib.spectra.reading import ASSUMED_AIR
+from slamlib.spectra.reading import ASSUMED_AIR, TOPOCENTRIC
 from slamlib.spectra.spectrum import air_from_vacuum
 
 WAVE = 4000 + 0.5 * np.arange(50)
@@ -38,7 +38,9 @@ def write(path, flux=None, **header):
         # A pressure.
         ({"VACUUM": 1e-6}, WAVE, ASSUMED_AIR),
         ({"AIRORVAC": "vac"}, air_from_vacuum(WAVE), ""),
-        ({"AIRORVAC": "air"}, WAVE, ""),
+        ({"AIRORVAC": "air", "SPECSYS": "BARYCENT"}, WAVE, ""),
+        ({"CTYPE1": "AWAV", "SPECSYS": "TOPOCENT"}, WAVE, TOPOCENTRIC),
+        ({"SPECSYS": "TOPOCENT"}, WAVE, f"{ASSUMED_AIR}; {TOPOCENTRIC}"),
     ],
 )
 def test_an_image_is_in_air_or_vacuum_as_its_header_says(tmp_path, cards, wave, assumed):

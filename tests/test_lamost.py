@@ -10,7 +10,7 @@ from corruptions import as_vectors
 
 from slamlib.errors import FileError
 from slamlib.mock.lamost_write import write_lrs, write_mrs
-from slamlib.spectra.lamost import read
+from slamlib.spectra.lamost import common_header, read
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 LRS_FILES = sorted(SAMPLES.glob("lamost_lrs/*.fits*"))
@@ -171,6 +171,18 @@ def test_missing_and_absurd_header_values_are_nan_not_an_error(tmp_path, cards):
     assert header["obsid"] == 0
     assert np.isnan([header[key] for key in ("ra", "dec", "mjd", "snr", "rv", "e_rv")]).all()
     assert header["subclass"] == ""
+
+
+@pytest.mark.parametrize(
+    ("cards", "mjd"),
+    [
+        ({"DATE-OBS": "2012-03-04T14:00:00+08:00", "MJD": 55990}, 55990.25),
+        ({"DATE-OBS": "2012-03-04", "MJD-OBS": 55990.25, "MJD": 55990}, 55990.25),
+        ({"DATE-OBS": "2012-03-04"}, 55990),
+    ],
+)
+def test_the_time_is_the_most_exact_that_the_header_has(cards, mjd):
+    assert common_header(cards, "a.fits")["mjd"] == mjd
 
 
 @pytest.mark.parametrize("name", ["a.fits", "a.fits.gz"])

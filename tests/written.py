@@ -153,7 +153,7 @@ class Like:
 
     def __init__(self, wave, flux, error, mask=None):
         self.spectral_axis, self.flux = wave, flux * u.Unit("erg / (s cm2 AA)")
-        self.uncertainty, self.mask = StdDevUncertainty(error), mask
+        self.uncertainty, self.mask = StdDevUncertainty(error * 10, unit="W / (m2 um)"), mask
 
 
 def quantities(star):

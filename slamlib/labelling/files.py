@@ -1,7 +1,6 @@
 """Labels of any spectra: each is told its instrument, then labelled as the catalogue's are."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +9,16 @@ from joblib import delayed
 from tqdm import tqdm
 
 import slamlib
-from slamlib.errors import FileError, InputError, enumerated, printable
+from slamlib.errors import InputError, enumerated, printable
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling import catalogue
 from slamlib.labelling.catalogue import MEASURED, kept, recipe_digest
+from slamlib.labelling.given import list_files
 from slamlib.labelling.models import Models
 from slamlib.spectra.prepare import recognised
 from slamlib.spectra.reading import Hints
-from slamlib.spectra.spectrum import Spectrum
 from slamlib.threads import in_processes, n_cores
 
-_PACKED = ("", ".gz", ".bz2", ".xz", ".zip", ".fz")
-_SUFFIXES = tuple(kind + packed for kind in (".fits", ".fit") for packed in _PACKED)
 # Files handed to a process at once.
 _CHUNK = 64
 # Files of the first part: labelled in a second, however many follow.
@@ -64,9 +61,10 @@ def label(
     resolution : float, optional
         Instead, the resolving power: a model is then trained for the range that the file has.
     unit : str, optional
-        Of wavelengths, whatever the file says: "nm", "um" or "Angstrom".
+        Of wavelengths, whatever the file says: "nm", "um" or "Angstrom"; not of LAMOST's and DESI's files,
+        nor of arrays that have their own.
     vacuum : bool, optional
-        Wavelengths are in vacuum (True) or air (False), whatever the file says.
+        Wavelengths are in vacuum (True) or air (False), whatever the file says; not of LAMOST's files.
 
     Returns
     -------
@@ -89,31 +87,6 @@ def label(
     """
     hints = Hints(None if instrument is None else get_instrument(instrument), resolution, unit, vacuum)
     return label_files(list_files(files), Models(grid, models, progress, progress), progress, hints=hints)
-
-
-def list_files(files):
-    """Return what is meant by one or several files or spectra, with folders replaced by their FITS files.
-
-    InputError or FileError if nothing is given, or all that is given is folders without a FITS file.
-    """
-    try:
-        files = [files] if is_one(files) else list(files)
-    except TypeError:
-        raise InputError(f"{files!r} names no file; give a path, or a list of paths") from None
-    if not files:
-        raise InputError("no file given; name files of spectra, or a folder of them")
-    found = []
-    for file in files:
-        one = Path(file).expanduser() if isinstance(file, (str, Path)) else file
-        # An empty folder among others costs a row that says so, no more.
-        found += (_inside(one) if _is_folder(one) else []) or [one]
-    if all(map(_is_folder, found)):
-        raise FileError(f"no FITS file in the folder {found[0]}; name files, or another folder")
-    return found
-
-
-def _is_folder(one):
-    return isinstance(one, Path) and one.is_dir()
 
 
 def label_files(given, models, progress=True, cluster=None, hints=None):
@@ -197,19 +170,6 @@ def reasons(table):
     """Return why each row without labels has none."""
     rows = table[~usable(table)]
     return [printable(row["reason"] or f"{row['file']}: too few good pixels") for row in rows]
-
-
-def _inside(folder):
-    with os.scandir(folder) as entries:
-        files = (entry for entry in entries if entry.name.lower().endswith(_SUFFIXES) and entry.is_file())
-        return sorted(folder / entry.name for entry in files if not entry.name.startswith("."))
-
-
-def is_one(given):
-    """Tell a single file or spectrum from a sequence of them; a tuple of arrays is one."""
-    if isinstance(given, tuple):
-        return bool(given) and not is_one(given[0])
-    return isinstance(given, (str, Path, Spectrum)) or hasattr(given, "spectral_axis")
 
 
 def _recognise_all(given, hints):

@@ -21,6 +21,7 @@ from slamlib.inference.result import Inference
 from slamlib.inference.systematics import Systematics
 from slamlib.instruments import Instrument, get_instrument
 from slamlib.labelling.calibration import REJECT, Observatory, matched_spectra, measure_systematics
+from slamlib.labelling.given import list_files
 from slamlib.labelling.label_table import label_table
 from slamlib.labelling.recipe import training_code
 from slamlib.labelling.stored import read_labeller, write_labeller
@@ -188,8 +189,7 @@ class Labeller:
         seed : int
         progress : bool
         model_errors : float
-            Factor of the amplitudes of `slamlib.inference.model_error`; with 0 the models
-            count as exact, as in the paper.
+            Factor of the amplitudes of `slamlib.inference.model_error`; 0: exact models, as in the paper.
         """
         observatory = Observatory.of(grid, self.instrument, self.templates)
         further = model_error(self.slam, self.instrument, model_errors) if model_errors else None
@@ -248,9 +248,8 @@ class Labeller:
 
         Parameters
         ----------
-        spectra : list or ndarray
-            Files, `Spectrum`, (wave, flux, error) or objects of specutils, as `as_spectrum` takes them;
-            or the flux (m, n_pix) of prepared spectra, whose `ivar` is given.
+        spectra : object
+            What `slamlib.label` takes; or the flux (m, n_pix) of prepared spectra, whose `ivar` is given.
         ivar : ndarray, (m, n_pix), optional
         simulated : array_like of bool, (m,)
             The errors of all others, and of simulated stars that the models do not describe to their
@@ -267,7 +266,8 @@ class Labeller:
             without H alpha and H beta. Log g of MRS without H alpha is NaN.
         """
         if ivar is None:
-            flux, ivar, table = read_many(spectra, self.instrument, self.templates, n_cores(), False)
+            files = list_files(spectra)
+            flux, ivar, table = read_many(files, self.instrument, self.templates, n_cores(), False)
             return hstack([table, self.label(flux, ivar, table["simulated"], table["snr"])])
         flux, ivar = (np.atleast_2d(part) for part in checked(self.slam, spectra, ivar))
         return label_table(self, flux, ivar, simulated, snr)

@@ -33,8 +33,9 @@ class Columns(NamedTuple):
     wave : ndarray, (n,)
         [A], in air or vacuum.
     flux : ndarray, (n,)
+        nan where the file calls a pixel bad, if ivar does not.
     ivar : ndarray, (n,) or None
-        0 where the file calls a pixel bad; None if it has no errors.
+        None if the file has no errors.
     in_air : bool or None
         None if the file does not tell.
     headers : list of astropy.io.fits.Header
@@ -81,7 +82,7 @@ def _from_table(hdu, names, wave_name, flux_name, primary, unit):
     number = names.index(wave_name) + 1
     if wave_name.startswith("LOG"):
         with np.errstate(over="ignore"):
-            wave = 10.0**wave
+            wave = 10.0**wave * in_angstrom(unit or "")
     else:
         wave = wave * in_angstrom(unit or hdu.header.get(f"TUNIT{number}", ""))
     ivar = None
@@ -89,9 +90,9 @@ def _from_table(hdu, names, wave_name, flux_name, primary, unit):
         if name in names:
             ivar = inverse_variance(column(name), power)
             break
-    if ivar is not None:
-        for name in set(_MASKS) & set(names):
-            ivar = np.where(column(name) == 0, ivar, 0)
+    # A pixel is bad whether or not the file has errors.
+    for name in set(_MASKS) & set(names):
+        flux = np.where(column(name) == 0, flux, np.nan)
     # The UCD tells, not the name.
     ucd = str(hdu.header.get(f"TUCD{number}", "")).lower()
     in_air = "obs.atmos" in ucd if "em.wl" in ucd else None
@@ -137,10 +138,13 @@ def _from_image(hdu, hdus, unit):
             "not a one-dimensional spectrum: an image needs one axis, or rows of wavelength, flux and "
             "error, a table columns WAVE and FLUX; merge the orders of an echelle spectrum first"
         )
+    beside = {other.name: other for other in hdus[::-1] if other.is_image and other.shape == flux.shape}
     for name, power in _ERRORS if ivar is None else ():
-        if name in hdus and hdus[name].is_image and hdus[name].shape == flux.shape:
-            ivar = inverse_variance(np.asarray(hdus[name].data, dtype=float), power)
+        if name in beside:
+            ivar = inverse_variance(np.asarray(beside[name].data, dtype=float), power)
             break
+    for name in set(_MASKS) & set(beside):
+        flux = np.where(beside[name].data == 0, flux, np.nan)
     wave, in_air = wavelengths(hdu.header, flux.size, unit)
     return Columns(wave, flux, ivar, in_air, headers)
 
@@ -164,8 +168,8 @@ def from_text(content, unit=None):
     except (UnicodeDecodeError, ValueError, IndexError) as error:
         told = f"neither FITS nor two columns of wavelength and flux ({error}); convert it first"
         raise FileError(told) from error
-    if rows[0].size < 2 or not np.isfinite(rows[0]).all():
-        raise FileError("a spectrum needs at least two finite wavelengths; check the file")
+    if not np.isfinite(rows[0]).all():
+        raise FileError("a wavelength is not finite; check the file")
     return Columns(rows[0] * in_angstrom(unit or ""), rows[1], _third(rows), None, [])
 
 
@@ -175,6 +179,8 @@ def optical(columns):
     FileError, with the likely reason, if the wavelengths cannot be right.
     """
     wave = columns.wave
+    if wave.size < 2:
+        raise FileError("a spectrum needs at least two pixels; leave this one out")
     inside = (wave >= OPTICAL[0]) & (wave <= OPTICAL[1])
     if inside.sum() < max(2, wave.size / 2):
         check_optical(wave)
@@ -191,10 +197,15 @@ def _third(rows):
 
 
 def inverse_variance(error, power):
-    """Inverse variance of errors that are its power; None if no error is above 0."""
+    """Inverse variance of errors that are its power; None if they tell nothing.
+
+    An inverse variance of 0, or an infinite error, says that a pixel is bad, even if all are; an error of 0
+    that nobody measured it.
+    """
     good = np.isfinite(error) & (error > 0)
     ivar = np.where(good, np.where(good, error, 1) ** power, 0)
-    return ivar if good.any() else None
+    told = good.any() or (error == (0 if power == 1 else np.inf)).any()
+    return ivar if told else None
 
 
 def _is_number(line):

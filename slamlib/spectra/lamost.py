@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -233,12 +233,14 @@ def common_header(primary, name):
 
 
 def _mjd(primary):
-    """Time of the middle of the observation; the header's MJD is only the whole day."""
-    try:
-        moment = datetime.fromisoformat(str(primary["DATE-OBS"])).replace(tzinfo=UTC)
-    except (KeyError, ValueError, fits.VerifyError):
-        return _number(primary, "MJD" if "MJD" in primary else "MJD-OBS", 0, _LAST_MJD)
-    return (moment - _MJD_EPOCH).total_seconds() / 86400
+    """Time of the observation, of LAMOST its middle; MJD, and DATE-OBS without hours, are only the day."""
+    times = [_number(primary, key, 0, _LAST_MJD) for key in ("MJD-OBS", "MJD")]
+    with suppress(KeyError, ValueError, fits.VerifyError):
+        date = str(primary["DATE-OBS"])
+        moment = datetime.fromisoformat(date)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        times.insert(0 if ":" in date else 2, (moment - _MJD_EPOCH).total_seconds() / 86400)
+    return next(filter(math.isfinite, times), math.nan)
 
 
 def _number(header, key, low=-math.inf, high=math.inf):

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from astropy import units as u
-from astropy.nddata import InverseVariance
+from astropy.nddata import StdDevUncertainty
+from astropy.utils.masked import Masked
 
 from slamlib.errors import FileError, InputError, SlamlibError
 from slamlib.spectra import lamost
 from slamlib.spectra.columns import Columns, from_fits, from_text, inverse_variance, optical
+from slamlib.spectra.dispersion import in_angstrom
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 
 # Where headers give the resolving power: ESO (Science Data Products Standard), the Virtual
@@ -23,6 +25,7 @@ LEAST_RESOLUTION, MOST_RESOLUTION = 400.0, 1e6
 # A flux beyond this, in any unit, was not measured, and its square would overflow.
 _LARGEST = 1e100
 ASSUMED_AIR = "wavelengths taken to be in air: the file does not tell"
+TOPOCENTRIC = "velocity not heliocentric: the file is topocentric"
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Hints:
     resolution : float, optional
         Resolving power, if the instrument is none of slamlib's.
     unit : str, optional
-        Of the wavelengths: "nm", "um" or "Angstrom".
+        Of the wavelengths: "nm", "um" or "Angstrom"; not of LAMOST's and DESI's files.
     vacuum : bool, optional
-        Wavelengths are in vacuum (True) or air (False).
+        Wavelengths are in vacuum (True) or air (False); not of LAMOST's files.
     """
 
     instrument: object = None
@@ -58,10 +61,10 @@ def read(path: str | Path, unit: str | None = None, vacuum: bool | None = None) 
     ----------
     path : str or Path
     unit : str, optional
-        Of the wavelengths, whatever the file says.
+        Of the wavelengths, whatever the file says, unless it is LAMOST's or DESI's.
     vacuum : bool, optional
-        Wavelengths are in vacuum, or in air, whatever the file says. By default CTYPE1, the UCD of
-        a table, VACUUM (T or F) or AIRORVAC tells; without them it is taken for air.
+        Wavelengths are in vacuum, or in air, whatever the file says, unless it is LAMOST's. By default
+        CTYPE1, the UCD of a table, VACUUM (T or F) or AIRORVAC tells; without them it is taken for air.
 
     Returns
     -------
@@ -91,13 +94,14 @@ def read(path: str | Path, unit: str | None = None, vacuum: bool | None = None) 
 
 
 def as_spectrum(given, hints=None):
-    """Return the `Spectrum` that an object holds; InputError or FileError if it has no optical wavelengths.
+    """Return the `Spectrum` that an object holds; InputError or FileError if it holds none.
 
     Parameters
     ----------
     given : str, Path, Spectrum, tuple, or an object of specutils
-        (wave, flux) or (wave, flux, error), with units of astropy or in Angstrom; or what has a
-        ``spectral_axis``, ``flux``, ``uncertainty`` and ``mask``, as specutils' Spectrum has.
+        (wave, flux) or (wave, flux, error), with units of astropy or in Angstrom, masked or not; an error of
+        None is none. Or what has a ``spectral_axis``, ``flux``, ``uncertainty`` and ``mask``, as
+        specutils' Spectrum has.
     hints : Hints, optional
     """
     hints = hints or Hints()
@@ -105,28 +109,50 @@ def as_spectrum(given, hints=None):
         return given
     if isinstance(given, (str, Path)):
         return read(given, hints.unit, hints.vacuum)
-    ivar = None
-    if hasattr(given, "spectral_axis"):
-        wave, flux = given.spectral_axis, given.flux.value
-        if (known := getattr(given, "uncertainty", None)) is not None:
-            ivar = known.represent_as(InverseVariance).array
-        if getattr(given, "mask", None) is not None:
-            flux = np.where(given.mask, np.nan, flux)
-    elif isinstance(given, tuple) and len(given) in (2, 3):
-        wave, *rest = given
-        scale = getattr(rest[0], "unit", None) or u.dimensionless_unscaled
-        flux, *error = (u.Quantity(part, getattr(part, "unit", scale)).to_value(scale) for part in rest)
-        ivar = inverse_variance(error[0], -2) if error else None
-    else:
+    if not (hasattr(given, "spectral_axis") or (isinstance(given, tuple) and len(given) in (2, 3))):
         raise InputError(
             f"{type(given).__name__} is no spectrum; give files, (wave, flux, error), a slamlib.Spectrum or "
             "a Spectrum of specutils"
         )
-    wave = u.Quantity(wave, getattr(wave, "unit", hints.unit or u.AA)).to(u.AA, u.spectral()).value
-    parts = [np.asarray(part, dtype=float) for part in (wave, flux, ivar) if part is not None]
-    if {part.shape for part in parts} != {(parts[0].size,)}:
-        raise InputError(f"shapes {[part.shape for part in parts]} are not vectors of one length")
-    return _spectrum(Columns(parts[0], parts[1], ivar, None, []), hints.vacuum, "spectrum")
+    try:
+        with np.errstate(all="ignore"):
+            return _spectrum(_columns(given, hints.unit), hints.vacuum, "spectrum")
+    except SlamlibError:
+        raise
+    except Exception as error:  # what others made can raise nearly anything
+        told = "give vectors of numbers, wave in Angstrom or with its unit, flux and error in one unit"
+        raise InputError(f"wave, flux and error cannot be used ({error}); {told}") from None
+
+
+def _columns(given, unit):
+    """Return the `Columns` of a tuple, or of an object like specutils'; `unit` as `Hints` has it."""
+    if hasattr(given, "spectral_axis"):
+        wave, flux, error = given.spectral_axis, given.flux, getattr(given, "uncertainty", None)
+        if error is not None:
+            error = error.represent_as(StdDevUncertainty)
+            error = error.array if error.unit is None else error.quantity
+    else:
+        wave, flux, error = (*given, None)[:3]
+    scale = getattr(flux, "unit", None) or u.dimensionless_unscaled
+    flux, ivar = _numbers(flux, scale), None
+    if getattr(given, "mask", None) is not None:
+        flux = np.where(given.mask, np.nan, flux)
+    if error is not None:
+        ivar = inverse_variance(_numbers(error, scale), -2)
+    factor = in_angstrom(unit or "") if getattr(wave, "unit", None) is None else 1.0
+    wave = _numbers(wave, u.AA) * factor
+    shapes = [part.shape for part in (wave, flux, ivar) if part is not None]
+    if set(shapes) != {(wave.size,)}:
+        raise InputError(f"shapes {shapes} are not vectors of one length")
+    return Columns(wave, flux, ivar, None, [])
+
+
+def _numbers(part, unit):
+    """Return the numbers of an array in a unit, which is also that of one without; nan where it is masked."""
+    values = u.Quantity(part, getattr(part, "unit", None) or unit).to_value(unit, u.spectral())
+    # Not all that have it mean such a mask: that of pandas is a method.
+    mask = part.mask if isinstance(part, (np.ma.MaskedArray, Masked)) else False
+    return np.where(mask, np.nan, np.asarray(getattr(values, "unmasked", values), dtype=float))
 
 
 def _spectrum(columns, vacuum, name):
@@ -137,21 +163,23 @@ def _spectrum(columns, vacuum, name):
     if in_air is False:
         wave = air_from_vacuum(wave)
     told = ChainMap(*headers)
+    notes = [ASSUMED_AIR] if in_air is None and headers else []
+    if str(told.get("SPECSYS", "")).strip().upper().startswith("TOPO"):
+        notes.append(TOPOCENTRIC)
     # SDSS calls the place of the star so; RA and DEC are those of the plate.
     star = {key: told[f"PLUG_{key}"] for key in ("RA", "DEC") if f"PLUG_{key}" in told}
     header = lamost.common_header(ChainMap(star, *headers), name) | {
         "instrument": instrument,
         "resolution": _resolution(headers, np.mean(wave)),
         "errors": ivar is not None,
-        "assumed": ASSUMED_AIR if in_air is None and headers else "",
+        "assumed": "; ".join(notes),
         "rv": math.nan,
         "e_rv": math.nan,
     }
-    bad = ~(np.abs(flux) < _LARGEST) | (flux == 0)
-    if bad.all():
-        raise FileError("no pixel has a flux that is finite and not 0; leave this file out")
     ivar = np.ones(flux.size) if ivar is None else ivar
-    bad |= ~(ivar < _LARGEST**2) | (ivar <= 0)
+    bad = ~(np.abs(flux) < _LARGEST) | (flux == 0) | ~(ivar < _LARGEST**2) | (ivar <= 0)
+    if bad.all():
+        raise FileError("every pixel is masked, or has no flux or no inverse variance; leave this file out")
     return Spectrum(wave, np.where(np.abs(flux) < _LARGEST, flux, 0.0), np.where(bad, 0.0, ivar), bad, header)
 
 
