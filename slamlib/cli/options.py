@@ -60,10 +60,11 @@ def add_hints(parser):
     which.add_argument("--instrument", metavar="NAME", help=text)
     text = "instead: resolving power; the range is the file's"
     which.add_argument("--resolution", type=float, metavar="R", help=text)
-    parser.add_argument("--unit", metavar="UNIT", help="of the wavelengths: Angstrom, nm or um")
+    text = "of the wavelengths: Angstrom, nm or um; not for LAMOST"
+    parser.add_argument("--unit", metavar="UNIT", help=text)
     medium = parser.add_mutually_exclusive_group()
-    medium.add_argument("--vacuum", action="store_true", default=None, help="wavelengths are in vacuum")
-    medium.add_argument("--air", action="store_false", dest="vacuum", help="wavelengths are in air")
+    medium.add_argument("--vacuum", action="store_true", default=None, help="not air; not for LAMOST")
+    medium.add_argument("--air", action="store_false", dest="vacuum", help="not vacuum; not for LAMOST")
 
 
 def hints_of(options):

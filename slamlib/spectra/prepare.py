@@ -43,7 +43,7 @@ _COLUMNS = {
     "snr": (float, None, "signal to noise ratio: g band of LRS, lower arm of MRS"),
     "snr_b": (float, None, "signal to noise ratio of the blue MRS arm"),
     "snr_r": (float, None, "signal to noise ratio of the red MRS arm"),
-    "rv": (float, u.km / u.s, "heliocentric radial velocity used"),
+    "rv": (float, u.km / u.s, "radial velocity used: heliocentric, unless assumed says otherwise"),
     "e_rv": (float, u.km / u.s, "standard error of rv, nan if it was given"),
     "subclass": (str, None, "spectral class by the LAMOST pipeline"),
     "assumed": (str, None, "what the file does not tell and was assumed"),
