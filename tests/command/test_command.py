@@ -12,7 +12,7 @@ from astropy.table import Table, vstack
 from compendia import ROOT, lines
 
 import slamlib
-from slamlib.cli import pages
+from slamlib.cli import inspect, pages
 from slamlib.cli.main import main
 from slamlib.cli.output import read_table
 from slamlib.io import read_ecsv
@@ -253,6 +253,39 @@ def test_what_cannot_be_shown_costs_a_line(labelled, here, tmp_path, capsys):
 def test_plots_of_many_stars_show_those_most_in_need_of_a_look(survey, labelled, tmp_path, monkeypatch):
     many = vstack([labelled] * 3, metadata_conflicts="silent")
     many["status"][[7, 11]] = "poor fit"
+def test_files_of_one_name_go_with_their_own_rows(survey, labelled, here, monkeypatch, capsys):
+    drawn = []
+
+    def picture(row, path, *_):
+        drawn.append((row["obsid"], path.parent.name))
+        return "", ""
+
+    monkeypatch.setattr(inspect, "_picture", picture)
+    for folder, path in zip("ABC", survey["LRS"][:2] + survey["LRS"][:1], strict=True):
+        Path(folder).mkdir()
+        shutil.copy(path, f"{folder}/x.fits.gz")
+    a, b = labelled["obsid"][:2]
+    for rows, folders, status, expected in (
+        ([1, 0], "AB", 0, [(b, "B"), (a, "A")]),
+        ([1], "AB", 0, [(b, "B")]),
+        ([1, 0], "A", 3, [(a, "A")]),
+        ([0, 1], "ABC", 3, [(b, "B")]),
+    ):
+        some = labelled[rows]
+        some["file"] = "x.fits.gz"
+        some.write("some.ecsv", overwrite=True)
+        drawn.clear()
+        assert main(["inspect", "-q", "some.ecsv", *folders]) == status
+        assert drawn == expected
+    assert capsys.readouterr().err.endswith("3 files are called x.fits.gz; name one folder\n")
+
+
+def test_without_obsid_the_snr_tells_files_of_one_name_apart():
+    known = {"A": {"obsid": 0, "snr": 50.0}, "B": {"obsid": 0, "snr": 60.0}, "damaged": {}}
+    for found in "AB":
+        assert inspect._file({"file": "x", **known[found]}, list(known), True, known.get) == found
+
+
     monkeypatch.setattr(pages, "MOST", 4)
     shown = []
     monkeypatch.setattr(pages, "draw", lambda panel, row, fit: shown.append(row.index))
