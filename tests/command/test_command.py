@@ -71,6 +71,7 @@ def test_status_1_with_one_line_when_nothing_can_be_done(case, mixed, here, tmp_
         (["label", "a.fits", "-o", "labels.txt"], "'labels.txt' must end in .ecsv or .csv or .fits"),
         (["label", "a.fits", "--plot", "fits.png"], "'fits.png' must end in .pdf"),
         (["label", "a.fits", "--speed", "9"], "unrecognized arguments: --speed 9"),
+        (["train", "--seed", "-1"], "argument --seed: '-1' is not 0, 1, ..."),
     ],
 )
 def test_status_2_with_one_line_on_wrong_usage(arguments, said, no_work, capsys):
