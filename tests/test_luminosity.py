@@ -114,14 +114,16 @@ def test_stars_put_together_come_back_and_companions_stand_out():
 
 
 def test_what_gaia_does_not_have_is_nan():
-    labels, gaia, _ = put_together(4, np.zeros(4), np.random.default_rng(1))
-    gaia["ra"][0] += 0.01
+    labels, gaia, _ = put_together(5, np.zeros(5), np.random.default_rng(1))
+    gaia["ra"][[0, 4]] += [0.01, np.nan]
     gaia["parallax"][1] = 0.02
     labels["ra"][2] = np.nan
     found = luminosities(labels, gaia)
-    np.testing.assert_array_equal(found["source_id"], [0, 2, 0, 4])
+    np.testing.assert_array_equal(found["source_id"], [0, 2, 0, 4, 0])
     assert np.isnan(found["log_l_plx"][:3]).all() and np.isfinite(found["mass"]).all()
     assert list(found["company"][:3]) == ["", "", ""]
+    # Of its own table it replaces what it adds.
+    assert sorted(luminosities(found, gaia).colnames) == sorted(found.colnames)
     # Its distance needs magnitude and colour alone.
     assert np.isfinite(found["distance"][1])
 

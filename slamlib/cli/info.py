@@ -1,6 +1,6 @@
 """slamlib info: what trained models say of themselves."""
 
-from slamlib.cli.options import USED_ALL
+from slamlib.cli.options import USED_ALL, USED_SOME
 
 
 def add_parser(commands):
@@ -13,15 +13,25 @@ def add_parser(commands):
 
 def run(options, tell):
     """Print what is known; return the exit status."""
+    from slamlib.errors import FileError
     from slamlib.io import embedded
     from slamlib.labelling.labeller import Labeller
     from slamlib.labelling.models import home
 
     kept = [*home().glob("models/*/*.npz"), *embedded("models").glob("*.npz")]
+    status = USED_ALL
     for path in options.files or sorted(kept):
-        labeller = Labeller.read(path)
+        try:
+            labeller = Labeller.read(path)
+        except FileError as error:
+            if options.files:
+                raise
+            # Others may be sound: one of an older format lies in the folder of whoever has upgraded.
+            tell(error)
+            status = USED_SOME
+            continue
         print(path)
         for name, value in {"instrument": labeller.instrument.name, **labeller.about}.items():
             print(f"  {name}: {value}")
     print(f"models are kept in {home() / 'models'}")
-    return USED_ALL
+    return status

@@ -2,7 +2,10 @@
 
 import base64
 import io
+import math
 import sys
+from collections import Counter
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -17,17 +20,22 @@ from slamlib.cli.options import (
     path_ending,
     positive,
 )
+from slamlib.errors import InputError, SlamlibError, printable
 
 _EPILOG = """\
 The page stands alone: spectrum (black), fit (red, dashed), the solution that came second (blue,
 dotted), residual and noise, labels, and why a row is flagged; the worst come first. Files are found
-by their names among those given, or beside the table and in the working directory.
+by their names among those given, or beside the table and in the working directory; of several of one
+name by OBSID and SNR.
 
 examples:
   slamlib label night/ -o labels.ecsv
   slamlib inspect labels.ecsv night/ -o look.html
 """
 _HEIGHT = 2.6
+# Columns without which there is no page.
+_NEEDED = {"file", "instrument", "simulated", "obsid", "snr", "rv"}
+_NEEDED |= {"teff", "e_teff", "vsini_limit", "chi2", "status", "flag"}
 _PAGE = """\
 <!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -66,28 +74,34 @@ def run(options, tell):
     from tqdm import tqdm
 
     from slamlib.cli.output import read_table
-    from slamlib.errors import InputError, SlamlibError
     from slamlib.io import atomic
     from slamlib.labelling.files import usable
     from slamlib.labelling.inspection import worst_first
     from slamlib.labelling.models import Models
+    from slamlib.spectra.prepare import recognised
 
     table = read_table(options.table)
-    missing = {"file", "instrument", "teff", "e_teff", "chi2", "snr", "status", "flag"} - set(table.colnames)
-    if missing:
+    if missing := _NEEDED - set(table.colnames):
         raise InputError(f"{options.table} lacks {', '.join(sorted(missing))}: no table of 'slamlib label'")
     models = Models(options.grid, options.models)
     worst = worst_first(table, models)[: options.n]
     if not worst.size:
         raise InputError(f"{options.table} has no row with labels; there is nothing to look at")
-    hints, files = hints_of(options), _files(table, options)
+    hints, files, rows = hints_of(options), _files(table, options), Counter(table["file"])
     stars, drawn = [], 0
+
+    @cache
+    def header(path):
+        """Return that of a spectrum, empty if it cannot be read: its own panel says why."""
+        spectrum = recognised(path, hints).spectrum
+        return {} if spectrum is None else spectrum.header
+
     for i in tqdm(worst, desc="stars", disable=options.quiet or not sys.stderr.isatty()):
         picture = ""
         try:
-            if i not in files:
-                raise InputError(f"no file {table['file'][i]} beside the table; name its folder")
-            picture, second = _picture(table[i], files[i], models, hints)
+            name = table["file"][i]
+            path = _file(table[i], files.get(name, []), rows[name] == 1, header)
+            picture, second = _picture(table[i], path, models, hints)
             drawn += 1
         except SlamlibError as error:
             tell(error)
@@ -105,8 +119,7 @@ def run(options, tell):
 
 
 def _files(table, options):
-    """Return the file of each row that one is found for: of several of a name each is taken once."""
-    from slamlib.errors import printable
+    """Return the files that are found of each name."""
     from slamlib.labelling.files import list_files
 
     if options.files:
@@ -116,7 +129,26 @@ def _files(table, options):
     paths: dict = {}
     for path in dict.fromkeys(path.resolve() for path in named if path.is_file()):
         paths.setdefault(printable(path.name), []).append(path)
-    return {i: paths[name].pop(0) for i, name in enumerate(table["file"]) if paths.get(name)}
+    return paths
+
+
+def _file(row, files, alone, header):
+    """Return that of `files`, all of the name of a row, that the row was made of.
+
+    `alone` if no other row has this name; `header` gives that of a file. InputError if it cannot be told:
+    folders of several nights or releases may hold the same names, and a table may have been sorted.
+    """
+    same = [path for path in files if header(path).get("obsid", row["obsid"]) == row["obsid"]]
+    if len(same) > 1 or not alone:
+        # Of other surveys than LAMOST no file has an obsid.
+        snr = {path: header(path).get("snr", math.nan) for path in same}
+        same = [path for path in same if math.isclose(snr[path], row["snr"], rel_tol=1e-6)]
+    if len(same) == 1:
+        return same[0]
+    if len(files) > 1:
+        raise InputError(f"{len(files)} files are called {row['file']}; name one folder")
+    which = " of this OBSID and SNR" * bool(files)
+    raise InputError(f"no file {row['file']}{which} beside the table; name its folder")
 
 
 def _picture(row, path, models, hints):

@@ -49,7 +49,8 @@ exit status:
   0    every file has labels
   1    no file could be used, or a model, grid or output failed; nothing is written
   2    wrong usage
-  3    some files could not be used, or pages not be drawn; labels of the others are written
+  3    some files could not be used, pages not be drawn, or the table not be sent; labels of the
+       others are written
   130  interrupted
 
 examples:
@@ -123,7 +124,11 @@ def run(options, tell):
         if drawn < len(table) - len(unusable) and not options.quiet:
             tell(f"{options.plot} shows the {drawn} fits most in need of a look, worst first")
     if options.samp:
-        send(table, home() / "labels.vot")
+        try:
+            send(table, home() / "labels.vot")
+        except (SlamlibError, OSError) as error:
+            tell(f"the table is not sent ({error})" + f"; {options.output} is written" * bool(options.output))
+            return USED_SOME
     return USED_SOME if unusable else USED_ALL
 
 

@@ -29,11 +29,16 @@ def path_ending(*suffixes):
     return path
 
 
+def whole(text, least=0):
+    """Return the whole number, `least` or larger, that an argument is."""
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {least}, {least + 1}, ...")
+    return int(text)
+
+
 def positive(text):
     """Return the whole number, one or larger, that an argument is."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not 1, 2, ...")
-    return int(text)
+    return whole(text, 1)
 
 
 def add_command(commands, name, run, text, description, epilog=None):

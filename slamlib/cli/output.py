@@ -47,7 +47,7 @@ def write(table, path):
 
 
 def read_table(path):
-    """Read what `write` wrote; empty texts stay empty; FileError if it cannot be read."""
+    """Read what `write` wrote, with its empty texts and its booleans; FileError if it cannot be read."""
     name = FORMATS[path.suffix.lower()]
     if name == "ascii.ecsv":
         return read_ecsv(path)
@@ -62,6 +62,12 @@ def read_table(path):
         if hasattr(table[column], "mask") and empty is not None:
             table[column] = table[column].filled(empty)
     table.convert_bytestring_to_unicode()
+    for column in table.colnames:
+        # CSV has no booleans, and any text is true; spreadsheets and TOPCAT write them in other cases.
+        if table[column].dtype.kind == "U" and len(table):
+            words = np.char.lower(table[column])
+            if np.isin(words, ("true", "false")).all():
+                table[column] = words == "true"
     return table
 
 

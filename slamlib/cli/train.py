@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from slamlib.cli.options import USED_ALL, add_command, positive
+from slamlib.cli.options import USED_ALL, add_command, positive, whole
 
 
 def add_parser(commands):
@@ -16,7 +16,7 @@ def add_parser(commands):
     parser.add_argument("-i", "--instrument", default="LRS", metavar="NAME", help=text)
     parser.add_argument("--grid", default="embedded", help="embedded (default), or a FITS file")
     parser.add_argument("--n", type=positive, metavar="N", help="training spectra; 1500 by default")
-    parser.add_argument("--seed", type=int, help="of every random draw")
+    parser.add_argument("--seed", type=whole, help="of every random draw")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
 
 

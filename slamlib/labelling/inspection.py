@@ -1,9 +1,11 @@
 """Which stars of a catalogue need a look most, their fits, and the solution that came second."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
+from slamlib.errors import SlamlibError
 from slamlib.inference.infer import default_bounds
 from slamlib.inference.likelihood import rejected_pixels
 from slamlib.instruments import Instrument
@@ -31,7 +33,9 @@ def need(table, models):
     status = np.asarray(table["status"])
     for name in np.unique(np.asarray(table["instrument"])[known]):
         rows = np.flatnonzero(known & (np.asarray(table["instrument"]) == name))
-        squares[rows] = outside(table[rows], models.labeller(str(name))) ** 2
+        # An instrument made for a file is not known by its name; a folder may lack a model.
+        with suppress(SlamlibError):
+            squares[rows] = outside(table[rows], models.labeller(str(name))) ** 2
     if "gain_2" in table.colnames:
         gain = np.asarray(table["gain_2"] / np.fmax(table["chi2"], 1), dtype=float)
         squares += np.where(status == "double", np.nan_to_num(np.maximum(gain, 0)), 0)
@@ -133,7 +137,7 @@ def fit_of(row, given, models, hints=None, second=False):
 def _second(labeller, flux, ivar, row):
     """Labels and chi-square of the best minimum of another Teff, or None."""
     column, bounds = labeller.slam.names.index("teff"), default_bounds(labeller.slam)
-    apart = max(_APART * row["e_teff"], _SHARE * row["teff"])
+    apart = np.fmax(_APART * row["e_teff"], _SHARE * row["teff"])
     best = None
     for side, end in ((1, row["teff"] - apart), (0, row["teff"] + apart)):
         own = bounds.copy()

@@ -76,7 +76,8 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
         extinction ``a_g``, ``log_l_plx`` by the parallax, the `distance` that the labels imply,
         their errors, the `tension` of both luminosities and ``company``: "too bright" where the
         parallax asks for more light than one star of these labels gives by 3 standard errors,
-        "too faint" where for less. NaN where anything that is needed is missing.
+        "too faint" where for less. NaN where anything that is needed is missing. Columns of these names that
+        the `table` had are replaced.
 
     Raises
     ------
@@ -87,8 +88,7 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
     if missing := [name for name in ("ra", "dec", *needed) if name not in table.colnames]:
         raise InputError(f"the labels lack {', '.join(missing)}; give a table of `slamlib label`")
     matched = _matched(table, gaia, radius)
-    columns = (np.ma.filled(np.asarray(table[name], dtype=float), np.nan) for name in needed)
-    teff, e_teff, logg, e_logg, mh, e_mh = columns
+    teff, e_teff, logg, e_logg, mh, e_mh = (_floats(table[name]) for name in needed)
     plx, e_plx, gmag, bp_rp = (np.asarray(matched[n]) for n in ("parallax", "e_parallax", "gmag", "bp_rp"))
     errors = np.stack([e_teff, e_logg, e_mh], axis=1)
     mean, error = Evolution(isochrones).estimate(np.stack([teff, logg, mh], axis=1), errors)
@@ -113,7 +113,9 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
         matched[name] = Column(column, unit=unit, description=about)
     company = np.select([tension > _TENSION, tension < -_TENSION], ["too bright", "too faint"], "")
     matched["company"] = Column(company, description="for one star of these labels, by 3 standard errors")
-    return hstack([table, matched], metadata_conflicts="silent")
+    # A table that has been here before has these columns already.
+    rest = table[[name for name in table.colnames if name not in matched.colnames]]
+    return hstack([rest, matched], metadata_conflicts="silent")
 
 
 def unreddened(teff):
@@ -143,12 +145,15 @@ def _matched(table, gaia, radius):
         if not found:
             raise InputError(f"the Gaia table lacks {' or '.join(known)}; it has {', '.join(gaia.colnames)}")
         names[ours] = found[0]
-    place = [np.asarray(table[name], dtype=float) for name in ("ra", "dec")]
-    theirs = [np.asarray(gaia[names[name]], dtype=float) for name in ("ra_gaia", "dec_gaia")]
+    place = np.stack([_floats(table[name]) for name in ("ra", "dec")])
+    theirs = np.stack([_floats(gaia[names[name]]) for name in ("ra_gaia", "dec_gaia")])
+    # What has no place is neither a star of ours nor an entry.
     placed = np.flatnonzero(np.isfinite(place).all(axis=0))
+    known = np.isfinite(theirs).all(axis=0)
+    gaia, theirs = gaia[known], theirs[:, known]
     entry = np.full(len(table), -1)
     if placed.size and len(gaia):
-        stars = SkyCoord(*(values[placed] for values in place), unit="deg")
+        stars = SkyCoord(*place[:, placed], unit="deg")
         nearest, apart, _ = stars.match_to_catalog_sky(SkyCoord(*theirs, unit="deg"))
         entry[placed] = np.where(apart.arcsec <= radius, nearest, -1)
     matched, there = Table(), entry >= 0
@@ -163,10 +168,14 @@ def _matched(table, gaia, radius):
     }
     for name, (unit, description) in about.items():
         values = np.full(len(table), np.nan)
-        own = np.ma.filled(np.ma.asarray(gaia[names[name]], dtype=float), np.nan)
-        values[there] = own[entry[there]]
+        values[there] = _floats(gaia[names[name]])[entry[there]]
         matched[name] = Column(values, unit=unit, description=description)
     return matched
+
+
+def _floats(column):
+    """Return the numbers of a column, NaN where it is masked."""
+    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
 
 
 def fetch_gaia(table: Table, radius: float = RADIUS) -> Table:

@@ -29,7 +29,8 @@ def verdict(row):
     number = _NUMBERS.get(row["status"], "").format(chi2=row["chi2"], snr=row["snr"])
     words += f" ({number})" if number and "nan" not in number else ""
     has = getattr(row, "colnames", row)
-    header = str(row["subclass"]).strip() if "subclass" in has else ""
+    # Masked where a CSV file has none at all.
+    header = str(row["subclass"] or "").strip() if "subclass" in has else ""
     words += f" (header says {header})" if row["status"] == "not early-type" and header else ""
     if row["flag"] == "O":
         words = "outside the model grid" + f"; {words}" * (row["status"] != "ok")

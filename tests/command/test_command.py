@@ -12,8 +12,9 @@ from astropy.table import Table, vstack
 from compendia import ROOT, lines
 
 import slamlib
-from slamlib.cli import pages
+from slamlib.cli import inspect, pages
 from slamlib.cli.main import main
+from slamlib.cli.output import read_table
 from slamlib.io import read_ecsv
 from slamlib.labelling import catalogue
 from slamlib.labelling.files import label_files
@@ -70,6 +71,7 @@ def test_status_1_with_one_line_when_nothing_can_be_done(case, mixed, here, tmp_
         (["label", "a.fits", "-o", "labels.txt"], "'labels.txt' must end in .ecsv or .csv or .fits"),
         (["label", "a.fits", "--plot", "fits.png"], "'fits.png' must end in .pdf"),
         (["label", "a.fits", "--speed", "9"], "unrecognized arguments: --speed 9"),
+        (["train", "--seed", "-1"], "argument --seed: '-1' is not 0, 1, ..."),
     ],
 )
 def test_status_2_with_one_line_on_wrong_usage(arguments, said, no_work, capsys):
@@ -135,6 +137,10 @@ def test_every_format_gives_the_same_table_back(suffix, mixed, here, tmp_path):
         assert table["e_teff"].unit == "K"
         assert table["vsini_limit"].description == expected["vsini_limit"].description
         assert "dex" in f"{table['mh'].unit} {table['mh'].description}"
+    read = read_table(output)
+    # Where the class that files tell would be named, were there any.
+    read["status"] = expected["status"] = np.full(len(read), "not early-type")
+    assert slamlib.summary(read) == slamlib.summary(expected)
 
 
 def test_the_pages_show_every_fit_and_which_stars_are_simulated(mixed, here, tmp_path, monkeypatch):
@@ -197,6 +203,7 @@ def test_the_worst_come_first_and_rows_without_labels_never(labelled):
     labelled["status"][3] = "emission"
     labelled["status"][1], labelled["gain_2"][1], labelled["chi2"][1] = "double", 400.0, 1.0
     labelled["teff"][0] = np.nan
+    labelled["instrument"][4] = "R5k"  # made for a file: not known by its name
     assert need(labelled, Models())[[1, 3]] == pytest.approx([20.0, 5.0])
     assert list(worst_first(labelled, Models())) == [1, 3, 2, 4]
 
@@ -225,6 +232,7 @@ def test_a_solution_of_another_teff_is_a_minimum_or_not_given(survey, labelled):
     fit = fit_of(row, survey["LRS"][0], models, second=True)
     assert (fit.other is None) == (fit.words == "")
     # Beside a wrong Teff the right one comes second.
+    labelled["e_teff"][0] = np.nan
     labelled["teff"][0] = 1.6 * row["teff"] if row["teff"] < 30_000 else row["teff"] / 1.6
     fit = fit_of(labelled[0], survey["LRS"][0], models, second=True)
     found = float(re.search(r"teff (\d+)", fit.words)[1])
@@ -243,6 +251,39 @@ def test_what_cannot_be_shown_costs_a_line(labelled, here, tmp_path, capsys):
     labelled["file", "teff"].write("other.ecsv")
     assert main(["inspect", "other.ecsv"]) == 1
     assert "no table of 'slamlib label'" in capsys.readouterr().err
+
+
+def test_files_of_one_name_go_with_their_own_rows(survey, labelled, here, monkeypatch, capsys):
+    drawn = []
+
+    def picture(row, path, *_):
+        drawn.append((row["obsid"], path.parent.name))
+        return "", ""
+
+    monkeypatch.setattr(inspect, "_picture", picture)
+    for folder, path in zip("ABC", survey["LRS"][:2] + survey["LRS"][:1], strict=True):
+        Path(folder).mkdir()
+        shutil.copy(path, f"{folder}/x.fits.gz")
+    a, b = labelled["obsid"][:2]
+    for rows, folders, status, expected in (
+        ([1, 0], "AB", 0, [(b, "B"), (a, "A")]),
+        ([1], "AB", 0, [(b, "B")]),
+        ([1, 0], "A", 3, [(a, "A")]),
+        ([0, 1], "ABC", 3, [(b, "B")]),
+    ):
+        some = labelled[rows]
+        some["file"] = "x.fits.gz"
+        some.write("some.ecsv", overwrite=True)
+        drawn.clear()
+        assert main(["inspect", "-q", "some.ecsv", *folders]) == status
+        assert drawn == expected
+    assert capsys.readouterr().err.endswith("3 files are called x.fits.gz; name one folder\n")
+
+
+def test_without_obsid_the_snr_tells_files_of_one_name_apart():
+    known = {"A": {"obsid": 0, "snr": 50.0}, "B": {"obsid": 0, "snr": 60.0}, "damaged": {}}
+    for found in "AB":
+        assert inspect._file({"file": "x", **known[found]}, list(known), True, known.get) == found
 
 
 def test_plots_of_many_stars_show_those_most_in_need_of_a_look(survey, labelled, tmp_path, monkeypatch):

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 import slamlib
+from slamlib.cli import output
 from slamlib.cli.main import main
 from slamlib.errors import InputError
 from slamlib.io import read_ecsv
@@ -81,13 +83,17 @@ def test_an_empty_folder_among_files_costs_a_row(survey, here, tmp_path, capsys)
     assert list(read_ecsv("labels.ecsv")["file"]) == [given[0].name, "empty"]
 
 
-def test_pages_that_cannot_be_written_do_not_hide_that_the_table_is(survey, here, capsys):
+@pytest.mark.parametrize(
+    ("more", "told"), [(["--plot", "fits.pdf"], "fits.pdf is not written ("), (["--samp"], "no hub")]
+)
+def test_pages_and_topcat_that_fail_do_not_hide_that_the_table_is(
+    more, told, survey, here, capsys, monkeypatch
+):
     Path("fits.pdf").mkdir()
-    given = ["label", str(survey["LRS"][0]), "-o", "labels.ecsv", "--plot", "fits.pdf"]
-    assert main(given) == 3
+    monkeypatch.setattr(output, "send", Mock(side_effect=InputError("no hub")))
+    assert main(["label", str(survey["LRS"][0]), "-o", "labels.ecsv", *more]) == 3
     said = capsys.readouterr()
-    assert said.err.splitlines()[-1].startswith("slamlib: fits.pdf is not written (")
-    assert said.err.splitlines()[-1].endswith("; labels.ecsv is")
+    assert told in said.err.splitlines()[-1] and "; labels.ecsv is" in said.err.splitlines()[-1]
     assert "1 spectra" in said.out
     assert len(read_ecsv("labels.ecsv")) == 1
 

@@ -112,6 +112,11 @@ def test_models_are_trained_once_where_there_are_none(survey, tmp_path, monkeypa
     assert f"LRS: model {tmp_path}/models/" in capsys.readouterr().err
     assert main(["info"]) == 0
     assert "n_train: 40" in capsys.readouterr().out
+    (old := tmp_path / "models" / "0" / "krr_LRS.npz").parent.mkdir()
+    np.savez(old, format=0)
+    assert main(["info"]) == 3 and main(["info", str(old)]) == 1
+    said = capsys.readouterr()
+    assert "n_train: 40" in said.out and said.err.count("an older slamlib (format 0); delete it") == 2
 
 
 @pytest.mark.parametrize("name", INSTRUMENTS)
