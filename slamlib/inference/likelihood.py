@@ -1,8 +1,7 @@
 """Chi-square of labels: of one instrument or of several that observed the same stars.
 
-With C the components shared by pixels and W the weights of independent errors, the inverse
-of the covariance is W - W C' (1 + C W C')^-1 C W (Woodbury), so that chi-square and its
-derivatives cost a thin product more than independent pixels would.
+With C the components shared by pixels and W the weights of independent errors, the inverse of the covariance
+is W - W C' (1 + C W C')^-1 C W (Woodbury): a thin product more than independent pixels would cost.
 """
 
 from itertools import pairwise
@@ -144,10 +143,7 @@ class Likelihood:
         return times(self.weight, (templates**2).T) - times(2 * weighted, templates.T) + constant[:, None]
 
     def squares(self, z):
-        """Squared deviation of each pixel from the fit at `z` in units of its variance, (m, n_pix).
-
-        What is left when the shared errors take their most likely values.
-        """
+        """Square of what fit and likeliest shared errors leave of a pixel, over its variance: (m, n_pix)."""
         residual = self.target - self.slam.predict_standardised(z)[0]
         amplitude = self.onto_shared((self.weight * residual)[:, None])[:, 0]
         amplitude = (self.root.transpose(0, 2, 1) @ amplitude[..., None].astype(np.float32))[..., 0]
