@@ -39,9 +39,9 @@ def fig_forensics(rows, by_teff, paper):
     ]
     dashed = Line2D([], [], color=BLACK, linestyle="--", linewidth=0.9, label="the paper, SNR = 100")
     svr, krr, (bound, *_) = zip(*curves, strict=True)
-    names = ("support vectors", "kernel ridge", "Cramer-Rao bound", dashed.get_label())
+    told = ("support vectors", "kernel ridge", "Cramer-Rao bound", dashed.get_label())
     both = {tuple: HandlerTuple(ndivide=None)}
-    above.legend((svr, krr, bound, dashed), names, loc="outside upper center", ncols=4, handler_map=both)
+    above.legend((svr, krr, bound, dashed), told, loc="outside upper center", ncols=4, handler_map=both)
     # The instrument with the most experiments has all of them.
     names = max((list(rows["row"][rows["instrument"] == name]) for name in INSTRUMENT_STYLE), key=len)
     panels = below.subplots(1, len(_SHOWN), sharey=True)
