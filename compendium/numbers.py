@@ -86,8 +86,8 @@ def render(numbers):
     if took:
         longest = sorted(took["minutes"].items(), key=lambda item: -item[1])[:_LONGEST]
         lines[:0] = [
-            f"{len(took['minutes'])} notebooks of slamlib {took['slamlib']} took "
-            f"{sum(took['minutes'].values()):.0f} minutes on {took['machine']['cores_used']} x "
+            f"{len(took['minutes'])} notebooks of slamlib {took['slamlib']}, up to three at once, took "
+            f"{sum(took['minutes'].values()):.0f} minutes together on {took['machine']['cores_used']} x "
             f"{took['machine']['processor']}; the longest of them: "
             + ", ".join(f"{name} {minutes:.1f}" for name, minutes in longest)
             + " minutes.",

@@ -101,7 +101,7 @@ QUICK = Profile(
 # Tables 1 and 2, common stars of 4.4. It does not give the length of its chains.
 PAPER = Profile(
     name="paper",
-    takes="about an hour",
+    takes="an hour and a half",
     n_train={"LRS": 1000, "MRS": 5000},
     n_labels={"LRS": 5000, "MRS": 5000},
     sample_sizes={"LRS": (1000, 5000), "MRS": (1000, 5000, 10000)},
