@@ -95,12 +95,11 @@ def test_hr_diagram_counts_every_star_and_has_hot_left_and_giants_above():
         assert any(f"{n:,} stars" in text and f"{inside:,} in the grid" in text for text in texts(axes))
 
 
-def test_the_companion_of_the_hr_diagram_shows_stars_of_the_extension_one_by_one():
+def test_the_companion_of_the_hr_diagram_counts_stars_of_the_extension():
     wider = np.where(BOX == 15_000, 9_000, BOX)
     lrs, mrs, _ = hr_diagram(extension=wider).axes
     for axes, n, beyond in ((lrs, 2000, 30), (mrs, 900, 0)):
-        (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
-        assert (len(crosses.get_xdata()), axes.collections[0].get_array().sum()) == (beyond, n - beyond)
+        assert axes.collections[0].get_array().sum() == n
         assert any(f"{n:,} stars" in text and f"{beyond:,} in its extension" in text for text in texts(axes))
 
 

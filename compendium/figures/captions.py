@@ -139,11 +139,11 @@ CAPTIONS = {
     ),
     "hr_extended": Caption(
         "Gravity against temperature, with late B and early A stars",
-        "The axes, isochrones and density of Fig. 7; magenta crosses of stars cooler than 15,000 "
-        "kelvin lie in an extension of the grid, with a grey dotted edge down to 9,000 kelvin.",
+        "The axes, isochrones and density of Fig. 7; stars cooler than 15,000 kelvin lie in an "
+        "extension of the grid, with a grey dotted edge down to 9,000 kelvin.",
         ours="A companion of Fig. 7 that the paper does not have: the labels are those of the models that "
-        "come with slamlib, whose grid is joined at 15,000 K to LTE models of cooler stars. Those of flag X "
-        "are magenta crosses, all others the density. Simulated late B stars of MRS, of an older computation "
+        "come with slamlib, whose grid is joined at 15,000 K to LTE models of cooler stars (flag X). "
+        "Simulated late B stars of MRS, of an older computation "
         "with stronger metal lines, crowd at 15,000 K (notebook 07).",
         stars=True,
     ),

@@ -17,7 +17,6 @@ from slamlib.style import (
     COLUMN,
     CYAN,
     GREY,
-    MAGENTA,
     RED,
     apj_style,
     new_figure,
@@ -31,7 +30,6 @@ _METALLICITIES = {0.0: ("-", 1.1), -1.0: ("--", 0.7)}
 _LEAST_RATIO, _PALE = 1.1, 0.4
 _GRID_STYLE: dict = {"color": BLACK, "linestyle": (0, (1, 1)), "linewidth": 1.2}
 _EXTENSION_STYLE = _GRID_STYLE | {"color": GREY}
-_X_STYLE: dict = {"color": MAGENTA, "marker": "x", "markersize": 4, "linestyle": "none"}
 
 
 @apj_style()
@@ -51,7 +49,7 @@ def fig07_hr_diagram(catalogues, isochrones, boundary, simulated, extension=None
     simulated : bool
         Whether the stars are simulated; the figure then says so.
     extension : array_like, (k, 2), optional
-        Corners of the grid with its extension: stars in that, of flag "X", are drawn one by one.
+        Corners of the grid with its extension: stars in that, of flag "X", are counted in the figure.
 
     Returns
     -------
@@ -68,10 +66,7 @@ def fig07_hr_diagram(catalogues, isochrones, boundary, simulated, extension=None
     edges = [(extension, _EXTENSION_STYLE), (boundary, _GRID_STYLE)][extension is None :]
     edges = [(np.concatenate([edge, np.asarray(edge)[:1]]), style) for edge, style in edges]
     bins = _shared_bins(stars, edges[0][0])
-    counts = {
-        name: np.histogram2d(teff[flag != "X"] / 1e3, logg[flag != "X"], bins=bins)[0]
-        for name, (teff, logg, flag) in stars.items()
-    }
+    counts = {name: np.histogram2d(teff / 1e3, logg, bins=bins)[0] for name, (teff, logg, _) in stars.items()}
     scale = LogNorm(1, max(10, *(count.max() for count in counts.values())))
     figure = new_figure(COLUMN, 6.4)
     panels = figure.subplots(2, 1, sharex=True, sharey=True)
@@ -81,12 +76,10 @@ def fig07_hr_diagram(catalogues, isochrones, boundary, simulated, extension=None
         _draw_isochrones(axes, isochrones)
         for corners, style in edges:
             axes.plot(corners[:, 0] / 1e3, corners[:, 1], **style)
-        teff, logg, flag = stars[name]
+        flag = stars[name][-1]
         text = f"{name}: {len(flag):,} stars,\n{np.sum(flag == 'I'):,} in the grid"
         if extension is not None:
-            beyond = flag == "X"
-            axes.plot(teff[beyond] / 1e3, logg[beyond], **_X_STYLE, rasterized=True)
-            text += f",\n{beyond.sum():,} in its extension"
+            text += f",\n{np.sum(flag == 'X'):,} in its extension"
         axes.text(0.03, 0.96, text, ha="left", va="top", fontsize=8, transform=axes.transAxes)
         axes.set_ylabel(LOGG.axis)
     _hr_axes(panels[1], bins)
@@ -158,8 +151,7 @@ def _isochrone_key(extended):
     keys = [key for column in zip(ages, others, strict=True) for key in column]
     pale = Line2D([], [], color=CYAN, alpha=_PALE, label="masses > 10% apart")
     if extended:
-        keys.insert(4, Line2D([], [], **_X_STYLE, label="flag X"))
-        keys.append(Line2D([], [], **_EXTENSION_STYLE, label="its extension"))
+        keys.insert(4, Line2D([], [], **_EXTENSION_STYLE, label="its extension"))
     return [*keys[:2], pale, *keys[2:]]
 
 
