@@ -68,8 +68,10 @@ def add_hints(parser):
     text = "of the wavelengths: Angstrom, nm or um; not for LAMOST"
     parser.add_argument("--unit", metavar="UNIT", help=text)
     medium = parser.add_mutually_exclusive_group()
-    medium.add_argument("--vacuum", action="store_true", default=None, help="not air; not for LAMOST")
-    medium.add_argument("--air", action="store_false", dest="vacuum", help="not vacuum; not for LAMOST")
+    text = "wavelengths are in vacuum; not for LAMOST"
+    medium.add_argument("--vacuum", action="store_true", default=None, help=text)
+    text = "wavelengths are in air; not for LAMOST"
+    medium.add_argument("--air", action="store_false", dest="vacuum", help=text)
 
 
 def hints_of(options):

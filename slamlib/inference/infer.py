@@ -205,7 +205,8 @@ def start_spectra(slam, labels=None):
 def _corrections(systematics, ivars, teff, rotation, d):
     """Inflation and offset (m, d), the mean over the instruments that observed a star, and its blur (m, 2).
 
-    The blur is that of the instrument that tells most about `rotation`, (k, m) or None.
+    The blur is that of the instrument with the most information on rotation; `rotation` (k, m) is how much
+    each of k instruments has, or None for one instrument.
     """
     none = np.array([np.ones((len(teff), d)), np.zeros((len(teff), d))])
     pairs = list(zip(systematics, ivars, strict=True))

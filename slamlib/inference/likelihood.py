@@ -143,7 +143,7 @@ class Likelihood:
         return times(self.weight, (templates**2).T) - times(2 * weighted, templates.T) + constant[:, None]
 
     def squares(self, z):
-        """Square of what fit and likeliest shared errors leave of a pixel, over its variance: (m, n_pix)."""
+        """Squared residuals over their variance, (m, n_pix), freed of the most likely shared errors."""
         residual = self.target - self.slam.predict_standardised(z)[0]
         amplitude = self.onto_shared((self.weight * residual)[:, None])[:, 0]
         amplitude = (self.root.transpose(0, 2, 1) @ amplitude[..., None].astype(np.float32))[..., 0]

@@ -26,7 +26,8 @@ def measured_blur(found, error, true):
     added = np.square(found) - np.square(true)
     low, median, high = np.percentile(added, [15.87, 50, 84.13])
     known = np.median(np.square(2 * np.asarray(found) * error))
-    # A narrower line than the models have is an error of theirs, no negative speed squared of every star.
+    # Lines narrower than those of the models are an error of the models: to take off a negative square
+    # would make stars without rotation rotate.
     return np.array([max(median, 0.0), np.sqrt(max(((high - low) / 2) ** 2 - known, 0.0))])
 
 

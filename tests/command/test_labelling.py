@@ -155,7 +155,7 @@ def test_real_files_have_labels_and_a_judgement_each(here, capsys):
 
 @pytest.mark.parametrize("name", INSTRUMENTS)
 def test_two_thirds_of_the_errors_of_models_that_come_with_slamlib_hold(name):
-    """Of OB, late B and early A stars at SNR 100, drawn anew; without stars by which errors were measured."""
+    """Of OB, late B and early A stars at SNR 100; their errors were measured on other stars."""
     labeller = Labeller.read(labeller_path(embedded("models"), name))
     observatory = Observatory.of(named_grid("embedded"), name, labeller.templates)
     stars = observatory.observe(observatory.draw(200, 100, seed=5), seed=5)
