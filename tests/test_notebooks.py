@@ -183,8 +183,8 @@ def test_the_28_stars_known_from_high_resolution_are_labelled(run, instrument, o
     stars = hrs[(hrs["instrument"] == instrument) & (hrs["origin"] == origin)]
     assert len(set(stars["star"])) == len(stars) == 28
     assert np.median(np.abs(stars["teff"] - stars["teff_hrs"])) < 500
-    # At MRS with an rms error of 0.13 dex, the median of 28 is 0.09 +- 0.015.
-    assert np.median(np.abs(stars["logg"] - stars["logg_hrs"])) < 0.12
+    # MRS, with one Balmer line, has an rms error of 0.13 dex: the median of 28 is 0.09 +- 0.015.
+    assert np.median(np.abs(stars["logg"] - stars["logg_hrs"])) < {"LRS": 0.05, "MRS": 0.12}[instrument]
     assert (stars["vsini_hrs"] > 45).any() == (origin == SPUN)
     # Noise is as the inverse variance says.
     assert np.median(stars["chi2"]) == pytest.approx(1, abs=0.15)

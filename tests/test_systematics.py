@@ -11,7 +11,7 @@ from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
 from slamlib.inference.vsini import measured_blur, remove_extra_broadening
-from slamlib.labelling.calibration import spread
+from slamlib.labelling.calibration import _by_teff, spread
 from slamlib.labels import LABELS, rotation_of
 
 GOOD = np.array(1.0)
@@ -144,6 +144,15 @@ def test_the_blur_of_known_stars_is_found_again():
     rng = np.random.default_rng(0)
     true, error = rng.uniform(25, 45, 4000), np.full(4000, 1.5)
     np.testing.assert_allclose(measured_blur(fits(true, error, rng), error, true), BLUR, rtol=0.1)
+    # Lines that are too narrow: a star without rotation stays without.
+    narrow = measured_blur(np.sqrt(fits(true, error, rng) ** 2 * 0.5), error, true)
+    assert narrow[0] == 0 and remove_extra_broadening(np.zeros(1), np.ones(1), narrow)[0] == 0
+
+
+def test_calibration_stars_of_each_snr_are_divided_alike_by_teff():
+    groups, medians = _by_teff([np.array([9e3, 20e3, 30e3]), np.array([31e3, 10e3, 21e3])], 3)
+    assert [group.tolist() for group in groups] == [[0, 1, 2], [2, 0, 1]]
+    np.testing.assert_array_equal(medians, [9500, 20500, 30500])
 
 
 @pytest.mark.parametrize("speed", [25.0, 40.0, 100.0, 250.0])
