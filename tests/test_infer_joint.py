@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from slamlib.errors import InputError
 from slamlib.grid.training import draw_labels, synthesise
 from slamlib.inference.infer import default_bounds, infer, infer_joint
 from slamlib.inference.posterior import LogPosterior, sample_posterior
@@ -266,3 +267,12 @@ def test_bounds_of_teff_may_be_narrow_or_without_a_training_spectrum(thin_slam, 
     bounds[:, 0] = teff
     found = infer(thin_slam, flux, np.full_like(flux, 1e4), bounds=bounds)
     assert found.labels[0, 0] == pytest.approx(np.clip(20_000, *teff), rel=0.01)
+    with pytest.raises(InputError, match="least Teff is -5 K"):
+        infer(thin_slam, flux, np.full_like(flux, 1e4), bounds=np.where(bounds == teff[0], -5, bounds))
+
+
+def test_bounds_of_a_grid_that_reaches_far_down_are_positive(thin_slam):
+    cool = copy(thin_slam)
+    cool.training_labels_ = thin_slam.training_labels_.copy()
+    cool.training_labels_[0, 0] = 3_000
+    assert default_bounds(cool)[0, 0] == 1000

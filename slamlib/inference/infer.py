@@ -23,13 +23,17 @@ _TEMPLATES = 2000
 _LEAST_COVERED = 0.75
 # A normalised flux beyond this is an accident, and chi-square would overflow.
 _LARGEST = 1e6
+# However wide the margin, Teff [K] is positive: its logarithm counts.
+_COLDEST = 1000.0
 
 
 def default_bounds(slam):
-    """Bounds of the labels (2, d): the training range and, but for nuisances, a margin; v sin i >= 0."""
+    """Bounds of the labels (2, d): the training range, but for nuisances with a margin; v sin i >= 0."""
     low, high = slam.training_labels_.min(axis=0), slam.training_labels_.max(axis=0)
     margin = np.where(slam.nuisances, 0, _MARGIN * (high - low))
     bounds = np.stack([low - margin, high + margin])
+    teff = slam.names.index("teff")
+    bounds[0, teff] = max(bounds[0, teff], _COLDEST)
     if slam.rotation is not None:
         bounds[0, slam.rotation] = 0.0
     return bounds
@@ -100,7 +104,7 @@ def infer_joint(
         ``inside(labels) -> bool (m,)`` tells what lies in the grid, such as `ModelGrid.contains`, by the
         labels but v sin i; without it, the box of the training labels.
     bounds : ndarray, (2, d), optional
-        Lowest and highest label; `default_bounds` of the first Slam otherwise.
+        Lowest and highest label, Teff above 0; `default_bounds` of the first Slam otherwise.
     reject : float, optional
         Pixels further than this many standard deviations from the fit lose their weight.
     starts : int
@@ -130,6 +134,8 @@ def infer_joint(
             known.check(slam)
     slam = slams[0]
     bounds = default_bounds(slam) if bounds is None else np.asarray(bounds, dtype=float)
+    if not (coolest := bounds[0, slam.names.index("teff")]) > 0:
+        raise InputError(f"the least Teff is {coolest:g} K; give a positive one")
     start_labels = slam.training_labels_[:_TEMPLATES]
     templates = templates or [start_spectra(part, start_labels) for part in slams]
     if len({len(flux) for flux, _ in spectra}) != 1:

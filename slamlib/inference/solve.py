@@ -10,8 +10,6 @@ LEAST_INFORMATION = 1e-8
 # ends are in this ratio, and leaves those that after the first steps are at their ends, or whose chi-square
 # is worse by this factor.
 _WINDOW, _FIRST, _HOPELESS = 1.5, 3, 1.5
-# No window begins below this Teff [K], whatever the bounds.
-_COLDEST = 1000.0
 # So many minima are refined without outlying pixels, if their capped cost exceeds the least by no
 # more than this share or this amount.
 _REFINED, _SHARE, _AMOUNT = 3, 0.3, 50.0
@@ -141,7 +139,6 @@ def _starts(slam, near, start_labels, bounds):
 
 def _windows(lowest, highest):
     """First and last Teff [K] of windows that overlap by half, (n, 2)."""
-    lowest = max(lowest, _COLDEST)
     n = max(int(np.ceil(2 * np.log(highest / lowest) / np.log(_WINDOW))), 2)
     ends = np.geomspace(lowest, highest, n + 1)
     ends[[0, -1]] = lowest, highest

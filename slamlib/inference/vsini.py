@@ -9,7 +9,8 @@ import numpy as np
 
 from slamlib.inference.solve import inverse
 
-# One-sided 95% of a normal distribution.
+# One-sided 95% of a normal distribution: v sin i is measured where the square is so many of its errors above
+# zero, and has an upper limit, so many above the square, elsewhere.
 _ONE_SIDED = 1.645
 # The least v sin i [km/s] at which the lines' width has a derivative to speak of.
 _SLOW = 20.0
@@ -71,7 +72,7 @@ def with_scatter(speed, error, limit, scatter):
     square, width = np.square(speed), np.hypot(2 * speed * error, scatter)
     error = remove_extra_broadening(speed, error, (0.0, scatter))[1]
     new = np.sqrt(square + _ONE_SIDED * width)
-    return error, np.where(square < 2 * width, np.fmax(limit, new), limit)
+    return error, np.where(square < _ONE_SIDED * width, np.fmax(limit, new), limit)
 
 
 def vsini_limit(likelihood, z, error, inflation, blur):
@@ -87,8 +88,8 @@ def vsini_limit(likelihood, z, error, inflation, blur):
     limit = np.full(len(z), np.nan)
     v = mean + scale * z[:, column]
     square = np.maximum(np.square(v) - added, 0)
-    near = (v < np.maximum(2 * error, _SLOW)) | (square < 2 * scatter)
-    slow = np.flatnonzero(near)
+    near = square < _ONE_SIDED * inflation * np.hypot(2 * v * error, scatter)
+    slow = np.flatnonzero(near | (v < _SLOW))
     if slow.size:
         some, at, square, inflation = likelihood[slow], z[slow].copy(), square[slow], inflation[slow]
         added, scatter = added[slow], scatter[slow]
@@ -100,7 +101,7 @@ def vsini_limit(likelihood, z, error, inflation, blur):
             return inflation * np.hypot(2 * speed * spread * scale, scatter)
 
         found = width(v[slow])
-        unresolved = square < 2 * found
+        unresolved = square < _ONE_SIDED * found
         # Where noise makes a star look slow, the error at its own speed is too small.
         for _ in range(_LIMIT_STEPS):
             found = width(np.sqrt(np.maximum(square + _ONE_SIDED * found + added, 0)))

@@ -189,14 +189,13 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
         [np.concatenate([others.labels for _, others in fit])[:, slam.names.index("teff")] for fit in fits],
         np.clip(n // _GROUP, 1, _GROUPS),
     )
-    inflation, offset = np.moveaxis(
+    each = np.array(
         [
             [_width_and_mean(pull[group == number]) for number in range(len(teff))]
             for pull, group in zip(pulls, groups, strict=True)
-        ],
-        2,
-        0,
+        ]
     )
+    inflation, offset = each[:, :, 0], each[:, :, 1]
     known = Systematics.measure(snr, residuals, rank, len(slam.names))
     if further:
         known, inflation = known.joined(*further), np.maximum(inflation, 1)

@@ -164,6 +164,19 @@ def test_two_thirds_of_the_errors_of_models_that_come_with_slamlib_hold(name):
     for label, true in zip(NAMES, stars.labels.T, strict=False):
         some = good & np.isnan(table["vsini_limit"]) if label == "vsini" else good
         pulls = (table[label] - true)[some] / table[f"e_{label}"][some]
-        assert len(pulls) > 120
+        assert len(pulls) > 100
         # Two thirds by definition; the share of so many stars scatters by 0.04.
         assert 0.6 < np.mean(np.abs(pulls) < 1) < 0.82, label
+
+
+def test_rotation_below_the_resolution_of_lrs_is_seldom_taken_for_measured():
+    labeller = Labeller.read(labeller_path(embedded("models"), "LRS"))
+    observatory = Observatory.of(named_grid("embedded"), "LRS", labeller.templates)
+    rows = observatory.draw(150, 100, seed=6)
+    rows["vsini"] = np.linspace(5, 40, len(rows))
+    stars = observatory.observe(rows, seed=6)
+    table = labeller.label(stars.flux, stars.ivar, True, np.full(len(stars.flux), 100.0))
+    limited, true = np.isfinite(table["vsini_limit"]), stars.labels[:, 3]
+    # 5% of stars without rotation look faster than their limit, by definition; these rotate a little.
+    assert limited.mean() > 0.88
+    assert (table["vsini_limit"] > true)[limited].mean() > 0.95
