@@ -184,3 +184,5 @@ def test_the_cross_match_service_is_asked_for_what_no_file_gives(monkeypatch):
     assert asked[0]["cat2"] == "vizier:I/355/gaiadr3"
     with pytest.raises(InputError, match="no cross-match"):
         luminosity.fetch_gaia(labels)
+    with pytest.raises(InputError, match="the labels lack ra, dec"):
+        luminosity.fetch_gaia(labels["teff", "logg"])

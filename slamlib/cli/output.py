@@ -63,8 +63,11 @@ def read_table(path):
             table[column] = table[column].filled(empty)
     table.convert_bytestring_to_unicode()
     for column in table.colnames:
-        # CSV has no booleans, and any text is true; spreadsheets and TOPCAT write them in other cases.
         if table[column].dtype.kind == "U" and len(table):
+            if name == "ascii.csv":
+                texts = table[column].tolist()
+                table[column] = [t[1:] if t[:1] == "'" and t[1:2] in _FORMULA else t for t in texts]
+            # CSV has no booleans, and any text is true; spreadsheets and TOPCAT write them in other cases.
             words = np.char.lower(table[column])
             if np.isin(words, ("true", "false")).all():
                 table[column] = words == "true"

@@ -85,8 +85,7 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
         If a column is missing.
     """
     needed = [name for label in ("teff", "logg", "mh") for name in (label, f"e_{label}")]
-    if missing := [name for name in ("ra", "dec", *needed) if name not in table.colnames]:
-        raise InputError(f"the labels lack {', '.join(missing)}; give a table of `slamlib label`")
+    _check(table, ("ra", "dec", *needed))
     matched = _matched(table, gaia, radius)
     teff, e_teff, logg, e_logg, mh, e_mh = (_floats(table[name]) for name in needed)
     plx, e_plx, gmag, bp_rp = (np.asarray(matched[n]) for n in ("parallax", "e_parallax", "gmag", "bp_rp"))
@@ -116,6 +115,11 @@ def luminosities(table: Table, gaia: Table, isochrones: Table | None = None, rad
     # A table that has been here before has these columns already.
     rest = table[[name for name in table.colnames if name not in matched.colnames]]
     return hstack([rest, matched], metadata_conflicts="silent")
+
+
+def _check(table, needed):
+    if missing := [name for name in needed if name not in table.colnames]:
+        raise InputError(f"the labels lack {', '.join(missing)}; give a table of `slamlib label`")
 
 
 def unreddened(teff):
@@ -181,9 +185,10 @@ def _floats(column):
 def fetch_gaia(table: Table, radius: float = RADIUS) -> Table:
     """Ask CDS's cross-match service for the entries of Gaia DR3 within `radius` [arcsec] of stars.
 
-    `table` has their ra and dec [deg]. InputError if astroquery is not installed, or the service does not
-    answer.
+    `table` has their ra and dec [deg]. InputError if it has not, astroquery is not installed, or the service
+    does not answer.
     """
+    _check(table, ("ra", "dec"))
     try:
         from astroquery.xmatch import XMatch
     except ModuleNotFoundError:

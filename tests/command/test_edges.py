@@ -111,6 +111,7 @@ def test_no_cell_of_a_csv_file_is_a_formula(survey, here, tmp_path):
     assert main(["label", "-q", *(str(tmp_path / name) for name in names), "-o", "labels.csv"]) == 0
     rows = list(csv.DictReader(Path("labels.csv").read_text().splitlines()))
     assert [row["file"] for row in rows] == [f"'{name}" for name in names]
+    assert output.read_table(Path("labels.csv"))["file"].tolist() == names
     assert all(float(row["rv"]) == float(rows[0]["rv"]) for row in rows)
 
 
