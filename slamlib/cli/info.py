@@ -1,6 +1,6 @@
 """slamlib info: what trained models say of themselves."""
 
-from slamlib.cli.options import USED_ALL, USED_SOME
+from slamlib.cli.options import USED_ALL, USED_SOME, show
 
 
 def add_parser(commands):
@@ -14,6 +14,7 @@ def add_parser(commands):
 def run(options, tell):
     """Print what is known; return the exit status."""
     from slamlib.errors import FileError
+    from slamlib.inference.model_error import profile_scatter
     from slamlib.io import embedded
     from slamlib.labelling.labeller import Labeller
     from slamlib.labelling.models import home
@@ -30,8 +31,10 @@ def run(options, tell):
             tell(error)
             status = USED_SOME
             continue
-        print(path)
-        for name, value in {"instrument": labeller.instrument.name, **labeller.about}.items():
-            print(f"  {name}: {value}")
-    print(f"models are kept in {home() / 'models'}")
+        said = {"instrument": labeller.instrument.name, **labeller.about}
+        if scale := labeller.about.get("model_errors"):
+            scatter = scale * profile_scatter(labeller.slam, labeller.instrument)
+            said["profile"] = f"if off as model errors say, the square of v sin i is, by {scatter:.0f} km2/s2"
+        show("\n".join([str(path), *(f"  {name}: {value}" for name, value in said.items())]))
+    show(f"models are kept in {home() / 'models'}")
     return status

@@ -1,6 +1,5 @@
 """slamlib label: files in, a table of labels out."""
 
-import os
 import sys
 from functools import partial
 
@@ -14,6 +13,7 @@ from slamlib.cli.options import (
     add_models,
     hints_of,
     path_ending,
+    show,
 )
 from slamlib.errors import SlamlibError
 
@@ -112,7 +112,7 @@ def run(options, tell):
     if options.output:
         write(table, options.output)
     if not options.quiet:
-        _show(summary(table, _MOST if options.output else None))
+        show(summary(table, _MOST if options.output else None))
     if options.plot:
         from slamlib.cli.pages import write_pages  # matplotlib takes a second
 
@@ -141,11 +141,3 @@ def _label_on_cluster(address, paths, instrument, models, progress, hints):
     address = None if address == LOCAL else address
     label_cluster(paths, labellers, output, address=address, progress=progress, hints=hints)
     return read_catalogue(output)
-
-
-def _show(text):
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # Whoever read has had enough; Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

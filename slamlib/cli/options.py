@@ -1,6 +1,8 @@
 """What the subcommands share; nothing here takes time to import."""
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 LAYOUT = argparse.RawDescriptionHelpFormatter
@@ -81,3 +83,12 @@ def hints_of(options):
 
     instrument = options.instrument and get_instrument(options.instrument)
     return Hints(instrument, options.resolution, options.unit, options.vacuum)
+
+
+def show(text):
+    """Print to whoever reads, as far as they care to: `head` has had enough early."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
