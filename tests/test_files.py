@@ -1,13 +1,12 @@
 """Files are whole or absent, messages one line, public names typed; imports flow downwards only."""
 
-import ast
 import inspect
 import shutil
 
 import numpy as np
 import pytest
 from astropy.table import Table
-from compendia import ROOT
+from compendia import ROOT, imported
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -51,15 +50,11 @@ def test_what_is_no_table_is_refused_and_named(tmp_path):
         read_ecsv(tmp_path / "absent.ecsv")
 
 
-def written(path):
-    write_ecsv(Table({"teff": [20000.0, 21000.0], "flag": ["I", "I"]}), path)
-    return path, path.read_text()
-
-
 def test_a_table_of_a_newer_slamlib_is_refused_politely(tmp_path):
-    path, text = written(tmp_path / "labels.ecsv")
-    assert "format: 1" in text
-    path.write_text(text.replace("format: 1", "format: 7"))
+    path = tmp_path / "labels.ecsv"
+    write_ecsv(Table({"teff": [20000.0, 21000.0]}), path)
+    assert "format: 1" in path.read_text()
+    path.write_text(path.read_text().replace("format: 1", "format: 7"))
     with pytest.raises(FileError, match=r"labels\.ecsv was written by a newer .*format 7.*upgrade slamlib"):
         read_ecsv(path)
 
@@ -94,18 +89,6 @@ def test_a_spectrum_draws_its_good_pixels_and_says_that_it_is_simulated():
     np.testing.assert_array_equal(line.get_ydata(), np.where(mask, np.nan, wave**2))
     assert line.get_color() == "red" and axes.get_title() == r"a\$b.fits (simulated)"
     assert "AA" in axes.get_xlabel()
-
-
-def imported(path, root=ROOT):
-    """Dotted names that a module imports, wherever in it the import stands."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            package = path.relative_to(root).parts[:-1]
-            base = package[: len(package) + 1 - node.level] if node.level else ()
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -21,22 +21,17 @@ from slamlib.mock.responses import responses
 unit = st.floats(0, 1)
 
 
-def node_labels(grid):
-    return np.column_stack([grid.nodes[name] for name in ("teff", "logg", "mh")])
+def of_b_stars(grid_path, name):
+    return ModelGrid.read(grid_path.with_name(f"tlusty_bstar_{name}.fits"))
 
 
-def lowest_and_highest(grid, teff):
-    """Edge of the grid: straight lines between the outermost nodes of neighbouring columns."""
-    labels = node_labels(grid)
-    columns = np.unique(labels[:, 0])
-    low = [labels[labels[:, 0] == t, 1].min() for t in columns]
-    high = [labels[labels[:, 0] == t, 1].max() for t in columns]
-    return np.interp(teff, columns, low), np.interp(teff, columns, high)
+def labels_of(nodes):
+    return np.column_stack([nodes[name] for name in ("teff", "logg", "mh")])
 
 
 def test_models_are_returned_at_the_nodes(grid):
     rows = np.arange(0, len(grid.nodes), 5)
-    np.testing.assert_allclose(grid.spectra(node_labels(grid)[rows]), grid.flux[rows], atol=1e-6)
+    np.testing.assert_allclose(grid.spectra(labels_of(grid.nodes[rows])), grid.flux[rows], atol=1e-6)
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)
@@ -44,11 +39,13 @@ def test_models_are_returned_at_the_nodes(grid):
 def test_weights_are_a_partition_that_reproduces_the_labels(grid, a, b, c):
     """Linear interpolation of the labels themselves must give the labels back."""
     teff = 15000 + 40000 * a
-    low, high = lowest_and_highest(grid, teff)
+    # Edge of the grid: straight lines between the outermost nodes of neighbouring columns.
+    columns = {t: grid.nodes["logg"][grid.nodes["teff"] == t] for t in np.unique(grid.nodes["teff"])}
+    low, high = (np.interp(teff, list(columns), [*map(end, columns.values())]) for end in (np.min, np.max))
     labels = np.array([[teff, low + (high - low) * b, -1 + 1.3 * c]])
     weights = grid.weights(labels)
     assert weights.data.min() >= 0 and weights.sum() == pytest.approx(1, abs=1e-12)
-    np.testing.assert_allclose(weights @ node_labels(grid), labels, rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(weights @ labels_of(grid.nodes), labels, rtol=2e-6, atol=2e-6)
 
 
 def test_the_grid_is_neither_its_box_nor_its_convex_hull(grid):
@@ -110,17 +107,11 @@ def extended():
     return extended_grid()
 
 
-@pytest.fixture(scope="module")
-def late(grid_path):
-    return ModelGrid.read(grid_path.with_name("late_b_grid.fits"))
-
-
 @pytest.mark.parametrize("vturb", [2.0, 10.0])
 def test_models_of_each_microturbulence_are_returned_at_their_nodes(turbulent, grid, grid_path, vturb):
-    source = grid if vturb == 2 else ModelGrid.read(grid_path.with_name("tlusty_bstar_v10.fits"))
+    source = grid if vturb == 2 else of_b_stars(grid_path, "v10")
     rows = np.arange(0, 376, 7)
-    labels = np.column_stack([source.nodes[name][rows] for name in ("teff", "logg", "mh")])
-    found = turbulent.spectra(np.column_stack([labels, np.full(len(rows), vturb)]))
+    found = turbulent.spectra(np.column_stack([labels_of(source.nodes[rows]), np.full(len(rows), vturb)]))
     np.testing.assert_allclose(found, source.flux[rows], atol=1e-6)
 
 
@@ -134,7 +125,8 @@ def test_microturbulence_changes_b_stars_and_fades_to_o_stars(turbulent):
     assert change(30_000) > 0.05
 
 
-def test_late_stars_keep_their_models_and_meet_the_b_stars(extended, late):
+def test_late_stars_keep_their_models_and_meet_the_b_stars(extended, grid_path):
+    late = ModelGrid.read(grid_path.with_name("late_b_grid.fits"))
     rows = np.flatnonzero((late.nodes["teff"] == 12_000) & (late.nodes["logg"] > 2) & (late.nodes["mh"] == 0))
     stars = [[12_000, logg, 0.0, 5.0] for logg in late.nodes["logg"][rows]]
     np.testing.assert_allclose(extended.spectra(stars), late.flux[rows], atol=1e-5)
@@ -158,17 +150,9 @@ def test_a_star_of_the_extension_is_flagged_so(extended, tmp_path):
     np.testing.assert_allclose(table["teff"], stars[:, 0], rtol=0.05)
 
 
-def read(grid_path, name):
-    return ModelGrid.read(grid_path.with_name(f"tlusty_bstar_{name}.fits"))
-
-
-def labels_of(nodes):
-    return np.column_stack([nodes[name] for name in ("teff", "logg", "mh")])
-
-
 @pytest.mark.parametrize(("name", "vturb"), [("v10", 10.0), ("v20", 20.0)])
 def test_at_a_node_microturbulence_is_that_of_its_model(grid, grid_path, name, vturb):
-    other = read(grid_path, name)
+    other = of_b_stars(grid_path, name)
     rows = np.arange(0, len(other.nodes), 9)
     twins = grid.weights(labels_of(other.nodes[rows])).argmax(axis=1)
     change = responses()(labels_of(other.nodes[rows]), np.full(len(rows), vturb), np.full(len(rows), 0.1))
@@ -176,7 +160,7 @@ def test_at_a_node_microturbulence_is_that_of_its_model(grid, grid_path, name, v
 
 
 def test_at_a_node_helium_is_that_of_its_models(grid_path):
-    helium = read(grid_path, "he")
+    helium = of_b_stars(grid_path, "he")
     rich = helium.nodes["source"] == "HEx2.0"
     stars = labels_of(helium.nodes[rich])
     slow = np.full(len(stars), 2.0)

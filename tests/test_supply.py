@@ -1,6 +1,5 @@
 """The project: what is installed is declared and pinned, the wheel stands alone, pages do what they say."""
 
-import ast
 import contextlib
 import doctest
 import hashlib
@@ -19,7 +18,7 @@ from types import SimpleNamespace
 import nbformat
 import numpy as np
 import pytest
-from compendia import ROOT
+from compendia import ROOT, imported
 from written import LABELS, Star, sdss, text
 
 from compendium import supply
@@ -49,18 +48,6 @@ def declared(path, *extras):
     return {normal(re.match(r"[\w.-]+", line).group()) for line in lines}
 
 
-def imported(folder):
-    """Top-level names that the modules of a folder import from outside the standard library and ours."""
-    names = set()
-    for path in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                names.add(node.module.split(".")[0])
-    return names - set(sys.stdlib_module_names) - OWN
-
-
 def normal(name):
     return name.lower().replace("_", "-")
 
@@ -75,19 +62,17 @@ def is_there(name):
 CORE = declared("pyproject.toml")
 LIBRARY = declared("pyproject.toml", "cluster", "fetch", "gaia", "posterior")
 PAPER = LIBRARY | declared("compendium/pyproject.toml")
+DEVELOPERS = PAPER | declared("compendium/pyproject.toml", "dev")
 
 
 @pytest.mark.parametrize(
-    ("folder", "allowed"),
-    [
-        ("slamlib", LIBRARY),
-        ("compendium", PAPER),
-        ("benchmarks", PAPER | declared("compendium/pyproject.toml", "dev")),
-    ],
+    ("folder", "allowed"), [("slamlib", LIBRARY), ("compendium", PAPER), ("benchmarks", DEVELOPERS)]
 )
 def test_no_package_is_imported_that_pyproject_does_not_name(folder, allowed):
-    of = packages_distributions()
-    found = {name: {normal(each) for each in of.get(name, [name])} for name in imported(folder)}
+    of, modules = packages_distributions(), (ROOT / folder).rglob("*.py")
+    names = {name.split(".")[0] for path in modules for name in imported(path)}
+    names -= OWN | set(sys.stdlib_module_names)
+    found = {name: {normal(each) for each in of.get(name, [name])} for name in names}
     assert {name: dists for name, dists in found.items() if not dists & allowed} == {}
 
 
