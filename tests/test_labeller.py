@@ -18,7 +18,6 @@ from slamlib.labelling.labeller import Labeller
 from slamlib.labels import LOGG, MH, TEFF, VSINI, VTURB, Label
 from slamlib.regression.slam import Slam
 
-STAR = np.array([[22_000.0, 3.9, -0.1, 90.0]])
 HE = Label("he", u.dimensionless_unscaled, "He/H", "helium to hydrogen by number", 2)
 HELIUM = {"HEx0.5": 0.05, "BSTAR2006": 0.10, "HEx2.0": 0.20}
 
@@ -34,7 +33,7 @@ def made(training, labeller):
 
 @pytest.fixture(scope="module")
 def star(made):
-    return noisy(made.predict(STAR), 100, LRS.good, np.random.default_rng(1))
+    return noisy(made.predict([[22_000.0, 3.9, -0.1, 90.0]]), 100, LRS.good, np.random.default_rng(1))
 
 
 def test_a_labeller_that_was_read_gives_the_same_labels_and_says_what_it_is(made, star, grid, tmp_path):
@@ -96,12 +95,6 @@ def helium(grid, grid_path):
     return replace(grid, nodes=nodes, flux=flux, axes=(TEFF, LOGG, HE), notes=())
 
 
-@pytest.fixture(scope="module")
-def labelled(helium):
-    training = training_set(helium, "LRS", 400, seed=3)
-    return Labeller.learn(helium, "LRS", training.labels, training.flux, continuum="true")
-
-
 def test_a_grid_says_which_labels_it_has(helium, grid):
     assert helium.labels == (TEFF, LOGG, VSINI, HE) and grid.labels == (TEFF, LOGG, MH, VSINI)
     drawn = draw_labels(helium, 50, np.random.default_rng(1))
@@ -111,8 +104,10 @@ def test_a_grid_says_which_labels_it_has(helium, grid):
     assert helium.at(teff=20_000, logg=4.0, mh=0.3).tolist() == [[20_000, 4.0, 0.0, 0.125]]
 
 
-def test_helium_is_trained_and_labelled_as_any_label(helium, labelled, tmp_path):
+def test_helium_is_trained_and_labelled_as_any_label(helium, tmp_path):
     """A label the library does not know: it is recovered, with errors that hold, in every step."""
+    training = training_set(helium, "LRS", 400, seed=3)
+    labelled = Labeller.learn(helium, "LRS", training.labels, training.flux, continuum="true")
     labelled.save(tmp_path / "krr_LRS.npz")
     read = Labeller.read(tmp_path / "krr_LRS.npz")
     assert read.slam.label_set == helium.labels
@@ -131,8 +126,8 @@ def test_helium_is_trained_and_labelled_as_any_label(helium, labelled, tmp_path)
     assert np.median(np.abs(table["he"] - truth[:, 3])) < 0.02
 
 
-@pytest.fixture(scope="module")
-def toy():
+@pytest.mark.parametrize("informed", [True, False])
+def test_a_nuisance_without_information_has_its_prior_and_widens_no_more(informed):
     """Lines of flux that grow with each label; of vturb the first half of the pixels alone knows."""
     labels = (TEFF, LOGG, MH, VSINI, VTURB)
     rng = np.random.default_rng(3)
@@ -141,16 +136,11 @@ def toy():
     response = rng.normal(0, 0.05, (5, 60))
     response[4, 30:] = 0
     flux = 1 + (drawn - low) / (high - low) @ response
-    return Slam("krr", labels=labels).fit(drawn, flux), (low + high) / 2, (high - low)
-
-
-@pytest.mark.parametrize("informed", [True, False])
-def test_a_nuisance_without_information_has_its_prior_and_widens_no_more(toy, informed):
-    slam, middle, span = toy
+    slam, middle = Slam("krr", labels=labels).fit(drawn, flux), (low + high) / 2
     ivar = np.full((1, 60), 1e4)
     ivar[0, :30] *= informed
     found = infer(slam, slam.predict(middle), ivar, starts=1)
-    prior = span[4] / np.sqrt(12)
+    prior = (high - low)[4] / np.sqrt(12)
     assert found.labels[0, 4] == pytest.approx(middle[4], abs=0.3)
     if informed:
         assert found.errors[0, 4] < 0.5 * prior

@@ -49,59 +49,29 @@ def test_planted_mean_and_shared_errors_are_recovered():
     assert found.components.shape == (1, len(SHARED), N_PIX)
 
 
-@pytest.fixture(scope="module")
-def three_nodes():
-    return Systematics.measure([20.0, 80.0, 320.0], [draws(10, seed) for seed in (1, 2, 3)], rank=2)
-
-
-@pytest.fixture(scope="module")
-def perfect(thin_slam):
-    """The thin model, declared free of errors of its own."""
-    result = copy(thin_slam)
-    result.model_variance_ = np.zeros_like(thin_slam.model_variance_)
-    return result
-
-
-@pytest.fixture(scope="module")
-def continuum(thin_slam):
+def wandering(n, n_pix, rng):
     """A continuum that wanders: draws of errors of 1%, shared by neighbouring pixels, around a mean."""
-    x = np.linspace(-1, 1, thin_slam.flux_mean_.size)
-    waves = 0.005 * np.polynomial.legendre.legvander(x, 5).T
-
-    def draw(n, rng):
-        alone = rng.normal(0, 0.002, (n, x.size))
-        return 0.01 * np.sin(3 * x) + rng.normal(0, 1, (n, len(waves))) @ waves + alone
-
-    return draw
-
-
-@pytest.fixture(scope="module")
-def known(continuum):
-    """Measured on other stars, at two SNR of which the second is that of the spectra."""
-    rng = np.random.default_rng(21)
-    return Systematics.measure([20.0, SNR], [3 * continuum(300, rng), continuum(300, rng)], rank=8)
-
-
-@pytest.fixture(scope="module")
-def stars(grid):
-    """200 stars for which the flux is no even function of v sin i, and no second minimum competes."""
-    labels = draw_labels(grid, 400, np.random.default_rng(22))
-    return labels[(labels[:, 3] > 40) & (labels[:, 0] < 45000)][:200]
-
-
-@pytest.fixture(scope="module")
-def observed(perfect, continuum, stars):
-    rng = np.random.default_rng(23)
-    flux = perfect.predict(stars) + continuum(len(stars), rng)
-    return noisy(flux, SNR, GOOD, rng)
+    x = np.linspace(-1, 1, n_pix)
+    waves, alone = 0.005 * np.polynomial.legendre.legvander(x, 5).T, rng.normal(0, 0.002, (n, n_pix))
+    return 0.01 * np.sin(3 * x) + rng.normal(0, 1, (n, len(waves))) @ waves + alone
 
 
 def widths(result, stars):
     return np.array([spread(column) for column in ((result.labels - stars) / result.errors).T])
 
 
-def test_errors_are_right_only_if_shared_errors_are_known(perfect, observed, known, stars):
+def test_errors_are_right_only_if_shared_errors_are_known(thin_slam, grid):
     """Pulls of 200 stars: with systematics of width one and centred, without them far too wide."""
+    perfect, n_pix = copy(thin_slam), thin_slam.flux_mean_.size
+    perfect.model_variance_ = np.zeros_like(thin_slam.model_variance_)
+    # Measured on other stars, at two SNR of which the second is that of the spectra.
+    rng = np.random.default_rng(21)
+    residuals = [3 * wandering(300, n_pix, rng), wandering(300, n_pix, rng)]
+    known = Systematics.measure([20.0, SNR], residuals, rank=8)
+    # Stars for which the flux is no even function of v sin i, and no second minimum competes.
+    stars = draw_labels(grid, 400, np.random.default_rng(22))
+    stars, rng = stars[(stars[:, 3] > 40) & (stars[:, 0] < 45000)][:200], np.random.default_rng(23)
+    observed = noisy(perfect.predict(stars) + wandering(200, n_pix, rng), SNR, GOOD, rng)
     with_them = infer(perfect, *observed, known)
     assert len(stars) == 200 and (with_them.status == "ok").mean() > 0.95
     assert np.abs(widths(with_them, stars) - 1).max() < 0.15
@@ -123,7 +93,8 @@ def test_the_mean_follows_the_noise_between_nodes():
     np.testing.assert_allclose(known.mean_at(ivar)[:, 0], [4, 2, 1, 3, 4, 1], rtol=1e-5)
 
 
-def test_corrections_follow_the_logarithms_of_noise_and_teff_between_nodes(three_nodes):
+def test_corrections_follow_the_logarithms_of_noise_and_teff_between_nodes():
+    three_nodes = Systematics.measure([20.0, 80.0, 320.0], [draws(10, seed) for seed in (1, 2, 3)], rank=2)
     width = np.array([1.0, 2.0, 4.0])[:, None, None] * np.array([1.0, 3.0])[:, None] * np.ones(4)
     known = replace(three_nodes, teff=np.array([1e4, 4e4]), inflation=width, offset=width - 1)
     low, high = known.snr[:2]

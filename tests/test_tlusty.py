@@ -8,18 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from astropy.table import Table
-from tlusty_files import (
-    EMBEDDED_MH,
-    N_PIX,
-    files_of,
-    flux_of,
-    models,
-    reason_of,
-    tar_bytes,
-    write_archives,
-    write_plain,
-    zip_bytes,
-)
+from tlusty_files import N_PIX, files_of, flux_of, models, tar_bytes, write_archives, write_plain, zip_bytes
 
 from slamlib.errors import FileError, InputError
 from slamlib.grid.model_grid import ModelGrid
@@ -33,6 +22,13 @@ FORTRAN |= {"4.5E-02": 4.5e-2, "-1.5-101": -1.5e-101, "7": 7.0}
 OTHER = ("", "\n", "4000.0 ********\n4001.0 1.0\n", "4000.0\n4001.0 1.0\n", "4000.0 1.0 2.0\n")
 OTHER += ("4000.0 1.0 2.0\n4001.0\n4002.0\n", "4000.0 NaN\n4001.0 1.0\n")
 OTHER += ("<html>404 Not Found</html>\n", "\x1f\x8b\x08\n")
+# The embedded grid has [M/H] = -0.5 and 0.3, which no official composition has exactly.
+EMBEDDED_MH = {"C": 0.3, "G": 0.0, "L": -0.5, "T": -1.0}
+
+
+def reason_of(report, name):
+    (row,) = report.table[report.table["name"] == name]
+    return row["status"], bool(row["used"]), str(row["reason"])
 
 
 @pytest.mark.parametrize(("text", "value"), FORTRAN.items())
@@ -70,25 +66,21 @@ def test_a_spectrum_divided_by_the_wrong_continuum_is_refused():
         normalised_means((wave, wave), (wave, 0 * wave), wave[[0, 20, -1]], "BG1.vis.7")
 
 
-def embedded_tables(tmp_path, grid, teffs):
-    """Tables of compositions and nodes as the embedded grid has them."""
-    archives = read_ecsv(ARCHIVES)
-    archives = archives[[name[-1] in EMBEDDED_MH for name in archives["composition"]]]
-    archives = archives[(archives["vturb"] == 2) | (archives["grid"] == "OSTAR2002")]
-    archives["mh"] = [EMBEDDED_MH[name[-1]] for name in archives["composition"]]
-    plane = sorted({(t, g) for t, g in grid.nodes["teff", "logg"].iterrows() if t in teffs})
-    names = ["BSTAR2006_v2_solar" if t <= 30000 else "OSTAR2002_v10" for t, _ in plane]
-    nodes = Table({"grid": names, "teff": [int(t) for t, _ in plane], "logg": [g for _, g in plane]})
-    write_ecsv(archives, tmp_path / "archives.ecsv")
-    write_ecsv(nodes, tmp_path / "nodes.ecsv")
-    return {"archives": tmp_path / "archives.ecsv", "nodes": tmp_path / "nodes.ecsv"}
-
-
 def test_a_grid_written_as_official_files_and_read_back_is_the_same(grid, tmp_path):
     """Every pixel of the embedded grid, at the two columns where its O and B stars meet."""
     rows = np.isin(grid.nodes["teff"], [30000, 32500]) & np.isin(grid.nodes["logg"], [3.25, 4.5])
     part = ModelGrid(grid.nodes[rows], grid.log_wave0, grid.dv, grid.flux[rows])
-    tables = embedded_tables(tmp_path, part, (30000, 32500))
+    # Tables of compositions and nodes as the embedded grid has them.
+    archives = read_ecsv(ARCHIVES)
+    archives = archives[[name[-1] in EMBEDDED_MH for name in archives["composition"]]]
+    archives = archives[(archives["vturb"] == 2) | (archives["grid"] == "OSTAR2002")]
+    archives["mh"] = [EMBEDDED_MH[name[-1]] for name in archives["composition"]]
+    plane = sorted(set(part.nodes["teff", "logg"].iterrows()))
+    names = ["BSTAR2006_v2_solar" if t <= 30000 else "OSTAR2002_v10" for t, _ in plane]
+    nodes = Table({"grid": names, "teff": [int(t) for t, _ in plane], "logg": [g for _, g in plane]})
+    tables = {name: tmp_path / f"{name}.ecsv" for name in ("archives", "nodes")}
+    write_ecsv(archives, tables["archives"])
+    write_ecsv(nodes, tables["nodes"])
     written = write_archives(part, tmp_path / "raw", **tables)
     assert [path.name for path in written[:2]] == ["BCvispec_v2.tar", "BGvispec_v2.tar"]
     report = build_grid(tmp_path / "raw", tmp_path / "back.fits", progress=False, **tables)
@@ -165,16 +157,10 @@ def content():
 
 
 @pytest.fixture
-def reference(tmp_path):
-    path = tmp_path / "reference.fits"
-    nodes = Table({"teff": [2e4], "logg": [4.0], "mh": [0.0]})
-    write_grid(path, nodes, 4000.0, 4.0, np.ones((1, N_PIX)))
-    return path
-
-
-@pytest.fixture
-def build(tmp_path, reference):
+def build(tmp_path):
     """Build a grid of the files in a folder; give the report and the grid's path."""
+    reference, nodes = tmp_path / "reference.fits", Table({"teff": [2e4], "logg": [4.0], "mh": [0.0]})
+    write_grid(reference, nodes, 4000.0, 4.0, np.ones((1, N_PIX)))
 
     def run(folder, name="grid.fits", **options):
         path = tmp_path / name

@@ -20,8 +20,6 @@ from slamlib.io import read_ecsv
 
 N_PIX = 400
 WAVE = 4000 * np.exp(np.arange(N_PIX) * 4.0 / 299792.458)
-# The embedded grid has [M/H] = -0.5 and 0.3, which no official composition has exactly.
-EMBEDDED_MH = {"C": 0.3, "G": 0.0, "L": -0.5, "T": -1.0}
 # The files reach this far beyond the pixels at both ends [A].
 _MARGIN = 20.0
 # A flux of 1e-101 at the blue end, as cool models have in the far ultraviolet, so that the
@@ -143,9 +141,3 @@ def zip_bytes(content):
         for name, text in content.items():
             archive.writestr(f"down/{name}", text)
     return stream.getvalue()
-
-
-def reason_of(report, name):
-    row = report.table[report.table["name"] == name]
-    assert len(row) == 1
-    return row["status"][0], bool(row["used"][0]), str(row["reason"][0])
