@@ -84,11 +84,6 @@ def test_what_has_no_continuum_is_refused(flux, used, message):
         pseudo_continuum(WAVE, np.full(WAVE.size, flux), 1.0 * (np.arange(WAVE.size) < used))
 
 
-@pytest.fixture(scope="module")
-def wide(grid):
-    return synthesise(grid, LABELS, LRS.widened())
-
-
 def matched(flux, instrument=LRS, seed=3, **options):
     return match_continuum(flux, instrument, SNR, np.random.default_rng(seed), **options)
 
@@ -113,20 +108,16 @@ def test_each_line_stays_on_its_pixel(instrument):
         assert flux.min() == pytest.approx(0.5, abs=0.01)
 
 
-@pytest.fixture(scope="module")
-def observed(isochrones, grid, library):
+def test_matched_models_look_like_observed_stars_in_the_wings_of_balmer_lines(isochrones, grid, library):
     """The same three stars through the simulated survey at SNR 300, without dust and its bands."""
     rows = draw_survey({"LRS": 3, "MRS": 1}, 0, isochrones, grid.contains, np.random.default_rng(5))[:3]
     for name, values in zip(("teff", "logg", "mh", "vsini"), LABELS.T, strict=True):
         rows[name] = values
     rows["group"], rows["snr"], rows["ebv"], rows["rv"] = "OB", SNR, 0.0, 0.0
     spectra = simulate(rows, library, grid, "LRS", seed=8)
-    return [prepare_with_velocity(spectrum, LRS, rv=0.0)[:2] for spectrum in spectra]
-
-
-def test_matched_models_look_like_observed_stars_in_the_wings_of_balmer_lines(observed, wide, grid):
-    true_continuum = synthesise(grid, LABELS, LRS)
-    for (flux, ivar), with_spline, without in zip(observed, matched(wide), true_continuum, strict=True):
+    observed = [prepare_with_velocity(spectrum, LRS, rv=0.0)[:2] for spectrum in spectra]
+    models, true_continuum = (synthesise(grid, LABELS, pixels) for pixels in (LRS.widened(), LRS))
+    for (flux, ivar), with_spline, without in zip(observed, matched(models), true_continuum, strict=True):
         wings = np.zeros(LRS.wave.size, bool)
         for line in BALMER:
             distance = np.abs(LRS.wave - line)

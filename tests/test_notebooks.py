@@ -146,18 +146,11 @@ def test_simulated_stars_inside_the_grid_are_recovered(run, instrument, label):
     assert abs(row["bias"]) < bias
 
 
-@pytest.fixture(scope="module")
-def groups(run):
-    """For each instrument its catalogue, and the simulated group of each star."""
-    truth = read(run.products / "survey/truth.ecsv")
-    group = dict(zip(truth["obsid"], truth["group"], strict=True))
-    catalogues = {name: read(run.products / f"labels_{name}.ecsv") for name in INSTRUMENTS}
-    return {name: (table, np.array([group[i] for i in table["obsid"]])) for name, table in catalogues.items()}
-
-
 @BY_INSTRUMENT
-def test_main_sequence_stars_are_inside_the_grid_and_the_outlying_groups_are_not(groups, instrument):
-    table, group = groups[instrument]
+def test_main_sequence_stars_are_inside_the_grid_and_the_outlying_groups_are_not(run, instrument):
+    group = dict(read(run.products / "survey/truth.ecsv")["obsid", "group"].iterrows())
+    table = read(run.products / f"labels_{instrument}.ecsv")
+    group = np.array([group[obsid] for obsid in table["obsid"]])
     inside = table["flag"] == "I"
     assert np.mean(inside[(group == "OB") & (table["snr"] > 60)]) > 0.75
     inside &= table["status"] == "ok"

@@ -93,13 +93,8 @@ def held(training):
 
 
 @pytest.fixture(scope="module")
-def found(held):
-    return forensics(held["svr"], held["krr"])
-
-
-@pytest.fixture(scope="module")
-def rows(found):
-    return {row["row"]: row for row in found[0]}
+def rows(held):
+    return {row["row"]: row for row in forensics(held["svr"], held["krr"])[0]}
 
 
 def rms(rows, name):

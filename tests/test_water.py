@@ -76,6 +76,5 @@ def test_water_left_in_raises_log_g_of_gamma_peg(monkeypatch):
         flux, ivar, _ = prepare_hires(*seen, rng=np.random.default_rng(2))
         rows.append(labeller.label(flux[None], ivar[None])[0])
     left_out, left_in = rows
-    print(*(f"log g {row['logg']:.2f} +- {row['e_logg']:.2f}" for row in rows), sep="; with water ")
     assert abs(left_out["logg"] - 3.95) < 2 * np.hypot(left_out["e_logg"], 0.15)
     assert left_in["logg"] > left_out["logg"] + 0.2
