@@ -45,10 +45,8 @@ def fit(instrument, simulated=True):
 
 def sky():
     rng = np.random.default_rng(4)
-    return {
-        name: Table({"ra": rng.uniform(0, 360, n), "dec": rng.uniform(-10, 60, n)})
-        for name, n in (("LRS", 300), ("MRS", 90))
-    }
+    sizes = {"LRS": 300, "MRS": 90}.items()
+    return {name: Table({"ra": rng.uniform(0, 360, n), "dec": rng.uniform(-10, 60, n)}) for name, n in sizes}
 
 
 def cv_table(sizes):

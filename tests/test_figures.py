@@ -98,11 +98,8 @@ def test_upper_limits_have_an_arrow_a_legend_and_a_line_of_numbers_of_their_own(
     figure = figures.fig08_hrs(table)
     assert "upper limit (95%)" in pictured.texts(figure)
     assert [axes.texts[0].get_text() for axes in figure.axes[6:]] == [f"rms [{u}] (n)" for u in UNITS]
-    assert [text.get_text() for text in figure.axes[8].texts[-3:]] == [
-        "  limits that hold",
-        "1 of 2",
-        "1 of 1",
-    ]
+    held = [text.get_text() for text in figure.axes[8].texts[-3:]]
+    assert held == ["  limits that hold", "1 of 2", "1 of 1"]
     arrows = [line for line in figure.axes[2].lines if isinstance(line.get_marker(), Path)]
     assert [sorted(line.get_ydata()) for line in arrows] == [[1, 900], [900]]
 

@@ -24,10 +24,8 @@ def line(axes, label):
 
 def test_the_map_is_in_galactic_coordinates_with_the_anticentre_in_the_middle():
     # Crab nebula: l = 184.5575, b = -5.7843 (SIMBAD); Deneb: l = 84.2847, b = 1.9975.
-    stars = {
-        "LRS": Table({"ra": [83.6331], "dec": [22.0145]}),
-        "MRS": Table({"ra": [310.358], "dec": [45.2803]}),
-    }
+    stars = {"LRS": Table({"ra": [83.6331], "dec": [22.0145]})}
+    stars["MRS"] = Table({"ra": [310.358], "dec": [45.2803]})
     crab, deneb = (dots.get_xydata()[0] for dots in figures.fig01_sky(stars, False).axes[0].lines[:2])
     # Longitude increases to the left.
     np.testing.assert_allclose(crab, np.radians([180 - 184.5575, -5.7843]), atol=2e-4)
@@ -45,13 +43,11 @@ def test_named_lines_are_absorption_lines_of_the_models(grid):
             assert deep.any() and np.abs(deepest[deep] - wave).min() < 0.3, (name, wave)
 
 
-@pytest.mark.parametrize(
-    ("teff", "present", "absent"), [(17000, "Mg II", "He II"), (38000, "He II", "Si II")]
-)
-def test_lines_are_named_only_in_a_star_that_has_them(grid, teff, present, absent):
+@pytest.mark.parametrize(("teff", "seen", "absent"), [(17000, "Mg II", "He II"), (38000, "He II", "Si II")])
+def test_lines_are_named_only_in_a_star_that_has_them(grid, teff, seen, absent):
     (model,) = synthesise(grid, np.array([[teff, 4.0, 0.0, 50.0]]), LRS)
     names = texts(figures.fig_fit(*fitted(LRS, model=model), LRS, FIT, "star 1", True))
-    assert present in names and absent not in names
+    assert seen in names and absent not in names
     assert {"He I", r"H$\alpha$", r"H$\epsilon$"} < set(names)
 
 
@@ -65,10 +61,8 @@ def test_fit_shows_the_continuum_the_residuals_and_labels_with_errors(instrument
         assert text in title
     arms = figure.axes[: len(instrument.arms)]
     assert [axes.get_xlim() for axes in arms] == [(first, last) for first, last, _ in instrument.arms]
-    flux, continuum = (
-        np.concatenate([line(axes, name).get_ydata() for axes in arms])
-        for name in ("observed", "pseudo-continuum")
-    )
+    names = "observed", "pseudo-continuum"
+    flux, continuum = (np.concatenate([line(axes, name).get_ydata() for axes in arms]) for name in names)
     good = spectrum["ivar"] > 0
     assert np.isnan(flux[~good]).all()
     np.testing.assert_allclose((flux / continuum)[good], spectrum["flux"][good])
@@ -143,10 +137,8 @@ def calibration(**values):
 
 def bars(panel):
     """Half the length of the error bars of each curve of a panel."""
-    return [
-        (np.array(container.lines[2][0].get_segments())[:, 1, 1] - container.lines[0].get_ydata())
-        for container in panel.containers
-    ]
+    drawn = (container.lines for container in panel.containers)
+    return [np.array(ends[0].get_segments())[:, 1, 1] - middle.get_ydata() for middle, _, ends in drawn]
 
 
 def test_error_bars_of_the_calibration_are_the_scatter_of_samples_of_that_size():

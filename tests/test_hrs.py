@@ -93,10 +93,8 @@ def echo(labels, grid):
         return table
 
     return {
-        name: SimpleNamespace(
-            label=label, instrument=instrument, templates=velocity_templates(grid, instrument)
-        )
-        for name, instrument in INSTRUMENTS.items()
+        name: SimpleNamespace(label=label, instrument=one, templates=velocity_templates(grid, one))
+        for name, one in INSTRUMENTS.items()
     }
 
 
