@@ -45,21 +45,13 @@ def labellers(krr_slam, labeller, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    with local_cluster(2) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def label(survey, labellers, cluster):
+def label(survey, labellers):
     """Give `label_cluster` with everything but the output filled in."""
-
-    def go(output, paths=None, **options):
-        paths = survey if paths is None else paths
+    with local_cluster(2) as cluster:
         given = {"part": PART, "progress": False, "address": cluster}
-        return label_cluster(paths, labellers, output, **given | options)
-
-    return go
+        yield lambda output, paths=survey, **options: label_cluster(
+            paths, labellers, output, **given | options
+        )
 
 
 @pytest.fixture(scope="module")

@@ -156,15 +156,10 @@ def test_any_name_of_a_file_gets_a_row_that_a_table_can_hold(labs, tmp_path, nam
     assert again["file"][1] in again["reason"][1]
 
 
-@pytest.fixture(scope="module")
-def gzip_bomb():
-    return bomb(MAX_SIZE + (1 << 20))
-
-
 @pytest.mark.parametrize("reader", [read, read_hires, tlusty_content], ids=["LAMOST", "hires", "TLUSTY"])
-def test_a_gzip_bomb_is_refused_before_it_fills_memory(tmp_path, gzip_bomb, reader):
+def test_a_gzip_bomb_is_refused_before_it_fills_memory(tmp_path, reader):
     path = tmp_path / "bomb.fits.gz"
-    path.write_bytes(gzip_bomb)
+    path.write_bytes(bomb(MAX_SIZE + (1 << 20)))
     with pytest.raises(FileError, match=r"bomb\.fits\.gz.*more than 256 MB"):
         reader(path)
 
