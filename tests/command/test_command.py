@@ -131,6 +131,10 @@ def test_every_format_gives_the_same_table_back(suffix, mixed, here, tmp_path):
             assert texts == [str(value) for value in values]
         else:
             np.testing.assert_allclose(table[name], values, rtol=1e-12)
+    # An empty text would be masked, and no comparison would count it.
+    for name, good in (("flag", "I"), ("status", "ok")):
+        assert sum(table[name] != good) == sum(expected[name] != good) >= 2
+    assert table["flag"][[0, 3]].tolist() == ["N", "N"]
     if suffix == ".ecsv":
         assert [table[label.name].unit for label in LABELS] == [label.unit for label in LABELS]
     if suffix != ".csv":
