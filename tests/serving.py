@@ -87,9 +87,7 @@ def status(code, phrase=None, **headers):
 
 def echo(code):
     """Answer with a status whose phrase repeats the query, as careless servers do."""
-    return lambda handler, content: handler.answer(
-        code, b"", phrase=f"{handler.path} {unquote_plus(handler.path)}"
-    )
+    return lambda handler, _: handler.answer(code, b"", phrase=f"{handler.path} {unquote_plus(handler.path)}")
 
 
 def redirect(base):

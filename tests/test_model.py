@@ -159,9 +159,7 @@ def test_an_unknown_choice_is_refused(training, slam, message):
 
 
 @pytest.mark.parametrize("method", ["predict", "jacobian"])
-@pytest.mark.parametrize(
-    ("label", "value"), [("teff", 70_000), ("teff", 3.95), ("logg", 22_000), ("vsini", 345)]
-)
+@pytest.mark.parametrize(("label", "value"), [("teff", 7e4), ("teff", 3.95), ("logg", 2.2e4), ("vsini", 345)])
 def test_labels_outside_the_training_range_are_refused_unless_meant(thin_slam, method, label, value):
     """Too hot, columns swapped, or where the fit of a star outside the grid may end."""
     star = list((dict(zip(NAMES, (22_000, 3.95, 0.0, 120), strict=True)) | {label: value}).values())

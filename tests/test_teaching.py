@@ -98,9 +98,7 @@ def test_solved_every_cell_runs_and_every_check_is_content(lesson, monkeypatch, 
 
 
 @pytest.mark.parametrize("name", EXERCISES)
-@pytest.mark.parametrize(
-    "answer", [..., lambda *_: ..., "many", np.nan], ids=["dots", "return", "text", "nan"]
-)
+@pytest.mark.parametrize("answer", [..., lambda *_: ..., "many", np.nan], ids=["dots", "call", "text", "nan"])
 def test_what_is_not_an_answer_is_not_yet_right(name, answer):
     with pytest.raises(NotYetError, match=rf"^{name} not yet: "):
         check(name, answer, strict=True)

@@ -36,9 +36,7 @@ def image(path, flux, *others, **cards):
 
 
 def table(path, name="SPECTRUM", header=None, cards=None, **columns):
-    made = [
-        fits.Column(key, "D" if key != "AND_MASK" else "J", array=values) for key, values in columns.items()
-    ]
+    made = [fits.Column(key, "J" if key == "AND_MASK" else "D", array=one) for key, one in columns.items()]
     hdu = fits.BinTableHDU.from_columns(made, name=name)
     hdu.header.update(cards or {})
     fits.HDUList([fits.PrimaryHDU(header=fits.Header(header or {})), hdu]).writeto(path)
@@ -82,9 +80,7 @@ def desi(path, star):
     """Cameras that overlap; the masked pixels are nonsense."""
     hdus = [fits.PrimaryHDU()]
     told = {"TARGETID": 39627_000_000_001, "TARGET_RA": 120.5, "TARGET_DEC": 33.0}
-    columns = [
-        fits.Column(name, "K" if name == "TARGETID" else "D", array=[value]) for name, value in told.items()
-    ]
+    columns = [fits.Column(key, "K" if key == "TARGETID" else "D", array=[of]) for key, of in told.items()]
     hdus.append(fits.BinTableHDU.from_columns(columns, name="FIBERMAP"))
     for camera, wave in (("B", np.arange(3880.0, 5800, 0.8)), ("R", np.arange(5760.0, 6900, 0.8))):
         flux, error = star(air_from_vacuum(wave))
