@@ -241,3 +241,21 @@ def test_an_interrupted_survey_has_the_bytes_of_one_written_in_one_go(survey, tr
     write_survey(truth, library, grid, tmp_path, seed=5, progress=False)
     for file in truth["file"]:
         assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
+
+
+def test_lines_are_where_the_velocity_puts_them(library, grid, truth):
+    """H beta of a slow rotator at +200 km/s, against one at rest, by centre of gravity."""
+    rows = truth[truth["instrument"] == "LRS"][:1]
+    rows["snr"], rows["ebv"], rows["vsini"], rows["group"] = 1e6, 0.0, 20.0, "OB"
+    rows["teff"], rows["logg"], rows["mh"] = 22000.0, 4.0, 0.0
+    centres = []
+    for velocity in (0.0, 200.0):
+        rows["rv"] = velocity
+        spectrum = simulate(rows, library, grid, "LRS", seed=3)[0]
+        near = (np.abs(spectrum.wave - 4861.3) < 40) & (spectrum.ivar > 0)
+        wave, flux = spectrum.wave[near], spectrum.flux[near]
+        continuum = np.interp(wave, wave[[0, -1]], flux[[0, -1]])
+        depth = np.clip(1 - flux / continuum - 0.1, 0, None)
+        centres.append((wave * depth).sum() / depth.sum())
+    shift = (centres[1] / centres[0] - 1) * 299792.458
+    assert shift == pytest.approx(200, abs=8)
