@@ -137,7 +137,8 @@ def test_damaged_parts_are_made_again_and_only_they(finished, copied, label):
 
 
 def test_workers_of_other_code_or_models_are_refused(labellers):
-    recipe = Recipe.of(labellers)
+    recipe = Recipe.of(labellers, rv={900000001: 12.5})
+    assert list(load(recipe, recipe.digest())) == ["krr"]
     with pytest.raises(InputError, match="another slamlib"):
         load(recipe, "of the client")
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -33,7 +33,8 @@ class Recipe:
     """
 
     labellers: tuple
-    rv: object = MEASURED
+    # A catalogue of velocities has no hash, and the labellers do not depend on it.
+    rv: object = field(default=MEASURED, hash=False)
     hints: object = None
 
     @classmethod
