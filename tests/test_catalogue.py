@@ -18,11 +18,13 @@ from astropy.table import Column, Table
 from compendium.comparisons import common_stars, recovery
 from slamlib.cli.output import read_table, samp_module, send, write
 from slamlib.errors import FileError, InputError
+from slamlib.instruments import LRS
 from slamlib.labelling import catalogue, luminosity
 from slamlib.labelling.catalogue import label_survey
 from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.ucd import _UCDS, ucd_of
 from slamlib.labels import LABELS, NAMES
+from slamlib.spectra.reading import Hints
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +128,13 @@ def test_parts_made_from_something_else_are_not_reused(changed, few, label, save
         few[0].write_bytes(few[0].read_bytes()[::-1])
     with pytest.raises(TypeError):
         label(few, tmp_path / "parts", **options)
+
+
+def test_an_instrument_whose_pixels_were_asked_for_is_no_other(saved):
+    hints = Hints(replace(LRS))
+    before = catalogue.recipe_digest({"krr": saved}, catalogue.MEASURED, hints)
+    assert hints.instrument.good.any()
+    assert catalogue.recipe_digest({"krr": saved}, catalogue.MEASURED, hints) == before
 
 
 def test_recovery_is_that_computed_by_hand():
