@@ -5,7 +5,7 @@ import types
 
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from compendium.parallaxes import pulls_of_the_prior
 from slamlib.cli.main import main
@@ -50,6 +50,16 @@ def test_a_star_on_an_isochrone_has_its_age_and_mass(evolution):
         mean, error = evolution.estimate(labels, [[100.0, 0.02, 0.1]])
         told = [np.log10(star["initial_mass"]), 7.0, star["log_l"]]
         assert (np.abs(mean[0] - told) < 2 * error[0] + [0.02, 0.1, 0.02]).all()
+
+
+def test_remnants_at_the_end_of_an_isochrone_change_nothing(evolution):
+    isochrones = read_ecsv(embedded("parsec_isochrones.ecsv"))
+    old = isochrones["log_age"] == 8
+    remnants = vstack([isochrones[old & (isochrones["mh"] == mh)][-1:] for mh in (-1, 0)])
+    remnants["log_teff"], remnants["logg"], remnants["phase"] = 5.0, 7.5, 9
+    star = [[15_000.0, 4.0, 0.0]], ERRORS
+    ours = Evolution(vstack([isochrones, remnants])).estimate(*star)
+    np.testing.assert_array_equal(ours, evolution.estimate(*star))
 
 
 def test_luminosities_of_stars_of_the_prior_are_unbiased_and_their_errors_hold():

@@ -22,6 +22,8 @@ _SALPETER = 2.35
 # Labels further than this [sigma^2] from every model star have no mass.
 _APART = 9.0
 _NEVER = 1e3  # of the logarithm of a prior
+# Label of CMD's exports for stars that have left the asymptotic giant branch.
+_REMNANT = 9
 
 
 class Evolution:
@@ -40,6 +42,9 @@ class Evolution:
         table = read_ecsv(embedded("parsec_isochrones.ecsv")) if isochrones is None else isochrones
         if missing := [name for name in COLUMNS if name not in table.colnames]:
             raise InputError(f"the isochrones lack {', '.join(missing)}; see `slamlib fetch isochrones`")
+        if "phase" in table.colnames:
+            # A remnant's gravity would be taken for that of the zero-age main sequence.
+            table = table[np.asarray(table["phase"]) < _REMNANT]
         mh, ages, mass, *values = (np.asarray(table[name], dtype=float) for name in COLUMNS)
         self.mh, known = np.unique(mh), np.unique(ages)
         if known.size < 3:
