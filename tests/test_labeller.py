@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import vstack
+from threadpoolctl import threadpool_info
 
 from slamlib.errors import FileError, InputError
 from slamlib.grid.model_grid import ModelGrid
@@ -14,9 +15,11 @@ from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS, MRS
+from slamlib.labelling import label_table
 from slamlib.labelling.labeller import Labeller
 from slamlib.labels import LOGG, MH, TEFF, VSINI, VTURB, Label
 from slamlib.regression.slam import Slam
+from slamlib.threads import blas_threads
 
 HE = Label("he", u.dimensionless_unscaled, "He/H", "helium to hydrogen by number", 2)
 HELIUM = {"HEx0.5": 0.05, "BSTAR2006": 0.10, "HEx2.0": 0.20}
@@ -51,6 +54,19 @@ def test_a_labeller_that_was_read_gives_the_same_labels_and_says_what_it_is(made
     assert velocities[0] == velocities[1]
     read.save(tmp_path / "b.npz")
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_the_last_bits_of_a_table_do_not_depend_on_threads(made, star, monkeypatch):
+    original, seen = label_table.judged, set()
+
+    def noted(*arguments):
+        seen.update(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
+        return original(*arguments)
+
+    monkeypatch.setattr(label_table, "judged", noted)
+    with blas_threads(2):
+        made.label(*star, [False])
+    assert seen == {1}
 
 
 def test_what_was_not_asked_for_is_refused(made, tmp_path):

@@ -13,6 +13,7 @@ from slamlib.inference.vsini import with_scatter
 from slamlib.labelling.calibration import REJECT
 from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
 from slamlib.labelling.worth import NOISE_ALONE, judged, of_more_than_a_star
+from slamlib.threads import blas_threads
 
 # Columns of what a second star is like: name, unit, description.
 SECOND_COLUMNS = (
@@ -23,6 +24,8 @@ SECOND_COLUMNS = (
 )
 
 
+# More threads would sum in another order: the same to the last bit on any number of cores, and on a cluster.
+@blas_threads(1)
 def label_table(labeller, flux, ivar, simulated=False, snr=None):
     """Label prepared spectra, (m, n_pix): arguments and table as `Labeller.label` has them."""
     slam, instrument, systematics = labeller.slam, labeller.instrument, labeller.systematics
