@@ -158,6 +158,7 @@ BROKEN = {
     "not sorted": (lambda p, s: save(p, LINEAR[[1, 0, 2]], np.ones(3)), "not in order; sort them"),
     "no flux": (lambda p, s: save(p, LINEAR, 0 * LINEAR), "every pixel .* has no flux .* leave this file"),
     "words": (lambda p, s: p.write_text("a spectrum\nof words\n"), "neither FITS nor two columns.*convert"),
+    "four columns": (lambda p, s: save(p, LINEAR, *s(LINEAR), LINEAR), "text of 4 columns: .*; keep"),
     "no resolution": (text, "does not tell its resolving power; name the instrument .*--resolution R"),
     "infrared": (lambda p, s: save(p, np.arange(9000, 9900, 0.03), np.ones(30000)), "none where HERMES"),
     "orders": (orders, "not a one-dimensional spectrum.*merge the orders"),

@@ -157,7 +157,7 @@ def from_text(content, unit=None):
     if len(content) > _MOST_TEXT:
         raise FileError(f"more than {_MOST_TEXT >> 20} MB of text, which no spectrum has")
     try:
-        lines = content.decode("utf-8").replace(",", " ").replace(";", " ").splitlines()
+        lines = content.decode("utf-8-sig").replace(",", " ").replace(";", " ").splitlines()
         first = next((i for i, line in enumerate(lines) if _is_number(line)), 0)
         with warnings.catch_warnings():
             # That there are no data is told below.
@@ -168,6 +168,11 @@ def from_text(content, unit=None):
     except (UnicodeDecodeError, ValueError, IndexError) as error:
         told = f"neither FITS nor two columns of wavelength and flux ({error}); convert it first"
         raise FileError(told) from error
+    if len(rows) > 3:
+        raise FileError(
+            f"text of {len(rows)} columns: which is the error, if any, cannot be told; keep wavelength, flux "
+            "and error, with points for decimals"
+        )
     if not np.isfinite(rows[0]).all():
         raise FileError("a wavelength is not finite; check the file")
     return Columns(rows[0] * in_angstrom(unit or ""), rows[1], _third(rows), None, [])
