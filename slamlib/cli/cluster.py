@@ -34,7 +34,9 @@ def add_parser(commands):
     text = "Label LAMOST spectra on a Dask cluster; interrupted, the same command goes on."
     about = "labels of millions of spectra, on a Dask cluster"
     parser = add_command(commands, "cluster", run, about, text)
-    parser.add_argument("files", nargs="*", type=Path, help="LAMOST FITS files of one instrument")
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="LAMOST FITS files of one instrument, or folders of them"
+    )
     parser.add_argument("--list", type=Path, metavar="FILE", help="a text file of file names, one a line")
     kind = {"type": path_ending(".parquet"), "required": True, "metavar": "CATALOGUE"}
     parser.add_argument("-o", "--output", **kind, help="such as catalogue.parquet")
@@ -53,11 +55,12 @@ def run(options, tell):
     """Label what the options name; return the exit status."""
     # Dask is optional: the command explains itself without it.
     from slamlib.labelling.cluster.run import label_cluster
+    from slamlib.labelling.given import list_files
     from slamlib.labelling.models import Models
 
     if bool(options.files) == bool(options.list):
         raise InputError("name either some files or a --list of them")
-    files = FileList(options.list) if options.list else options.files
+    files = FileList(options.list) if options.list else list_files(options.files)
     models = Models(options.grid, options.models, not options.quiet)
     about = {"address": options.cluster, "n_workers": options.workers, "part": options.part}
     labellers = {"krr": models.path(options.instrument)}

@@ -2,6 +2,8 @@
 
 import sys
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from slamlib.cli.options import (
     FORMATS,
@@ -137,7 +139,11 @@ def _label_on_cluster(address, paths, instrument, models, progress, hints):
     from slamlib.labelling.cluster.merge import read_catalogue
     from slamlib.labelling.cluster.run import label_cluster
 
-    labellers, output = {"krr": models.path(instrument)}, models.parts / f"{instrument.name}.parquet"
-    address = None if address == LOCAL else address
-    label_cluster(paths, labellers, output, address=address, progress=progress, hints=hints)
-    return read_catalogue(output)
+    labellers, parts = {"krr": models.path(instrument)}, models.parts / f"{instrument.name}.parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    about = {"address": None if address == LOCAL else address, "progress": progress, "hints": hints}
+    # Parts are shared, by their content; the catalogue is of this call alone.
+    with TemporaryDirectory(dir=parts.parent) as folder:
+        output = Path(folder) / "catalogue.parquet"
+        label_cluster(paths, labellers, output, parts, **about)
+        return read_catalogue(output)

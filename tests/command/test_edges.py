@@ -20,6 +20,9 @@ from slamlib.cli.main import main
 from slamlib.errors import InputError
 from slamlib.io import read_ecsv
 from slamlib.labelling import catalogue
+from slamlib.labelling.cluster import run
+from slamlib.labelling.cluster.parts import write_part
+from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.models import Models
 from slamlib.spectra import prepare
 
@@ -151,3 +154,25 @@ def test_it_says_what_it_overwrites(mixed, here, tmp_path, capsys):
 def test_what_is_no_file_is_told_what_is_wanted():
     with pytest.raises(InputError, match="5 names no file; give a path, or a list of paths"):
         slamlib.label(5)
+
+
+def test_what_a_cluster_made_is_of_one_call_alone_and_a_folder_is_its_files(survey, here, monkeypatch):
+    outputs, given = [], []
+
+    def note(paths, labellers, output, *_, **__):
+        outputs.append(Path(output))
+        given.append([Path(path) for path in paths])
+        read = {name: Labeller.read(path) for name, path in labellers.items()}
+        write_part(catalogue.label_part(given[-1], read), output)
+        return run.Report(output)
+
+    monkeypatch.setattr(run, "label_cluster", note)
+    files = survey["LRS"][:2]
+    for _ in range(2):
+        assert main(["label", "-q", "--cluster", "local", *map(str, files)]) == 0
+    assert outputs[0] != outputs[1] and not any(output.exists() for output in outputs)
+    night = here / "night"
+    night.mkdir()
+    copies = [Path(shutil.copy(path, night)) for path in files]
+    assert main(["cluster", "-q", str(night), "-o", "c.parquet"]) == 0
+    assert given[-1] == sorted(copies)
