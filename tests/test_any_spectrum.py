@@ -116,6 +116,8 @@ def test_a_resolving_power_makes_an_instrument_of_the_range(star, tmp_path):
     assert recognise(tmp_path / "a.fits", Hints(resolution=3080.0))[0] == instrument
     # Named by what it is: all that files of a spectrograph share.
     assert recognise(tmp_path / "a.fits", Hints(resolution=5000.0))[0].name.startswith("R5000")
+    with pytest.raises(InputError, match=r"R = 300000000\.0; name the instrument"):
+        recognise(tmp_path / "a.fits", Hints(resolution=3e8))
 
 
 def test_noise_is_found_where_a_file_has_none(star, tmp_path):

@@ -51,7 +51,7 @@ def _instrument(spectrum, name, hints):
         return get_instrument(name), ""
     if resolution is None:
         resolution = spectrum.header.get("resolution", math.nan)
-    if resolution >= _HIGH:
+    if _HIGH <= resolution <= MOST_RESOLUTION:
         return get_instrument(_HERMES), ""
     if math.isnan(resolution) and _pixel(spectrum.wave) < 0.5 / _HIGH:
         return get_instrument(_HERMES), _FINE
