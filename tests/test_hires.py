@@ -8,7 +8,7 @@ from astropy.wcs import WCS
 from slamlib.errors import FileError
 from slamlib.spectra.dispersion import wavelengths
 from slamlib.spectra.hires import read_hires
-from slamlib.spectra.reading import ASSUMED_AIR, TOPOCENTRIC
+from slamlib.spectra.reading import ASSUMED_AIR, TOPOCENTRIC, UNKNOWN_FRAME
 from slamlib.spectra.spectrum import air_from_vacuum
 
 WAVE = 4000 + 0.5 * np.arange(50)
@@ -40,6 +40,8 @@ def write(path, flux=None, **header):
         ({"AIRORVAC": "vac"}, air_from_vacuum(WAVE), ""),
         ({"AIRORVAC": "air", "SPECSYS": "BARYCENT"}, WAVE, ""),
         ({"CTYPE1": "AWAV", "SPECSYS": "TOPOCENT"}, WAVE, TOPOCENTRIC),
+        ({"CTYPE1": "AWAV", "BERV": 22.34}, WAVE, UNKNOWN_FRAME),
+        ({"CTYPE1": "AWAV", "BERV": 22.34, "SPECSYS": "BARYCENT"}, WAVE, ""),
         ({"SPECSYS": "TOPOCENT"}, WAVE, f"{ASSUMED_AIR}; {TOPOCENTRIC}"),
     ],
 )

@@ -26,6 +26,7 @@ LEAST_RESOLUTION, MOST_RESOLUTION = 400.0, 1e6
 _LARGEST = 1e100
 ASSUMED_AIR = "wavelengths taken to be in air: the file does not tell"
 TOPOCENTRIC = "velocity not heliocentric: the file is topocentric"
+UNKNOWN_FRAME = "velocity maybe not heliocentric: the file has BERV, but no SPECSYS"
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,12 @@ def _spectrum(columns, vacuum, name):
         wave = air_from_vacuum(wave)
     told = ChainMap(*headers)
     notes = [ASSUMED_AIR] if in_air is None and headers else []
-    if str(told.get("SPECSYS", "")).strip().upper().startswith("TOPO"):
+    frame = str(told.get("SPECSYS", "")).strip().upper()
+    if frame.startswith("TOPO"):
         notes.append(TOPOCENTRIC)
+    elif not frame and "BERV" in told:
+        # As in ELODIE's archive, whose spectra were not corrected for it.
+        notes.append(UNKNOWN_FRAME)
     # SDSS calls the place of the star so; RA and DEC are those of the plate.
     star = {key: told[f"PLUG_{key}"] for key in ("RA", "DEC") if f"PLUG_{key}" in told}
     header = lamost.common_header(ChainMap(star, *headers), name) | {
