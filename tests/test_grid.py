@@ -1,5 +1,7 @@
 """The model grid: linear, exact at its nodes, honest about its edge; the embedded grids, joined."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from slamlib.errors import FileError, InputError
 from slamlib.grid.joined import extended_grid, turbulent_grid
-from slamlib.grid.model_grid import ModelGrid
+from slamlib.grid.model_grid import ModelGrid, axes_of
 from slamlib.grid.tlusty.merge import write_grid
 from slamlib.grid.training import draw_labels, synthesise
 from slamlib.io import embedded
@@ -16,6 +18,7 @@ from slamlib.labelling.calibration import matched_spectra
 from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.models import labeller_path
 from slamlib.labelling.summary import verdict
+from slamlib.labels import NAMES
 from slamlib.mock.responses import responses
 
 unit = st.floats(0, 1)
@@ -32,6 +35,15 @@ def labels_of(nodes):
 def test_models_are_returned_at_the_nodes(grid):
     rows = np.arange(0, len(grid.nodes), 5)
     np.testing.assert_allclose(grid.spectra(labels_of(grid.nodes[rows])), grid.flux[rows], atol=1e-6)
+
+
+def test_labels_of_a_file_are_put_in_order_and_need_two_values(grid):
+    axes = axes_of({"LABELS": '["vturb", "mh", "logg", "teff"]'})
+    assert [label.name for label in axes] == [*NAMES[:3], "vturb"]
+    solar = grid.nodes["mh"] == 0
+    one = replace(grid, nodes=grid.nodes[solar], flux=grid.flux[solar])
+    with pytest.raises(InputError, match="all nodes have mh = 0; give models of two values"):
+        one.spectra([[20_000, 4.0, 0.0]])
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)

@@ -63,6 +63,11 @@ def test_the_resolving_power_follows_its_table(grid, tmp_path):
         offset = grid.dv * np.arange(-60, 60)
         widths = [np.sum(offset**2 * (1 - f)) / np.sum(1 - f) for f in (mixed[part], expected)]
         assert widths[0] == pytest.approx(widths[1], rel=0.01)
+    # The table may begin anywhere, and two of its points may lie beyond the models.
+    wide = "[[4500, 4000], [3500, 1000], [3000, 1000], [4000, 2000]]"
+    (tmp_path / "b.toml").write_text(SMALL.replace("[[4000, 2000], [4500, 4000]]", wide))
+    other = blurred(spectrum, grid, get_instrument(tmp_path / "b.toml"), [30.0])[0]
+    np.testing.assert_allclose(other[centres[1] :], mixed[centres[1] :], atol=1e-6)
 
 
 def test_an_instrument_of_a_file_is_named_by_what_it_is():

@@ -16,6 +16,7 @@ from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
 from slamlib.instruments import LRS, MRS
 from slamlib.labelling import label_table
+from slamlib.labelling.calibration import Observatory
 from slamlib.labelling.labeller import Labeller
 from slamlib.labels import LOGG, MH, TEFF, VSINI, VTURB, Label
 from slamlib.regression.slam import Slam
@@ -140,6 +141,19 @@ def test_helium_is_trained_and_labelled_as_any_label(helium, tmp_path):
     assert (np.abs(np.median(pulls, axis=0)) < 0.35).all()
     assert ((np.abs(pulls) < 1).mean(axis=0) > 0.55).all()
     assert np.median(np.abs(table["he"] - truth[:, 3])) < 0.02
+
+
+def test_errors_of_helium_are_measured_on_stars_that_have_it(helium):
+    """`train` draws its calibration stars over the range of a label that the survey does not vary."""
+    about = {"n": 200, "n_calibration": 30, "snrs": (60,), "progress": False}
+    labeller = Labeller.train(helium, "LRS", **about)
+    observatory = Observatory.of(helium, "LRS", labeller.templates)
+    stars = observatory.observe(observatory.draw(60, 60, seed=3), seed=3)
+    assert np.ptp(stars.labels[:, 3]) > 0.12
+    table = labeller.label(stars.flux, stars.ivar, True, np.full(len(stars.flux), 60.0))
+    pulls = (table["he"] - stars.labels[:, 3]) / table["e_he"]
+    assert np.median(np.abs(table["he"] - stars.labels[:, 3])) < 0.02
+    assert abs(np.nanmedian(pulls)) < 0.6 and np.nanmean(np.abs(pulls) < 1) > 0.5
 
 
 @pytest.mark.parametrize("informed", [True, False])

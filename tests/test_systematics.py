@@ -11,7 +11,7 @@ from slamlib.inference.infer import infer
 from slamlib.inference.systematics import Systematics
 from slamlib.inference.validate import noisy
 from slamlib.inference.vsini import measured_blur, remove_extra_broadening
-from slamlib.labelling.calibration import _by_teff, spread
+from slamlib.labelling.calibration import _by_teff, _width_and_mean, spread
 from slamlib.labels import LABELS, rotation_of
 
 GOOD = np.array(1.0)
@@ -124,6 +124,9 @@ def test_calibration_stars_of_each_snr_are_divided_alike_by_teff():
     groups, medians = _by_teff([np.array([9e3, 20e3, 30e3]), np.array([31e3, 10e3, 21e3])], 3)
     assert [group.tolist() for group in groups] == [[0, 1, 2], [2, 0, 1]]
     np.testing.assert_array_equal(medians, [9500, 20500, 30500])
+    # At a low resolving power no v sin i is fast enough to be measured.
+    pulls = np.column_stack([np.linspace(-2, 2, 9), np.r_[5.0, np.full(8, np.nan)]])
+    np.testing.assert_allclose(_width_and_mean(pulls)[:, 1], [1, 0])
 
 
 @pytest.mark.parametrize("speed", [25.0, 40.0, 100.0, 250.0])

@@ -22,7 +22,7 @@ from slamlib.errors import FileError, InputError
 from slamlib.grid.edge import GridEdge
 from slamlib.instruments import C_KMS
 from slamlib.io import check_version, embedded, read_ecsv
-from slamlib.labels import LOGG, MH, TEFF, VSINI, Label, as_labels, in_order, rotation_of
+from slamlib.labels import LOGG, MH, NAMES, TEFF, VSINI, Label, as_labels, in_order, rotation_of
 
 FORMAT = 1
 # Rice's algorithm makes no image smaller than by this: a header that claims more is damaged.
@@ -30,9 +30,9 @@ _COMPRESSION = 200
 
 
 def axes_of(header):
-    """Return the labels of the nodes that a grid's header names; Teff, log g and [M/H] if it names none."""
+    """Return the labels of the nodes that a header names, in order; Teff, log g, [M/H] if it names none."""
     told = header.get("LABELS", None)
-    return tuple(map(Label.of, json.loads(told))) if told else (TEFF, LOGG, MH)
+    return in_order(map(Label.of, json.loads(told))) if told else (TEFF, LOGG, MH)
 
 
 def digest(header, nodes, stored):
@@ -130,6 +130,11 @@ class ModelGrid:
         """Names of `axes`: of the labels that spectra are interpolated in."""
         return tuple(label.name for label in self.axes)
 
+    @property
+    def further(self):
+        """Those of `axes` beyond Teff, log g and [M/H]."""
+        return tuple(label for label in self.axes if label.name not in NAMES)
+
     @cached_property
     def labels(self):
         """Every label of its spectra, those of `axes` and v sin i, in the order of arrays (n, d)."""
@@ -193,10 +198,11 @@ class ModelGrid:
 
     def plain(self) -> Self:
         """Return the grid of Teff, log g and [M/H] alone, at the lowest value of every further label."""
-        if len(self.axes) == 3:
+        if not self.further:
             return self
-        rows = self._node.reshape(*self._node.shape[:2], -1)[:, :, 0].ravel()
-        return replace(self, nodes=self.nodes[rows], flux=self.flux[rows], axes=self.axes[:3])
+        n = len(self.axes) - len(self.further)
+        rows = self._node.reshape(*self._node.shape[: n - 1], -1)[..., 0].ravel()
+        return replace(self, nodes=self.nodes[rows], flux=self.flux[rows], axes=self.axes[:n])
 
     def weights(self, coordinates: ArrayLike) -> np.ndarray:
         """Weights of the nodes whose sum is the interpolated spectrum, a scipy.sparse.csr_array (n, n_nodes).
@@ -224,7 +230,9 @@ class ModelGrid:
                 "contains()"
             )
         parts: list = [((corners,), plane_weights)]
-        for values, column in zip(self.edge.values.values(), coordinates[:, 2:].T, strict=True):
+        for (name, values), column in zip(self.edge.values.items(), coordinates[:, 2:].T, strict=True):
+            if len(values) < 2:
+                raise InputError(f"all nodes have {name} = {values[0]:g}; give models of two values or more")
             upper = np.clip(np.searchsorted(values, column), 1, len(values) - 1)
             fraction = np.clip((column - values[upper - 1]) / (values[upper] - values[upper - 1]), 0, 1)
             sides = ((upper - 1)[:, None], (1 - fraction)[:, None]), (upper[:, None], fraction[:, None])

@@ -114,6 +114,9 @@ def blurred(spectra, grid, instrument, vsini, sigma=None, velocity=0.0, limb_dar
     mixed = np.zeros(np.shape(spectra), dtype=np.float32)
     for power, share in zip(powers, np.eye(len(waves)), strict=True):
         weight = np.interp(grid.wave, waves, share).astype(np.float32)
+        if not weight.any():
+            # It lies beyond the grid, as its neighbour does.
+            continue
         scaled = sigma * instrument.resolution / power
         reach = np.max(vsini + 6 * scaled + np.abs(velocity)) / grid.dv
         first, last = np.flatnonzero(weight)[[0, -1]] + [-int(reach) - 1, int(reach) + 2]

@@ -185,7 +185,10 @@ def cramer_rao(slam: Slam, labels: ArrayLike, ivar: ArrayLike) -> np.ndarray:
     weighted = slope * np.broadcast_to(ivar, (len(slope), slope.shape[2]))[:, None, :]
     fisher = weighted @ slope.transpose(0, 2, 1)
     try:
-        covariance = np.linalg.inv(fisher)
+        variance = np.diagonal(np.linalg.inv(fisher), axis1=1, axis2=2)
     except np.linalg.LinAlgError:
-        raise InputError("the pixels with ivar > 0 do not determine all labels; use more of them") from None
-    return np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)) * slam.label_scale_
+        variance = np.zeros(1)
+    # Rounding may hide that a matrix has no inverse.
+    if not (variance > 0).all():
+        raise InputError("the pixels with ivar > 0 do not determine all labels; use more of them")
+    return np.sqrt(variance) * slam.label_scale_

@@ -131,11 +131,11 @@ def read_instrument(path):
     try:
         told = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         arms = [[float(value) for value in arm] for arm in told["arms"]]
-        ranges = [[float(value) for value in pair] for pair in told.get("excluded", [])]
+        ranges = [sorted(float(value) for value in pair) for pair in told.get("excluded", [])]
         # The interstellar bands are no star's, whatever looks at them.
         told |= {"name": str(told["name"]), "arms": arms, "excluded": [*_BANDS, *ranges]}
         if isinstance(told["resolution"], list):
-            table = told["profile"] = [[float(value) for value in pair] for pair in told["resolution"]]
+            table = told["profile"] = sorted([float(value) for value in pair] for pair in told["resolution"])
             middle = (min(first for first, _, _ in arms) + max(last for _, last, _ in arms)) / 2
             told["resolution"] = np.interp(middle, *zip(*table, strict=True))
         told["resolution"] = float(told["resolution"])

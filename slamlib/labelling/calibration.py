@@ -20,7 +20,7 @@ from slamlib.inference.validate import cramer_rao
 from slamlib.inference.vsini import measured_blur, remove_extra_broadening
 from slamlib.instruments import C_KMS, INSTRUMENTS, Instrument, get_instrument
 from slamlib.io import embedded, read_ecsv
-from slamlib.labels import rotation_of
+from slamlib.labels import VTURB, rotation_of
 from slamlib.mock.survey import SpectrumLibrary, broadening, draw_survey, simulate
 from slamlib.spectra.matching import match_continuum
 from slamlib.spectra.prepare import prepare_pair
@@ -45,6 +45,8 @@ _CHUNK = 64
 COOLEST_B, _COOL = 15_000.0, 3
 # Errors depend on Teff: calibration stars are divided by it into groups of so many, but not into more groups.
 _GROUP, _GROUPS = 60, 5
+# So few pulls have no width.
+_LEAST = 5
 # A pull beyond this is of another kind than noise.
 _OUTLYING = 5.0
 
@@ -104,7 +106,8 @@ class Observatory:
     def draw(self, n, snr, seed):
         """Rows of the truth table of `n` OB stars inside the grid, all of that SNR.
 
-        Where the grid reaches below the B stars, every third star is drawn there, evenly.
+        Where the grid reaches below the B stars, every third star is drawn there, evenly; and so is every
+        label that the simulated survey does not know, or knows nearly one value of.
         """
         rng = np.random.default_rng([seed, int(snr)])
         many = 3 * n + 60
@@ -119,12 +122,19 @@ class Observatory:
             drawn = drawn[drawn[:, 0] < COOLEST_B][: len(rows[::_COOL])]
             for name, values in zip(("teff", "logg", "mh"), drawn.T, strict=False):
                 rows[name][::_COOL] = values
+        if "mh" not in self.grid.names:
+            rows["mh"] = 0.0
+        for label in self.grid.further:
+            if label != VTURB:
+                ends = self.grid.ranges[:, self.grid.names.index(label.name)]
+                rows[label.name] = rng.uniform(*ends, len(rows))
         # `simulate` draws noise by number: other stars, other noise.
         rows["obsid"] += int(snr) * many
         return rows
 
     def _of_b_stars(self, labels3):
-        return self.grid.contains(labels3) & (labels3[:, 0] >= COOLEST_B)
+        known = labels3[:, : len(self.grid.axes) - len(self.grid.further)]
+        return self.grid.contains(known) & (labels3[:, 0] >= COOLEST_B)
 
     def observe(self, rows, seed, change=None):
         """Simulate and prepare the stars of `rows`, an `Observed`; those without a velocity are left out.
@@ -211,8 +221,10 @@ def _by_teff(teffs, n):
 
 
 def _width_and_mean(pulls):
-    """Width and mean of each column of pulls (m, d), of most of them: (2, d)."""
-    widths = [spread(column) for column in pulls.T]
+    """Width and mean of each column of pulls (m, d), of most of them: (2, d); 1 and 0 of too few."""
+    pulls = np.where(np.isfinite(pulls).sum(axis=0) < _LEAST, np.nan, pulls)
+    known = np.isfinite(pulls).any(axis=0)
+    widths = [spread(column) if told else 1.0 for column, told in zip(pulls.T, known, strict=True)]
     means = [width * mean_of_most(column / width) for column, width in zip(pulls.T, widths, strict=True)]
     return np.array([widths, means])
 

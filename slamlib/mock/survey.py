@@ -24,7 +24,7 @@ from slamlib.labels import LABELS, VTURB
 from slamlib.mock.lamost_write import write_lrs, write_mrs
 from slamlib.mock.observation import emission, observed_counts
 from slamlib.mock.population import draw_population, observing_conditions
-from slamlib.mock.responses import coordinates, responses
+from slamlib.mock.responses import HELIUM, coordinates, responses
 from slamlib.spectra.spectrum import Spectrum, air_from_vacuum
 from slamlib.threads import n_cores
 
@@ -49,6 +49,7 @@ class SpectrumLibrary:
     grids: tuple
     _flux: np.ndarray = field(init=False, repr=False, compare=False)
     _blend: RBFInterpolator = field(init=False, repr=False, compare=False)
+    _varies: np.ndarray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
         """Join the nodes and solve for the blending weights once."""
@@ -57,18 +58,23 @@ class SpectrumLibrary:
         grids = [grid.plain() for grid in self.grids]
         flux = np.concatenate([grid.flux for grid in grids])
         nodes = np.concatenate([coordinates(*_plane(grid)) for grid in grids])
-        blend = RBFInterpolator(nodes, np.eye(len(nodes)), kernel="cubic")
+        varies = np.ptp(nodes, axis=0) > 0
+        blend = RBFInterpolator(nodes[:, varies], np.eye(len(nodes)), kernel="cubic")
         object.__setattr__(self, "_flux", flux)
         object.__setattr__(self, "_blend", blend)
+        object.__setattr__(self, "_varies", varies)
 
     def spectra(self, labels3):
         """Normalised spectra at Teff [K], log g, [M/H] (n, 3): float32, (n, n_pix)."""
-        weights = self._blend(coordinates(*np.asarray(labels3, dtype=float).T))
+        weights = self._blend(coordinates(*np.asarray(labels3, dtype=float).T)[:, self._varies])
         return weights.astype(np.float32) @ self._flux
 
 
 def _plane(grid):
-    return (np.asarray(grid.nodes[name], dtype=float) for name in ("teff", "logg", "mh"))
+    # Stars of a grid without metallicities are those of the Sun.
+    solar = np.zeros(len(grid.nodes))
+    known = (grid.nodes[name] if name in grid.names else solar for name in ("teff", "logg", "mh"))
+    return (np.asarray(values, dtype=float) for values in known)
 
 
 def draw_survey(n_stars, n_common, isochrones, inside, rng, showcase=None):
@@ -224,12 +230,30 @@ def simulate(rows, library, grid, instrument, seed, noise=True, change=None):
 
 
 def surface(rows, library, grid):
-    """Spectra (n, n_pix) of stars as `simulate` takes them, before they are broadened and shifted."""
+    """Spectra (n, n_pix) of stars as `simulate` takes them, before they are broadened and shifted.
+
+    What a label of the grid beyond [M/H] changes is as the grid has it, unless `Responses` know it.
+    """
     labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
-    flux = library.spectra(labels)
+    flux, further = library.spectra(labels), [label.name for label in grid.further]
     if "vturb" in rows.colnames and responses().fits(grid):
-        flux = flux + responses()(labels, rows["vturb"], rows["he"])
-    return flux
+        helium = np.full(len(rows), HELIUM) if "he" in further else rows["he"]
+        flux = flux + responses()(labels, rows["vturb"], helium)
+        further = [name for name in further if name != "vturb"]
+    further = [name for name in further if name in rows.colnames]
+    return flux + _further(rows, grid, further) if further else flux
+
+
+def _further(rows, grid, names):
+    """Change of flux (n, n_pix) from the lowest values of further labels of the grid to those of `rows`."""
+    further = {label.name for label in grid.further}
+    stars, lowest = np.empty((2, len(rows), len(grid.axes)))
+    for i, (name, low, high) in enumerate(zip(grid.names, *grid.ranges, strict=True)):
+        lowest[:, i] = low if name in further else rows[name]
+        stars[:, i] = np.clip(rows[name], low, high) if name in names else lowest[:, i]
+    inside, change = grid.contains(stars), np.zeros((len(rows), grid.wave.size), np.float32)
+    change[inside] = grid.spectra(stars[inside]) - grid.spectra(lowest[inside])
+    return change
 
 
 def native_pixels(instrument):
