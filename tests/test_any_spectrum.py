@@ -13,7 +13,7 @@ from written import FILES, LABELS, LINEAR, LOG, OBJECTS, RV, Like, Star, desi, i
 import slamlib
 from slamlib.cli.main import main
 from slamlib.errors import InputError, SlamlibError
-from slamlib.instruments import get_instrument
+from slamlib.instruments import LRS, get_instrument
 from slamlib.labelling.labeller import Labeller
 from slamlib.labels import NAMES
 from slamlib.spectra.reading import Hints, as_spectrum
@@ -118,6 +118,10 @@ def test_a_resolving_power_makes_an_instrument_of_the_range(star, tmp_path):
     assert recognise(tmp_path / "a.fits", Hints(resolution=5000.0))[0].name.startswith("R5000")
     with pytest.raises(InputError, match=r"R = 300000000\.0; name the instrument"):
         recognise(tmp_path / "a.fits", Hints(resolution=3e8))
+    text(tmp_path / "fine.txt", star, np.arange(3880, 5120, 0.03))
+    for name, told in (("a.fits", False), ("fine.txt", True)):
+        assumed = recognise(tmp_path / name, Hints(LRS))[1].header["assumed"]
+        assert ("pixels far finer than LRS resolves" in assumed) == told
 
 
 def test_noise_is_found_where_a_file_has_none(star, tmp_path):

@@ -12,6 +12,8 @@ from slamlib.spectra.spectrum import Spectrum, rebin
 # From this resolving power on all are labelled as `_HERMES` is; two pixels are never wider than it.
 _HIGH, _HERMES = 30_000.0, "HERMES"
 _FINE = "R above 30,000 by its pixels"
+# Two pixels of a spectrum resolve so many times more than its instrument does: hardly one of that instrument.
+_SHARPER = 5.0
 _NO_ERRORS = "no errors in the file: those of the scatter"
 # A gap wider than this ends a range [A]; the range of a spectrum beyond an arm that is kept [A].
 _GAP, _BEYOND = 30.0, 60.0
@@ -45,7 +47,10 @@ def recognise(given, hints=None):
 def _instrument(spectrum, name, hints):
     """Return the instrument, and what was assumed to find it."""
     if hints.instrument is not None:
-        return get_instrument(hints.instrument), ""
+        instrument = get_instrument(hints.instrument)
+        sharper = 0.5 / _pixel(spectrum.wave) > _SHARPER * instrument.effective_resolution
+        told = f"pixels far finer than {instrument.name} resolves: if lines are sharper too, labels are off"
+        return instrument, told * bool(sharper)
     resolution = hints.resolution
     if resolution is None and name:
         return get_instrument(name), ""
