@@ -149,3 +149,11 @@ def test_slow_rotation_in_the_blur_is_a_limit_and_fast_rotation_is_not(krr_slam)
     assert np.isnan(blurred.vsini_limit[1])
     assert blurred.labels[1, VSINI] == pytest.approx(np.sqrt(plain.labels[1, VSINI] ** 2 - BLUR[0]))
     np.testing.assert_array_equal(blurred.labels[:, :VSINI], plain.labels[:, :VSINI])
+
+
+def test_errors_of_real_stars_are_at_least_what_the_likelihood_says(krr_slam):
+    nothing = Systematics.measure([100.0], [np.zeros((3, krr_slam.flux_mean_.size))], rank=1)
+    known = replace(nothing, inflation=np.array([[[0.5, 1.0, 2.0, 0.9]]]))
+    ivar = np.full((2, krr_slam.flux_mean_.size), 1e4)
+    for part, width in ((known, [0.5, 1, 2, 0.9]), (known.of_real_stars(), [1, 1, 2, 1])):
+        np.testing.assert_allclose(part.corrections(ivar, np.array([2e4, 3e4]))[0], [width, width])

@@ -31,8 +31,8 @@ class Systematics:
     teff : ndarray, (q,)
         Ascending: median Teff [K] of groups of calibration stars.
     inflation, offset : ndarray, (k, q, d)
-        Width and mean of the pulls of these groups, (label - truth) / error: what is left when
-        all of the above is in the likelihood (`corrections`).
+        Width and mean of the pulls of these groups, (label - truth) / error: what is left when all of the
+        above is in the likelihood (`corrections`). A width below 1: they hold what simulated stars lack.
     blur : ndarray, (2,)
         What else than rotation adds to the square of v sin i, and how much that scatters
         [km^2 / s^2] (`slamlib.inference.vsini`).
@@ -104,6 +104,10 @@ class Systematics:
         weights = (by_snr[:, :, None] * by_teff[:, None]).reshape(len(ivar), -1)
         inflation, offset = (part.reshape(weights.shape[1], -1) for part in (self.inflation, self.offset))
         return times(weights, inflation), times(weights, offset)
+
+    def of_real_stars(self):
+        """Return these, with errors of labels that are at least what the likelihood says."""
+        return replace(self, inflation=np.maximum(self.inflation, 1))
 
     def _snr_of(self, ivar):
         usable = (ivar > 0).any(axis=1)

@@ -175,8 +175,7 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
     """Systematics of a model against `n` simulated stars at each SNR of `nodes`, and what pulls still need.
 
     The pulls of each half of the stars are measured with the systematics of the other half. `further` are
-    components and variance of errors that simulated stars do not have, as `model_error` gives them; errors of
-    labels are then at least what the likelihood says.
+    components and variance of errors that simulated stars do not have, as `model_error` gives them.
     """
     samples = []
     name = observatory.instrument.name
@@ -208,7 +207,7 @@ def measure_systematics(slam, observatory, n, seed, nodes, rank=RANK, progress=T
     inflation, offset = each[:, :, 0], each[:, :, 1]
     known = Systematics.measure(snr, residuals, rank, len(slam.names))
     if further:
-        known, inflation = known.joined(*further), np.maximum(inflation, 1)
+        known = known.joined(*further)
     return replace(known, teff=teff, inflation=inflation, offset=offset, blur=blur, model=slam.digest())
 
 

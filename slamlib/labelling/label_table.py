@@ -47,7 +47,7 @@ def label_table(labeller, flux, ivar, simulated=False, snr=None):
     )
     if systematics is None:
         return table
-    _quote(table, labeller, found, errors, np.asarray(simulated) & (found.chi2 < NOISE_ALONE))
+    _quote(table, labeller, found, ivar, errors, np.asarray(simulated) & (found.chi2 < NOISE_ALONE))
     for (name, unit, about), values in zip(SECOND_COLUMNS, second.T, strict=False):
         table[name] = Column(values, unit=unit, description=about)
     if instrument.name == "MRS":
@@ -57,12 +57,15 @@ def label_table(labeller, flux, ivar, simulated=False, snr=None):
     return table
 
 
-def _quote(table, labeller, found, errors, noise_alone):
+def _quote(table, labeller, found, ivar, errors, noise_alone):
     """Add errors by blocks (m, d); raise the errors of stars that err by more than noise alone, (m,)."""
-    slam = labeller.slam
+    slam, known = labeller.slam, labeller.systematics
+    teff = found.labels[:, slam.names.index("teff")]
+    real, simulated = (part.corrections(ivar, teff)[0] for part in (known.of_real_stars(), known))
     if slam.rotation is not None:
         errors[np.isfinite(found.vsini_limit), slam.rotation] = np.nan
-    for label, error in zip(found.label_set, errors.T, strict=True):
+    for label, error, wider in zip(found.label_set, errors.T, (real / simulated).T, strict=True):
+        table[f"e_{label.name}"][:] *= np.where(noise_alone, 1, wider)
         if label.nuisance:
             continue
         about = f"error of {label.name} from the disagreement of blocks of {BLOCK:.0f} A"
