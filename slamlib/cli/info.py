@@ -34,7 +34,7 @@ def run(options, tell):
         said = {"instrument": labeller.instrument.name, **labeller.about}
         if scale := labeller.about.get("model_errors"):
             scatter = scale * profile_scatter(labeller.slam, labeller.instrument)
-            said["profile"] = f"if off as model errors say, the square of v sin i is, by {scatter:.0f} km2/s2"
+            said["profile"] = f"its uncertain width scatters the square of v sin i by {scatter:.0f} km2/s2"
         show("\n".join([str(path), *(f"  {name}: {value}" for name, value in said.items())]))
     show(f"models are kept in {home() / 'models'}")
     return status

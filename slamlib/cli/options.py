@@ -86,7 +86,7 @@ def hints_of(options):
 
 
 def show(text):
-    """Print to whoever reads, as far as they care to: `head` has had enough early."""
+    """Print; that a reader such as `head` stops early is no error."""
     try:
         print(text, flush=True)
     except BrokenPipeError:

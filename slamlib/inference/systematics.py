@@ -32,7 +32,7 @@ class Systematics:
         Ascending: median Teff [K] of groups of calibration stars.
     inflation, offset : ndarray, (k, q, d)
         Width and mean of the pulls of these groups, (label - truth) / error: what is left when all of the
-        above is in the likelihood (`corrections`). A width below 1: they hold what simulated stars lack.
+        above is in the likelihood (`corrections`); below 1 if that holds errors that simulated stars lack.
     blur : ndarray, (2,)
         What else than rotation adds to the square of v sin i, and how much that scatters
         [km^2 / s^2] (`slamlib.inference.vsini`).

@@ -106,8 +106,8 @@ class Observatory:
     def draw(self, n, snr, seed):
         """Rows of the truth table of `n` OB stars inside the grid, all of that SNR.
 
-        Where the grid reaches below the B stars, every third star is drawn there, evenly; and so is every
-        label that the simulated survey does not know, or knows nearly one value of.
+        Where the grid reaches below the B stars, every third star is drawn there, evenly. Labels of the grid
+        that the simulated survey does not have are drawn evenly, and so is helium.
         """
         rng = np.random.default_rng([seed, int(snr)])
         many = 3 * n + 60

@@ -24,7 +24,7 @@ SECOND_COLUMNS = (
 )
 
 
-# More threads would sum in another order: the same to the last bit on any number of cores, and on a cluster.
+# With more threads a BLAS sums in another order, and labels would depend on the machine in their last bits.
 @blas_threads(1)
 def label_table(labeller, flux, ivar, simulated=False, snr=None):
     """Label prepared spectra, (m, n_pix): arguments and table as `Labeller.label` has them."""

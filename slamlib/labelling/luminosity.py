@@ -185,8 +185,8 @@ def _floats(column):
 def fetch_gaia(table: Table, radius: float = RADIUS) -> Table:
     """Ask CDS's cross-match service for the entries of Gaia DR3 within `radius` [arcsec] of stars.
 
-    `table` has their ra and dec [deg]. InputError if it has not, astroquery is not installed, or the service
-    does not answer.
+    `table` has their ra and dec [deg]. InputError if these are missing, astroquery is not installed, or the
+    service does not answer.
     """
     _check(table, ("ra", "dec"))
     try:

@@ -232,7 +232,8 @@ def simulate(rows, library, grid, instrument, seed, noise=True, change=None):
 def surface(rows, library, grid):
     """Spectra (n, n_pix) of stars as `simulate` takes them, before they are broadened and shifted.
 
-    What a label of the grid beyond [M/H] changes is as the grid has it, unless `Responses` know it.
+    Labels of the grid beyond [M/H] change spectra as the grid has it; microturbulence and helium that
+    the grid lacks, as `Responses` have it.
     """
     labels = np.column_stack([rows["teff"], rows["logg"], rows["mh"]])
     flux, further = library.spectra(labels), [label.name for label in grid.further]

@@ -112,7 +112,7 @@ def test_models_are_trained_once_where_there_are_none(survey, tmp_path, monkeypa
     assert f"LRS: model {tmp_path}/models/" in capsys.readouterr().err
     assert main(["info"]) == 0
     said = capsys.readouterr().out
-    assert "n_train: 40" in said and "the square of v sin i is, by 10974 km2/s2" in said
+    assert "n_train: 40" in said and "scatters the square of v sin i by 10974 km2/s2" in said
     (old := tmp_path / "models" / "0" / "krr_LRS.npz").parent.mkdir()
     np.savez(old, format=0)
     assert main(["info"]) == 3 and main(["info", str(old)]) == 1
