@@ -32,7 +32,8 @@ def run(options, tell):
             status = USED_SOME
             continue
         said = {"instrument": labeller.instrument.name, **labeller.about}
-        if scale := labeller.about.get("model_errors"):
+        scale = 0 if "learned" in labeller.about else labeller.about.get("model_errors")
+        if scale:
             scatter = scale * profile_scatter(labeller.slam, labeller.instrument)
             said["profile"] = f"its uncertain width scatters the square of v sin i by {scatter:.0f} km2/s2"
         show("\n".join([str(path), *(f"  {name}: {value}" for name, value in said.items())]))

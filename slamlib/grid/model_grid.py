@@ -232,7 +232,10 @@ class ModelGrid:
         parts: list = [((corners,), plane_weights)]
         for (name, values), column in zip(self.edge.values.items(), coordinates[:, 2:].T, strict=True):
             if len(values) < 2:
-                raise InputError(f"all nodes have {name} = {values[0]:g}; give models of two values or more")
+                raise InputError(
+                    f"all nodes have {name} = {values[0]:g}; give models of two values or more, or "
+                    f"leave {name} out of LABELS"
+                )
             upper = np.clip(np.searchsorted(values, column), 1, len(values) - 1)
             fraction = np.clip((column - values[upper - 1]) / (values[upper] - values[upper - 1]), 0, 1)
             sides = ((upper - 1)[:, None], (1 - fraction)[:, None]), (upper[:, None], fraction[:, None])

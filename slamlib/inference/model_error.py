@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigh
 
+from slamlib.inference.infer import inside_grid
 from slamlib.instruments import C_KMS
+from slamlib.spectra.lines import lines_by_ion, of_lines
 
 # Training spectra that tell what a line looks like, components kept, and those of one term; of sums of
 # terms, which are many, every so many of the spectra tell.
@@ -45,7 +47,7 @@ HELIUM = (
 )
 IONISED = (4199.83, 4541.59, 4685.7, 4859.32, 5411.52, 6310.8, 6406.4, 6527.1, 6560.1, 6683.2)
 TERMS = (
-    Term("helium", HELIUM, 8.0, 0.08, True, "abundance, and 5-10% between codes (Najarro et al. 2006)"),
+    Term("helium", HELIUM, 8.0, 0.10, True, "abundance, and 5-10% between codes (Najarro et al. 2006)"),
     Term("helium, each line", HELIUM, 8.0, 0.04, False, "broadening; singlets hang on the line at 584 A"),
     Term("ionised helium", IONISED, 8.0, 0.15, True, "temperature structure, winds"),
     Term("Balmer wings", HYDROGEN, 60.0, 0.02, False, "Stark profiles and continuum, 5% between codes"),
@@ -60,23 +62,32 @@ TERMS = (
         "stronger than in models: tau Sco 16%, gamma Peg 6%",
     ),
 )
-# Metal lines err by this standard deviation, alike within this many A only: oscillator strengths.
+# All lines of an ion of a metal err alike by this standard deviation (abundances, ionisation), within this
+# many A, or so many times the FWHM.
+_IONS, _REACH, _WIDE = 0.1, 5.0, 2.0
+# Metal lines err by this standard deviation too, alike within this many A only: oscillator strengths.
 _METALS, _ALIKE = 0.2, 30.0
-# Relative error of the width of the instrument's profile, and of its change along the spectrum: at 4000 A a
-# profile of LRS whose FWHM is constant in A is wider than one of constant resolving power by this share.
+# Relative error of the width of the instrument's profile, and of its change along the spectrum: a profile
+# whose FWHM is constant in A is wider than one of constant resolving power by this share at 4000 A in LRS.
+# Of a shorter range, as of MRS, it is what such a profile is wider by at its beginning.
 _PROFILE = 0.36
 # Interstellar Ca II K and H: centres [A] and standard deviation of the depth at LRS resolution.
 _CALCIUM, _DEPTH = (3933.66, 3968.47), 0.15
 
 
-def model_error(slam, instrument, scale=1.0):
+def model_error(slam, instrument, scale=1.0, inside=None):
     """Return the components of the model's error and what they leave to single pixels.
 
-    The spectra of `slam` tell what lines look like. `scale` is a factor of every amplitude, or (k, t): k
-    independent errors as sums of those of `responses`. The covariance is ``components.T @ components``, in
-    flux squared, of components (RANK, n_pix), and variances (n_pix,); both are float32.
+    The spectra of `slam` tell what lines look like: those `inside` the core of the grid (as of
+    `slamlib.inference.infer.infer_joint`), for lines of others are of another strength. `scale` is a factor
+    of every amplitude, or (k, t): k independent errors as sums of those of `responses`. The covariance is
+    ``components.T @ components``, in flux squared, of components (RANK, n_pix), and variances (n_pix,); both
+    are float32.
     """
-    single = responses(slam.predict(slam.training_labels_[:_SPECTRA], extrapolate=True), instrument)
+    labels = slam.training_labels_
+    core = inside_grid(slam, labels, inside)
+    spectra = slam.predict(labels[core if core.any() else slice(None)][:_SPECTRA], extrapolate=True)
+    single = responses(spectra, instrument)
     if np.ndim(scale):
         some = single[:, ::_OF_MIXED]
         parts = [_leading(np.tensordot(row, some, 1)) for row in np.asarray(scale, np.float32)]
@@ -104,7 +115,10 @@ def responses(flux, instrument):
     for first in np.arange(wave[0], wave[-1], _ALIKE):
         factors.append(_METALS * (1 - lines) * ((wave >= first) & (wave < first + _ALIKE)))
     factors = np.array([factor for factor in factors if factor.any()], np.float32)
-    parts = [factors[:, None] * (flux - 1), _of_profile(flux, instrument)]
+    reach = max(_REACH, _WIDE * wave.mean() / instrument.effective_resolution)
+    ions = [ion for ion in lines_by_ion().values() if np.abs(wave[:, None] - ion).min() < reach]
+    metals = [_IONS * of_lines(wave, flux, ion, reach)[None] for ion in ions]
+    parts = [factors[:, None] * (flux - 1), *metals, _of_profile(flux, instrument)]
     for centre in _CALCIUM:
         width = 1.3 * centre / instrument.effective_resolution / _FWHM
         depth = _DEPTH * np.exp(-0.5 * ((wave - centre) / width) ** 2)
@@ -113,7 +127,7 @@ def responses(flux, instrument):
 
 
 def profile_scatter(slam, instrument):
-    """Scatter of the square of v sin i [km^2 / s^2] if the width of the profile is off by `_PROFILE`.
+    """Scatter of the square of v sin i [km^2 / s^2] if the width of the profile is off by its error.
 
     It is nearly the same at all speeds, and no fit can tell it from rotation.
     """
@@ -121,7 +135,13 @@ def profile_scatter(slam, instrument):
     speed = labels[0, slam.rotation] = C_KMS / instrument.effective_resolution
     change = _of_profile(slam.predict(labels, extrapolate=True), instrument)[0, 0]
     slope = slam.jacobian(labels, extrapolate=True)[0, slam.rotation]
-    return 2 * speed * float(change @ slope / (slope @ slope))
+    # `change` is linear in the share; the variance of the profile, and with it the square, is not.
+    return (2 + _share(instrument)) * speed * float(change @ slope / (slope @ slope))
+
+
+def _share(instrument):
+    first, last = instrument.wave[[0, -1]]
+    return min(_PROFILE, (first + last) / 2 / first - 1)
 
 
 def _of_profile(flux, instrument):
@@ -131,7 +151,7 @@ def _of_profile(flux, instrument):
         slope = np.gradient(flux[:, arm], wave[arm], axis=1)
         curvature[:, arm] = np.gradient(slope, wave[arm], axis=1)
     # The variance of the profile grows by twice that share, and flux by half of that times curvature.
-    change = _PROFILE * curvature * (wave / instrument.effective_resolution / _FWHM) ** 2
+    change = _share(instrument) * curvature * (wave / instrument.effective_resolution / _FWHM) ** 2
     return np.stack([change, change * 2 * (wave - wave.mean()) / np.ptp(wave)])
 
 

@@ -72,7 +72,9 @@ def _quote(table, labeller, found, ivar, errors, noise_alone):
         table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
         quoted = table[f"e_{label.name}"]
         quoted[:] = np.where(noise_alone, quoted, np.fmax(quoted, error))
-    if slam.rotation is not None and (scale := labeller.about.get("model_errors", 0)):
+    # A survey's slowest stars have told how wide the profile is.
+    scale = 0 if "learned" in labeller.about else labeller.about.get("model_errors", 0)
+    if slam.rotation is not None and scale:
         name = slam.names[slam.rotation]
         speed, error, limit = table[name], table[f"e_{name}"], table["vsini_limit"]
         scatter = scale * profile_scatter(slam, labeller.instrument)

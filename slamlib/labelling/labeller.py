@@ -192,7 +192,8 @@ class Labeller:
             Factor of the amplitudes of `slamlib.inference.model_error`; 0: exact models, as in the paper.
         """
         observatory = Observatory.of(grid, self.instrument, self.templates)
-        further = model_error(self.slam, self.instrument, model_errors) if model_errors else None
+        known = self.slam, self.instrument, model_errors, self.edge.contains
+        further = model_error(*known) if model_errors else None
         systematics = measure_systematics(
             self.slam, observatory, n_calibration, seed, snrs, progress=progress, further=further
         )

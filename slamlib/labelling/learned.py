@@ -103,7 +103,8 @@ def _blur(base, labels):
 
 def without_model_error(labeller):
     """Return the labeller with the systematics of simulated stars alone."""
-    _, variance = model_error(labeller.slam, labeller.instrument, labeller.about["model_errors"])
+    scale = labeller.about["model_errors"]
+    _, variance = model_error(labeller.slam, labeller.instrument, scale, labeller.edge.contains)
     known = labeller.systematics
     own = {"components": known.components[:, :-RANK], "variance": np.maximum(known.variance - variance, 0)}
     return replace(labeller, systematics=replace(known, **own))
@@ -173,6 +174,6 @@ def corrected(base, mean, covariance, blur):
     """Return the labeller with models changed by the mean, and errors of what is left."""
     slam = base.slam.changed(lambda flux: np.tensordot(mean, responses(flux, base.instrument), 1))
     left = _KEPT * np.eye(len(mean)) + (1 - _KEPT) * covariance
-    further = model_error(slam, base.instrument, np.linalg.cholesky(left).T)
+    further = model_error(slam, base.instrument, np.linalg.cholesky(left).T, base.edge.contains)
     systematics = replace(base.systematics.joined(*further), model=slam.digest(), blur=blur)
     return replace(base, slam=slam, systematics=systematics)

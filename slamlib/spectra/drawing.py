@@ -5,35 +5,9 @@ from matplotlib.ticker import MaxNLocator
 from scipy.optimize import isotonic_regression
 
 from slamlib.errors import InputError
+from slamlib.spectra.lines import LINES
 from slamlib.style import BLACK, BLUE, CYAN, GREY, PAGE, RED, SMALL
 
-# Strong lines of OB stars: air wavelengths [A] from the NIST Atomic Spectra Database; blends
-# and multiplets that share a name on the figure stand together.
-LINES = (
-    (r"H$\epsilon$", (3970.07,)),
-    ("He I", (4026.19,)),
-    (r"H$\delta$", (4101.73,)),
-    ("He I", (4143.76,)),
-    ("He II", (4199.83,)),
-    (r"H$\gamma$", (4340.46,)),
-    ("He I", (4387.93,)),
-    ("He I", (4471.48,)),
-    ("Mg II", (4481.2,)),
-    ("He II", (4541.59,)),
-    ("Si III", (4552.62, 4567.84, 4574.76)),
-    ("He II", (4685.7,)),
-    ("He I", (4713.15,)),
-    (r"H$\beta$", (4861.33,)),
-    ("He I", (4921.93,)),
-    ("He I", (5015.68,)),
-    ("He I", (5047.74,)),
-    ("He II", (5411.52,)),
-    ("He I", (5875.62,)),
-    ("Si II", (6347.11,)),
-    ("Si II", (6371.37,)),
-    (r"H$\alpha$", (6562.8,)),
-    ("He I", (6678.15,)),
-)
 # Width of the axes over that of the page, for one to three panels side by side.
 _PANEL_WIDTH = {1: 0.92, 2: 0.44, 3: 0.28}
 # A line is named if the model is deeper in its core, within `_CORE` [A], by this part of the
