@@ -12,7 +12,6 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from compendium.hrs import floats
-from compendium.lines import KNOWN
 from compendium.run import Run
 from compendium.train import labelling_grid, read_labeller
 from slamlib.errors import InputError, SlamlibError
@@ -22,6 +21,7 @@ from slamlib.inference.model_error import HELIUM
 from slamlib.instruments import C_KMS
 from slamlib.labelling.calibration import Observatory, Observed
 from slamlib.labels import NAMES, VSINI
+from slamlib.spectra.lines import lines_by_ion, of_lines
 
 # What can be wrong, how much of it the table has, and what the amount means.
 MISMATCHES = {
@@ -68,8 +68,8 @@ class Mismatch:
         sign, share, apart = np.transpose(draws)[..., None]
         share = np.abs(share)
         of_star = amounts["helium"] * np.sign(sign) + amounts["all helium"]
-        strength = 1 + of_star * _near(wave, HELIUM, _HELIUM) + self._metals()
-        fine = self._broadened(1 + (flux - 1) * strength, rows, 0)
+        change = (flux - 1) * of_star * _near(wave, HELIUM, _HELIUM) + self._metals(flux)
+        fine = self._broadened(flux + change, rows, 0)
         if amounts["companion"]:
             ratio = 0.1 + (amounts["companion"] - 0.1) * share
             # Fainter, it is cooler: along the main sequence.
@@ -83,12 +83,13 @@ class Mismatch:
         depth = sum(np.exp(-0.5 * (np.log(wave / line) / cloud) ** 2) for line in _CALCIUM)
         return (fine * (1 - amounts["interstellar"] * share * depth)).astype(np.float32)
 
-    def _metals(self):
+    def _metals(self, flux):
         rng, wave = np.random.default_rng(self._seed), self._grid.wave
-        # All but hydrogen and helium.
-        ions = sorted({name for _, name in KNOWN if not name.startswith("H")})
-        lines = [_near(wave, [at for at, name in KNOWN if name == ion], _METAL) for ion in ions]
-        return self._amounts["metals"] * sum(rng.normal() * line for line in lines)
+        if not self._amounts["metals"]:
+            return 0
+        lines = lines_by_ion()
+        changes = (rng.normal() * of_lines(wave, flux, lines[ion], _METAL) for ion in sorted(lines))
+        return self._amounts["metals"] * sum(changes)
 
     def _broadened(self, flux, rows, velocity):
         wider = (1 + self._amounts["width"]) ** 2 - 1

@@ -161,6 +161,25 @@ def test_a_planted_companion_is_found_with_its_light_and_velocity(krr_slam, pair
     assert found[0, 3] - found[0, 2] == pytest.approx(250, abs=40)
 
 
+def test_two_like_stars_are_not_taken_for_one_that_rotates_faster(krr_slam, pair):
+    z = np.tile(krr_slam.to_standard(STAR)[0], 2)
+    unit = 299_792.458 / LRS.resolution
+    z = np.r_[z, np.array([-110, 110]) / unit, 0.47][None]
+    flux = pair.predict_standardised(z)[0] * krr_slam.flux_scale_ + krr_slam.flux_mean_
+    spectra = noisy(np.repeat(flux, 20, axis=0), 150, LRS.good, np.random.default_rng(2))
+    fit = infer(krr_slam, *spectra)
+    assert np.median(fit.labels[:, 3]) > 2 * STAR[0, 3]
+    found = at_fits([SecondStar(krr_slam, LRS)], krr_slam, *spectra, fit.labels)[0]
+    assert of_more_than_a_star(LRS, fit.chi2, fit.n_pix, found)["double"].mean() > 0.9
+    assert np.median(np.abs(found[:, 3] - found[:, 2])) == pytest.approx(220, abs=20)
+
+
+def test_a_second_star_must_gain_more_than_a_share_of_what_two_do_not_describe():
+    second = np.array([[60.0, 0.5, 0.0, 200.0, np.nan, np.nan]] * 2)
+    found = of_more_than_a_star(LRS, np.array([1.0, 1.7]), np.full(2, 3000), second)
+    assert found["double"].tolist() == [True, False]
+
+
 def test_measures_at_the_same_fits_do_not_know_each_other(krr_slam):
     flux, ivar = noisy(np.repeat(krr_slam.predict(STAR), 3, axis=0), 60, LRS.good, np.random.default_rng(3))
     labels = infer(krr_slam, flux, ivar).labels
@@ -187,6 +206,7 @@ def test_filled_cores_are_told_from_deep_ones_and_cosmic_rays(height, told):
     ("change", "least"),
     [
         ("companion, flux ratio 0.2-0.5", 0.7),
+        ("companion, flux ratio 0.5-1", 0.7),
         ("H alpha emission of 5-30%", 0.9),
         ("arms 40 km/s apart", 0.85),
     ],

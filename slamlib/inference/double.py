@@ -19,6 +19,10 @@ _FASTEST, _STEP = 400.0, 0.6
 # Least flux ratio: real stars differ from models by as much as a fainter companion changes them.
 FAINTEST = 0.1
 _SHARES = FAINTEST / (1 + FAINTEST), 1 / (1 + FAINTEST)
+# Two like stars whose lines are blended look like one that rotates faster: the variance of the lines is the
+# same if each rotates half as fast and moves with this part of that speed. Such a pair is tried where its
+# velocities are further from the middle than this, in units of the FWHM; the second star has this share.
+_BLENDED, _APART, _EVEN = 0.4, 0.2, 0.45
 # Gain from which on two stars are fitted, and the steps of that fit.
 _WORTH, _STEPS = 4.0, 20
 # Prior precision of what is free: next to nothing.
@@ -118,22 +122,38 @@ class SecondStar:
         linear = self._linear(likelihood, z)
         found = np.full((len(z), self.width), np.nan)
         found[:, 0], found[:, 4:] = linear["gain"], linear["arms"]
-        rows = np.flatnonzero(linear["gain"] > _WORTH)
+        best, still = linear["best"], np.zeros(len(z))
+        start = z, self.labels[best], still, self.velocities[best], linear["share"]
+        self._fit_both(found, likelihood, z, linear, linear["gain"] > _WORTH, start)
+        if self.pair.slam.rotation is not None:
+            alike, speed = self._alike(z)
+            start = alike, alike, speed, -speed, still + _EVEN
+            self._fit_both(found, likelihood, z, linear, speed > _APART, start)
+        return found
+
+    def _fit_both(self, found, likelihood, z, linear, rows, start):
+        """Fit two stars to `rows` from a `start`, and keep in `found` what gains more than before."""
+        rows = np.flatnonzero(rows)
         if not rows.size:
-            return found
-        best = linear["best"][rows]
-        start = np.column_stack(
-            [z[rows], self.labels[best], 0 * rows, self.velocities[best], linear["share"][rows]]
-        )
-        both = likelihood[rows].of(self.pair)
-        end = minimise(both, np.clip(start, *self.pair.bounds), self.pair.bounds, _STEPS)
+            return
+        start = np.clip(np.column_stack(start)[rows], *self.pair.bounds)
+        end = minimise(likelihood[rows].of(self.pair), start, self.pair.bounds, _STEPS)
         gain = likelihood[rows].evaluate(z[rows])[0] - linear["alone"][rows] - end.chi2
         share, velocities = end.z[:, -1], end.z[:, -3:-1] * self.pair.unit
         fainter = np.minimum(share, 1 - share)
-        found[rows, 0] = np.maximum(gain, linear["gain"][rows])
-        found[rows, 1] = fainter / (1 - fainter)
-        found[rows, 2:4] = np.where(share[:, None] > 0.5, velocities[:, ::-1], velocities)
-        return found
+        ordered = np.where(share[:, None] > 0.5, velocities[:, ::-1], velocities)
+        both = np.column_stack([gain, fainter / (1 - fainter), ordered])
+        more = np.isnan(found[rows, 1]) | (gain > found[rows, 0])
+        both[:, 0] = np.maximum(gain, found[rows, 0])
+        found[rows[more], :4] = both[more]
+
+    def _alike(self, z):
+        """Labels (m, d) of a star that rotates half as fast, and how fast two such move to look like one."""
+        slam, alike = self.pair.slam, z.copy()
+        mean, scale = (part[slam.rotation] for part in (slam.label_mean_, slam.label_scale_))
+        speed = mean + scale * z[:, slam.rotation]
+        alike[:, slam.rotation] = (speed / 2 - mean) / scale
+        return alike, _BLENDED * speed / self.pair.unit
 
     def _linear(self, likelihood, z):
         """Largest gain of each star, of which template and share; what free velocities gain alone; arms."""
