@@ -20,8 +20,10 @@ from slamlib.inference.infer import infer
 from slamlib.inference.result import Inference
 from slamlib.inference.validate import cross_validate, held_out, noisy
 from slamlib.instruments import LRS, MRS
+from slamlib.io import embedded
 from slamlib.labelling.calibration import Observatory, Observed
 from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
+from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.worth import of_more_than_a_star
 from slamlib.labels import NAMES
 
@@ -222,6 +224,19 @@ def test_changed_stars_have_the_status_made_for_them(trained, change, least):
         refused = np.isnan(table["logg"]) & np.isfinite(table["teff"])
         emission = (table["status"] == "emission") & (labeller.instrument.name == "MRS")
         assert (refused == emission).mean() > 0.9
+
+
+def test_a_dwarf_with_broad_emission_is_not_taken_for_a_supergiant():
+    """At MRS H alpha alone tells gravity: filled, it is fitted well at a log g below 2."""
+    labeller = Labeller.read(embedded("models/krr_MRS.npz"))
+    filled = 0.24 * np.exp(-0.5 * ((MRS.wave - 6562.8) / 4.7) ** 2)
+    flux = np.repeat(labeller.predict([[18_500, 4.2, 0.0, 130.0, 3.0]]) + filled, 12, axis=0)
+    spectra = noisy(flux.astype(np.float32), 100, MRS.good, np.random.default_rng(4))
+    fit = labeller.fit(*spectra)
+    assert (np.median(fit.labels[:, 1]) < 2.5) and (fit.status == "ok").any()
+    table = labeller.label(*spectra, np.ones(12, bool), np.full(12, 100.0))
+    assert (table["status"] == "emission").mean() > 0.8 and np.isnan(table["logg"]).mean() > 0.8
+    assert np.median(table["teff"]) == pytest.approx(18_500, rel=0.07)
 
 
 def test_single_stars_are_not_taken_for_others(trained):

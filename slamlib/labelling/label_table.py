@@ -31,11 +31,21 @@ def label_table(labeller, flux, ivar, simulated=False, snr=None):
     slam, instrument, systematics = labeller.slam, labeller.instrument, labeller.systematics
     found, doubts = labeller.fit(flux, ivar), {}
     if systematics is not None:
-        ivar, doubts["emission"] = _refit_emission(labeller, found, flux, ivar)
+        emission = _in_emission(labeller, found.labels, flux, ivar)
+        ivar = _refit_without_lines(labeller, found, flux, ivar, np.flatnonzero(emission))
         measures = [BlockErrors(slam, instrument.wave), SecondStar(slam, instrument)]
         errors, second = at_fits(measures, slam, flux, ivar, found.labels, systematics, REJECT)
-        alone = found.chi2, found.n_pix, second, doubts["emission"]
-        doubts |= of_more_than_a_star(instrument, *alone)
+        doubts = of_more_than_a_star(instrument, found.chi2, found.n_pix, second, emission)
+        hidden = np.flatnonzero(doubts["emission"] & ~emission)
+        if hidden.size:
+            bare = labeller.fit(flux[hidden], without_lines(instrument, ivar[hidden])).labels
+            hidden = hidden[_in_emission(labeller, bare, flux[hidden], ivar[hidden])]
+            ivar = _refit_without_lines(labeller, found, flux, ivar, hidden)
+            few = flux[hidden], ivar[hidden], found.labels[hidden], systematics, REJECT
+            errors[hidden], second[hidden] = at_fits(measures, slam, *few)
+            emission[hidden] = True
+            doubts = of_more_than_a_star(instrument, found.chi2, found.n_pix, second, emission)
+        doubts["emission"] = emission
     table = judged(found, slam, instrument, flux, ivar, snr, doubts)
     if labeller.extension is not None:
         beyond = inside_grid(slam, found.labels, labeller.extension.contains)
@@ -83,15 +93,21 @@ def _quote(table, labeller, found, ivar, errors, noise_alone):
             column[:] = np.where(noise_alone, column, values)
 
 
-def _refit_emission(labeller, found, flux, ivar):
-    """Replace fits of stars in emission by those without the lines: the ivar left, and which they are."""
-    known = np.isfinite(found.labels).all(axis=1)
+def _in_emission(labeller, labels, flux, ivar):
+    """Tell which stars have a line in emission above the models of `labels` (m, d), (m,)."""
+    known = np.isfinite(labels).all(axis=1)
     model = np.full_like(flux, np.nan)
-    model[known] = labeller.predict(found.labels[known], extrapolate=True)
-    emission = excess(labeller.instrument, flux, ivar, model)[1]
-    if emission.any():
-        ivar = np.where(emission[:, None], without_lines(labeller.instrument, ivar), ivar)
-        again = labeller.fit(flux[emission], ivar[emission])
-        for name in ("labels", "covariance", "chi2", "n_pix", "status", "inside", "vsini_limit"):
-            getattr(found, name)[emission] = getattr(again, name)
-    return ivar, emission
+    model[known] = labeller.predict(labels[known], extrapolate=True)
+    return excess(labeller.instrument, flux, ivar, model)[1]
+
+
+def _refit_without_lines(labeller, found, flux, ivar, rows):
+    """Replace fits of some stars by those without H alpha and H beta; return the ivar that is left."""
+    if not rows.size:
+        return ivar
+    ivar = ivar.copy()
+    ivar[rows] = without_lines(labeller.instrument, ivar[rows])
+    again = labeller.fit(flux[rows], ivar[rows])
+    for name in ("labels", "covariance", "chi2", "n_pix", "status", "inside", "vsini_limit"):
+        getattr(found, name)[rows] = getattr(again, name)
+    return ivar

@@ -57,18 +57,21 @@ def of_more_than_a_star(instrument, chi2, n_pix, second, emission=False):
     """Tell what a second star explains, and arms apart: rows of each status, (m,) of bool.
 
     `chi2` and `n_pix` (m,) are of the fit of one star, `second` (m, 6) is as
-    `slamlib.inference.double.SecondStar` gives it, `emission` (m,) says that a line is in emission.
+    `slamlib.inference.double.SecondStar` gives it, `emission` (m,) says that a line is in emission. Where two
+    stars at one velocity fit far better than one, "emission" is to be looked for: where labels were fitted to
+    the filled line, as to H alpha at MRS, a dwarf with a broad one looks like a supergiant.
     """
     gain, ratio, v_1, v_2, apart, error = second.T
-    least = DOUBLE_GAIN * np.fmax(chi2, 1) * np.where(emission, _BESIDE_EMISSION, 1)
-    least *= max(instrument.effective_resolution / _SHARP, 1)
     rest = chi2 - gain / np.maximum(n_pix, 1)
+    least = DOUBLE_GAIN * np.fmax(chi2, 1) * max(instrument.effective_resolution / _SHARP, 1)
     least += _OF_MISFIT * np.fmax(rest - 1, 0) * n_pix
-    double = (gain > least) & (ratio > _FREE_OF_BOUND * FAINTEST)
+    much = gain > _BESIDE_EMISSION * least
+    double = np.where(emission, much, gain > least) & (ratio > _FREE_OF_BOUND * FAINTEST)
     double &= np.abs(v_2 - v_1) > max(_SEPARATE * C_KMS / instrument.effective_resolution, _NEAREST)
     # What two stars do not describe either is something else.
     double &= rest < GOOD_CHI2[1]
-    return {"double": double, "arms apart": np.abs(apart) > np.maximum(_APART, _APART_ERRORS * error)}
+    doubts = {"double": double, "arms apart": np.abs(apart) > np.maximum(_APART, _APART_ERRORS * error)}
+    return doubts | {"emission": emission | (much & ~double)}
 
 
 def judged(found, slam, instrument, flux, ivar, snr=None, doubts=None):
