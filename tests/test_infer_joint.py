@@ -195,6 +195,9 @@ def test_same_seed_same_samples(thin_slam, star):
     first, again, other = made
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other) and first.shape == (20 * 32, 4)
+    assert len(sample_posterior(thin_slam, *star, seed=1, n_steps=20, n_burn=0)[0]) == 20 * 32
+    with pytest.raises(InputError, match="emcee needs 8 walkers or more"):
+        sample_posterior(thin_slam, *star, seed=1, n_walkers=4)
 
 
 def test_probability_is_zero_outside_the_bounds(thin_slam, star):

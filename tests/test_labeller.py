@@ -85,6 +85,8 @@ def test_spectra_on_other_pixels_are_refused(made, star):
         made.fit(*star, wave=LRS.wave + 5)
     with pytest.raises(InputError, match="4502 pixels for a model of 3101"):
         made.fit(*star, wave=MRS.wave)
+    with pytest.raises(InputError, match="snr has 3 values for 1 spectra; give one for each"):
+        made.label(*star, snr=[50.0, 50.0, 50.0])
 
 
 def test_parts_of_different_labellers_are_refused(made, training, star, tmp_path):

@@ -41,7 +41,8 @@ def run(options, tell):
     if path.exists() and path.samefile(models.path(instrument)):
         raise InputError(f"{path} is the model to learn with; name another folder for what is learned")
     with blas_threads(1):
-        given = list_files(options.files)
+        # A file that is named twice is one star.
+        given = list(dict.fromkeys(list_files(options.files)))
         flux, ivar, table = read_many(given, instrument, labeller.templates, n_cores(), progress)
     tell(*(row["reason"] for row in table if row["reason"]))
     found = learned(labeller, flux, ivar, table["snr"], progress)

@@ -83,8 +83,13 @@ def sample_posterior(
     Raises
     ------
     InputError
-        If there is nothing to fit.
+        If there is nothing to fit, or the numbers of walkers and steps make no chain.
     """
+    if n_walkers < 2 * len(slam.names) or n_steps < 1 or n_burn < 0:
+        raise InputError(
+            f"n_walkers {n_walkers}, n_steps {n_steps}, n_burn {n_burn}: emcee needs {2 * len(slam.names)} "
+            "walkers or more, and one step; none may be negative"
+        )
     posterior = LogPosterior(slam, flux, ivar, bounds, systematics)
     best = infer(slam, flux, ivar, systematics, bounds=posterior.bounds)
     if best.status[0] == "no data":
@@ -99,8 +104,9 @@ def sample_posterior(
     start = np.clip(start, posterior.bounds[0] + inset, posterior.bounds[1] - inset)
     sampler = emcee.EnsembleSampler(n_walkers, start.shape[1], posterior, vectorize=True)
     state = emcee.State(start, random_state=np.random.RandomState(seed).get_state())
-    state = sampler.run_mcmc(state, n_burn, progress=progress)
-    sampler.reset()
+    if n_burn:
+        state = sampler.run_mcmc(state, n_burn, progress=progress)
+        sampler.reset()
     sampler.run_mcmc(state, n_steps, progress=progress)
     samples = sampler.get_chain(flat=True)
     if systematics is not None:

@@ -4,6 +4,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Column
 
+from slamlib.errors import InputError
 from slamlib.inference.blocks import BLOCK, BlockErrors
 from slamlib.inference.double import SecondStar
 from slamlib.inference.fitted import at_fits
@@ -28,6 +29,11 @@ SECOND_COLUMNS = (
 @blas_threads(1)
 def label_table(labeller, flux, ivar, simulated=False, snr=None):
     """Label prepared spectra, (m, n_pix): arguments and table as `Labeller.label` has them."""
+    for name, values in (("simulated", simulated), ("snr", snr)):
+        if np.ndim(values) and np.shape(values) != flux.shape[:1]:
+            raise InputError(
+                f"{name} has {np.size(values)} values for {len(flux)} spectra; give one for each"
+            )
     slam, instrument, systematics = labeller.slam, labeller.instrument, labeller.systematics
     found, doubts = labeller.fit(flux, ivar), {}
     if systematics is not None:

@@ -262,9 +262,8 @@ class Labeller:
         -------
         Table
             What files say (`read_many`), then that of `judged`, and, unless this is the paper's way, the
-            errors by blocks, ``b_teff``, ... (`slamlib.inference.blocks`; NaN where v sin i is too slow
-            to be measured), and what a second star is like. Labels of stars in emission are those
-            without H alpha and H beta. Log g of MRS without H alpha is NaN.
+            errors by blocks, ``b_teff``, ... (`slamlib.inference.blocks`; NaN beside a limit of v sin i), and
+            what a second star is like. Stars in emission have labels, at MRS no log g, without the lines.
         """
         if ivar is None:
             files = list_files(spectra)

@@ -10,7 +10,7 @@ _UCDS = {
     "snr": "stat.snr",
     "snr_b": "stat.snr;em.opt.V",
     "snr_r": "stat.snr;em.opt.R",
-    "rv": "spect.dopplerVeloc.opt;pos.heliocentric",
+    "rv": "spect.dopplerVeloc.opt",
     "subclass": "src.spType",
     "teff": "phys.temperature.effective",
     "logg": "phys.gravity",
