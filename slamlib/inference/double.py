@@ -23,8 +23,8 @@ _SHARES = FAINTEST / (1 + FAINTEST), 1 / (1 + FAINTEST)
 # same if each rotates half as fast and moves with this part of that speed. Such a pair is tried where its
 # velocities are further from the middle than this, in units of the FWHM; the second star has this share.
 _BLENDED, _APART, _EVEN = 0.4, 0.2, 0.45
-# Gain from which on two stars are fitted, and the steps of that fit.
-_WORTH, _STEPS = 4.0, 20
+# Gain from which on two stars are fitted, and the steps of that fit: the first, and at most.
+_WORTH, _FIRST, _STEPS = 4.0, 4, 16
 # Prior precision of what is free: next to nothing.
 _FREE = 1e-4
 
@@ -133,12 +133,16 @@ class SecondStar:
 
     def _fit_both(self, found, likelihood, z, linear, rows, start):
         """Fit two stars to `rows` from a `start`, and keep in `found` what gains more than before."""
-        rows = np.flatnonzero(rows)
-        if not rows.size:
-            return
-        start = np.clip(np.column_stack(start)[rows], *self.pair.bounds)
-        end = minimise(likelihood[rows].of(self.pair), start, self.pair.bounds, _STEPS)
-        gain = likelihood[rows].evaluate(z[rows])[0] - linear["alone"][rows] - end.chi2
+        rows, begin = np.flatnonzero(rows), np.clip(np.column_stack(start), *self.pair.bounds)
+        alone = likelihood.evaluate(z)[0] - linear["alone"]
+        # A few steps tell most single stars.
+        for steps in (_FIRST, _STEPS):
+            if not rows.size:
+                return
+            end = minimise(likelihood[rows].of(self.pair), begin[rows], self.pair.bounds, steps)
+            gain, begin[rows] = alone[rows] - end.chi2, end.z
+            worth = gain > _WORTH
+            rows, gain, end = rows[worth], gain[worth], end[worth]
         share, velocities = end.z[:, -1], end.z[:, -3:-1] * self.pair.unit
         fainter = np.minimum(share, 1 - share)
         ordered = np.where(share[:, None] > 0.5, velocities[:, ::-1], velocities)
