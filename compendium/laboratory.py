@@ -17,11 +17,10 @@ from compendium.train import labelling_grid, read_labeller
 from slamlib.errors import InputError, SlamlibError
 from slamlib.grid.broaden import instrument_sigma
 from slamlib.grid.training import blurred
-from slamlib.inference.model_error import HELIUM
 from slamlib.instruments import C_KMS
 from slamlib.labelling.calibration import Observatory, Observed
 from slamlib.labels import NAMES, VSINI
-from slamlib.spectra.lines import lines_by_ion, of_lines
+from slamlib.spectra.lines import HELIUM, lines_by_ion, of_lines
 
 # What can be wrong, how much of it the table has, and what the amount means.
 MISMATCHES = {
@@ -84,10 +83,9 @@ class Mismatch:
         return (fine * (1 - amounts["interstellar"] * share * depth)).astype(np.float32)
 
     def _metals(self, flux):
-        rng, wave = np.random.default_rng(self._seed), self._grid.wave
         if not self._amounts["metals"]:
             return 0
-        lines = lines_by_ion()
+        rng, wave, lines = np.random.default_rng(self._seed), self._grid.wave, lines_by_ion()
         changes = (rng.normal() * of_lines(wave, flux, lines[ion], _METAL) for ion in sorted(lines))
         return self._amounts["metals"] * sum(changes)
 

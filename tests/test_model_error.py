@@ -10,10 +10,9 @@ from slamlib.errors import InputError
 from slamlib.grid.training import synthesise
 from slamlib.inference.infer import infer
 from slamlib.inference.model_error import (
-    HELIUM,
-    HYDROGEN,
     RANK,
     TERMS,
+    _share,
     _window,
     model_error,
     profile_scatter,
@@ -27,9 +26,10 @@ from slamlib.labelling.labeller import Labeller
 from slamlib.labelling.learned import estimate, learned
 from slamlib.spectra.degrade import prepare_hires
 from slamlib.spectra.hires import read_hires
+from slamlib.spectra.lines import HELIUM, HYDROGEN, lines_by_ion, of_lines
 
 SNR = 100
-N = 220
+N = 240
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +73,25 @@ def test_ions_of_metals_err_alike_and_leave_the_wings_of_hydrogen_alone():
     assert np.abs(bare[carbon]).max() < 0.002 and (lined[carbon][(apart > 12) & (apart < 100)] == 0).all()
 
 
+def test_no_ion_of_a_metal_changes_lines_of_helium_or_hydrogen(matched_slam):
+    flux = matched_slam.predict(matched_slam.training_labels_[:20])
+    for wave, lines in lines_by_ion().items():
+        change = np.abs(of_lines(LRS.wave, flux, lines, 6.0)).max(axis=0)
+        for centre in (*HELIUM, *HYDROGEN):
+            assert change[np.abs(LRS.wave - centre) < 3].max(initial=0) == 0, (wave, centre)
+
+
 def test_model_errors_are_those_of_spectra_in_the_core_of_the_grid(matched_slam):
-    """Helium lines of late stars are weak: with them among the spectra, errors of OB stars would be too."""
-    hot = model_error(matched_slam, LRS, inside=lambda labels: labels[:, 0] < 30_000)
+    """Lines of helium are weak in O stars: with them among the spectra, errors of B stars would be, too."""
+    cooler = model_error(matched_slam, LRS, inside=lambda labels: labels[:, 0] < 30_000)
     every = model_error(matched_slam, LRS)
     helium = np.abs(LRS.wave - 4471.5) < 3
-    assert (hot[0] ** 2).sum(axis=0)[helium].mean() > 1.2 * (every[0] ** 2).sum(axis=0)[helium].mean()
+    assert (cooler[0] ** 2).sum(axis=0)[helium].mean() > 1.2 * (every[0] ** 2).sum(axis=0)[helium].mean()
+
+
+def test_a_short_range_does_not_make_the_profile_known():
+    short = replace(LRS, arms=((4400.0, 4600.0, 1.0),))
+    assert _share(short) == 0.1 and _share(LRS) == 0.36 and 0.18 < _share(MRS) < 0.19
 
 
 def test_every_term_says_why_and_its_amplitude_is_a_share_of_the_depth():

@@ -11,9 +11,9 @@ from compendium.teaching.classroom import models, trained, training
 from slamlib.grid.model_grid import ModelGrid
 from slamlib.grid.training import observe, synthesise
 from slamlib.inference.infer import infer
-from slamlib.inference.model_error import HELIUM
 from slamlib.instruments import LRS
 from slamlib.regression.slam import Slam
+from slamlib.spectra.lines import HELIUM
 from slamlib.spectra.matching import match_continuum
 from slamlib.spectra.prepare import normalise
 

@@ -14,8 +14,8 @@ def add_parser(commands):
 def run(options, tell):
     """Print what is known; return the exit status."""
     from slamlib.errors import FileError
-    from slamlib.inference.model_error import profile_scatter
     from slamlib.io import embedded
+    from slamlib.labelling.label_table import unknown_profile
     from slamlib.labelling.labeller import Labeller
     from slamlib.labelling.models import home
 
@@ -32,9 +32,7 @@ def run(options, tell):
             status = USED_SOME
             continue
         said = {"instrument": labeller.instrument.name, **labeller.about}
-        scale = 0 if "learned" in labeller.about else labeller.about.get("model_errors")
-        if scale:
-            scatter = scale * profile_scatter(labeller.slam, labeller.instrument)
+        if scatter := unknown_profile(labeller):
             said["profile"] = f"its uncertain width scatters the square of v sin i by {scatter:.0f} km2/s2"
         show("\n".join([str(path), *(f"  {name}: {value}" for name, value in said.items())]))
     show(f"models are kept in {home() / 'models'}")

@@ -14,7 +14,7 @@ from scipy.linalg import eigh
 
 from slamlib.inference.infer import inside_grid
 from slamlib.instruments import C_KMS
-from slamlib.spectra.lines import lines_by_ion, of_lines
+from slamlib.spectra.lines import HELIUM, HYDROGEN, IONISED, lines_by_ion, of_lines
 
 # Training spectra that tell what a line looks like, components kept, and those of one term; of sums of
 # terms, which are many, every so many of the spectra tell.
@@ -39,13 +39,6 @@ class Term:
     why: str
 
 
-# Air wavelengths [A] from the NIST Atomic Spectra Database.
-HYDROGEN = (3970.07, 4101.73, 4340.46, 4861.33, 6562.8)
-HELIUM = (
-    *(3926.54, 3964.73, 4009.26, 4026.19, 4120.81, 4143.76, 4168.97, 4387.93, 4437.55, 4471.48, 4713.15),
-    *(4921.93, 5015.68, 5047.74, 5875.62, 6678.15),
-)
-IONISED = (4199.83, 4541.59, 4685.7, 4859.32, 5411.52, 6310.8, 6406.4, 6527.1, 6560.1, 6683.2)
 TERMS = (
     Term("helium", HELIUM, 8.0, 0.10, True, "abundance, and 5-10% between codes (Najarro et al. 2006)"),
     Term("helium, each line", HELIUM, 8.0, 0.04, False, "broadening; singlets hang on the line at 584 A"),
@@ -69,8 +62,9 @@ _IONS, _REACH, _WIDE = 0.1, 5.0, 2.0
 _METALS, _ALIKE = 0.2, 30.0
 # Relative error of the width of the instrument's profile, and of its change along the spectrum: a profile
 # whose FWHM is constant in A is wider than one of constant resolving power by this share at 4000 A in LRS.
-# Of a shorter range, as of MRS, it is what such a profile is wider by at its beginning.
-_PROFILE = 0.36
+# Over a shorter range the two differ less, by the ratio of the middle to the first wavelength, less one; but
+# no width is known better than the second number.
+_PROFILE, _LEAST = 0.36, 0.1
 # Interstellar Ca II K and H: centres [A] and standard deviation of the depth at LRS resolution.
 _CALCIUM, _DEPTH = (3933.66, 3968.47), 0.15
 
@@ -116,8 +110,7 @@ def responses(flux, instrument):
         factors.append(_METALS * (1 - lines) * ((wave >= first) & (wave < first + _ALIKE)))
     factors = np.array([factor for factor in factors if factor.any()], np.float32)
     reach = max(_REACH, _WIDE * wave.mean() / instrument.effective_resolution)
-    ions = [ion for ion in lines_by_ion().values() if np.abs(wave[:, None] - ion).min() < reach]
-    metals = [_IONS * of_lines(wave, flux, ion, reach)[None] for ion in ions]
+    metals = [_IONS * of_lines(wave, flux, centres, reach)[None] for centres in lines_by_ion().values()]
     parts = [factors[:, None] * (flux - 1), *metals, _of_profile(flux, instrument)]
     for centre in _CALCIUM:
         width = 1.3 * centre / instrument.effective_resolution / _FWHM
@@ -141,7 +134,7 @@ def profile_scatter(slam, instrument):
 
 def _share(instrument):
     first, last = instrument.wave[[0, -1]]
-    return min(_PROFILE, (first + last) / 2 / first - 1)
+    return np.clip((first + last) / 2 / first - 1, _LEAST, _PROFILE)
 
 
 def _of_profile(flux, instrument):

@@ -15,6 +15,9 @@ from slamlib.inference.infer import infer
 from slamlib.regression.search import folds
 from slamlib.regression.slam import Slam
 
+# Smallest eigenvalue of an information matrix, over the largest, that rounding does not make.
+_SINGULAR = 1e-14
+
 
 def scatter_and_bias(predicted, true):
     """Root mean square and mean of the label errors (n, d), both (d,); rows with NaN are left out.
@@ -184,11 +187,9 @@ def cramer_rao(slam: Slam, labels: ArrayLike, ivar: ArrayLike) -> np.ndarray:
     slope = slam.jacobian(labels, extrapolate=True).astype(float) * slam.label_scale_[:, None]
     weighted = slope * np.broadcast_to(ivar, (len(slope), slope.shape[2]))[:, None, :]
     fisher = weighted @ slope.transpose(0, 2, 1)
-    try:
-        variance = np.diagonal(np.linalg.inv(fisher), axis1=1, axis2=2)
-    except np.linalg.LinAlgError:
-        variance = np.zeros(1)
-    # Rounding may hide that a matrix has no inverse.
-    if not (variance > 0).all():
+    # Rounding hides that a matrix has no inverse.
+    values = np.linalg.eigvalsh(fisher)
+    if not (values[:, 0] > _SINGULAR * values[:, -1]).all():
         raise InputError("the pixels with ivar > 0 do not determine all labels; use more of them")
+    variance = np.diagonal(np.linalg.inv(fisher), axis1=1, axis2=2)
     return np.sqrt(variance) * slam.label_scale_

@@ -13,7 +13,7 @@ from slamlib.inference.model_error import profile_scatter
 from slamlib.inference.vsini import with_scatter
 from slamlib.labelling.calibration import REJECT
 from slamlib.labelling.emission import excess, lacks_h_alpha, without_lines
-from slamlib.labelling.worth import NOISE_ALONE, judged, of_more_than_a_star
+from slamlib.labelling.worth import NOISE_ALONE, judged, of_more_than_a_star, snr_of
 from slamlib.threads import blas_threads
 
 # Columns of what a second star is like: name, unit, description.
@@ -37,20 +37,24 @@ def label_table(labeller, flux, ivar, simulated=False, snr=None):
     slam, instrument, systematics = labeller.slam, labeller.instrument, labeller.systematics
     found, doubts = labeller.fit(flux, ivar), {}
     if systematics is not None:
-        emission = _in_emission(labeller, found.labels, flux, ivar)
-        ivar = _refit_without_lines(labeller, found, flux, ivar, np.flatnonzero(emission))
+        emission, bare = _in_emission(labeller, found.labels, flux, ivar), without_lines(instrument, ivar)
+        if emission.any():
+            _replace(found, emission, labeller.fit(flux[emission], bare[emission]))
+        ivar = np.where(emission[:, None], bare, ivar)
         measures = [BlockErrors(slam, instrument.wave), SecondStar(slam, instrument)]
         errors, second = at_fits(measures, slam, flux, ivar, found.labels, systematics, REJECT)
-        doubts = of_more_than_a_star(instrument, found.chi2, found.n_pix, second, emission)
-        hidden = np.flatnonzero(doubts["emission"] & ~emission)
-        if hidden.size:
-            bare = labeller.fit(flux[hidden], without_lines(instrument, ivar[hidden])).labels
-            hidden = hidden[_in_emission(labeller, bare, flux[hidden], ivar[hidden])]
-            ivar = _refit_without_lines(labeller, found, flux, ivar, hidden)
-            few = flux[hidden], ivar[hidden], found.labels[hidden], systematics, REJECT
-            errors[hidden], second[hidden] = at_fits(measures, slam, *few)
-            emission[hidden] = True
-            doubts = of_more_than_a_star(instrument, found.chi2, found.n_pix, second, emission)
+        by_ivar = snr_of(instrument, ivar)
+        doubts, again = of_more_than_a_star(instrument, found.chi2, found.n_pix, second, by_ivar, emission)
+        if again.any():
+            # At MRS a broad filled H alpha is taken for low gravity; above that fit there is no emission.
+            fit, rows = labeller.fit(flux[again], bare[again]), np.flatnonzero(again)
+            told = _in_emission(labeller, fit.labels, flux[rows], ivar[rows])
+            rows = rows[told]
+            _replace(found, rows, fit, told)
+            ivar[rows], emission[rows] = bare[rows], True
+            few = flux[rows], ivar[rows], found.labels[rows], systematics, REJECT
+            errors[rows], second[rows] = at_fits(measures, slam, *few)
+            doubts, _ = of_more_than_a_star(instrument, found.chi2, found.n_pix, second, by_ivar, emission)
         doubts["emission"] = emission
     table = judged(found, slam, instrument, flux, ivar, snr, doubts)
     if labeller.extension is not None:
@@ -88,15 +92,23 @@ def _quote(table, labeller, found, ivar, errors, noise_alone):
         table[f"b_{label.name}"] = Column(error, unit=label.unit, description=about)
         quoted = table[f"e_{label.name}"]
         quoted[:] = np.where(noise_alone, quoted, np.fmax(quoted, error))
-    # A survey's slowest stars have told how wide the profile is.
-    scale = 0 if "learned" in labeller.about else labeller.about.get("model_errors", 0)
-    if slam.rotation is not None and scale:
+    if scatter := unknown_profile(labeller):
         name = slam.names[slam.rotation]
         speed, error, limit = table[name], table[f"e_{name}"], table["vsini_limit"]
-        scatter = scale * profile_scatter(slam, labeller.instrument)
         known = with_scatter(speed.data, error.data, limit.data, scatter)
         for column, values in zip((error, limit), known, strict=True):
             column[:] = np.where(noise_alone, column, values)
+
+
+def unknown_profile(labeller):
+    """Scatter of the square of v sin i [km^2 / s^2] by what is not known of the width of the profile.
+
+    0 if the model is taken for exact, has no rotation, or knows the profile from a survey's slowest stars.
+    """
+    scale = labeller.about.get("model_errors", 0)
+    if labeller.slam.rotation is None or not scale or labeller.about.get("learned", {}).get("profile"):
+        return 0.0
+    return scale * profile_scatter(labeller.slam, labeller.instrument)
 
 
 def _in_emission(labeller, labels, flux, ivar):
@@ -107,13 +119,7 @@ def _in_emission(labeller, labels, flux, ivar):
     return excess(labeller.instrument, flux, ivar, model)[1]
 
 
-def _refit_without_lines(labeller, found, flux, ivar, rows):
-    """Replace fits of some stars by those without H alpha and H beta; return the ivar that is left."""
-    if not rows.size:
-        return ivar
-    ivar = ivar.copy()
-    ivar[rows] = without_lines(labeller.instrument, ivar[rows])
-    again = labeller.fit(flux[rows], ivar[rows])
+def _replace(found, rows, fit, of_fit=slice(None)):
+    """Put some rows of another fit in the place of `rows` of the one that was found."""
     for name in ("labels", "covariance", "chi2", "n_pix", "status", "inside", "vsini_limit"):
-        getattr(found, name)[rows] = getattr(again, name)
-    return ivar
+        getattr(found, name)[rows] = getattr(fit, name)[of_fit]

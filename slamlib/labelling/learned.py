@@ -78,7 +78,9 @@ def learned(labeller, flux, ivar, snr, progress=True, table=None):
         if changes[-1] < _STABLE:
             break
     digest = hashlib.sha256(flux.tobytes() + ivar.tobytes()).hexdigest()[:12]
-    told = {"stars": int(stars.size), "rounds": len(changes), "spectra": digest}
+    # Slow stars bound how much wider the profile is, not how much narrower.
+    wider = bool(now.systematics.blur[0] > base.systematics.blur[0])
+    told = {"stars": int(stars.size), "rounds": len(changes), "spectra": digest, "profile": wider}
     return replace(now, about=labeller.about | {"learned": told})
 
 

@@ -37,41 +37,47 @@ NOISY = 20.0
 _BLUE = (4000.0, 5500.0)
 
 
-# A second star counts if it lowers chi-square, over its reduced value, by more, and by more still, in
-# proportion, from this resolution on: up to 2% of simulated single stars have more. Of what two stars do not
-# describe beyond noise, as of real stars that differ from the models, it must gain more than this share too:
-# single stars of MILES gain up to 0.04 of it, the double star pi And 0.3. Its flux ratio lies clear of its
-# bound, where other causes end; the velocities differ by more than this share of the instrument's FWHM, less
-# than half of it since blends draw them together, and by more than this [km/s], since nearer stars look like
-# one of another profile.
-DOUBLE_GAIN, _SHARP, _OF_MISFIT, _FREE_OF_BOUND = 11.0, 3600.0, 0.05, 1.3
+# A second star counts if it lowers chi-square, over its reduced value, by more than this; by more still, in
+# proportion, from the second number on, a resolving power. Few simulated single stars have as much.
+DOUBLE_GAIN, _SHARP = 11.0, 3600.0
+# Above this SNR it is more by the square of the ratio: there models err by more than noise.
+_CLEAR = 160.0
+# Added to that is this share of what two stars do not describe beyond noise, as of real stars that differ
+# from the models: single stars of MILES gain up to 0.04 of it, the double star pi And 0.3.
+_OF_MISFIT = 0.05
+# Its flux ratio lies clear of its bound, where other causes end.
+_FREE_OF_BOUND = 1.3
+# The velocities differ by more than this share of the instrument's FWHM, less than half of it since blends
+# draw them together, and by more than this [km/s], since nearer stars look like one of another profile.
 _SEPARATE, _NEAREST = 1 / 3, 25.0
 # Where a line is in emission, a second star must gain so many times more: without that line a fit is looser,
-# and a second star mends it by 10 to 80; a double whose H alpha looks filled gains 140 and more.
+# and a second star mends it by 10 to 80; a double whose H alpha looks filled gains 140 and more. Where a star
+# that is no double gains as much, hidden emission is looked for.
 _BESIDE_EMISSION = 10.0
 # Arms whose velocities differ by more [km/s], and by so many standard errors, are not at rest together.
 _APART, _APART_ERRORS = 10.0, 5.0
 
 
-def of_more_than_a_star(instrument, chi2, n_pix, second, emission=False):
-    """Tell what a second star explains, and arms apart: rows of each status, (m,) of bool.
+def of_more_than_a_star(instrument, chi2, n_pix, second, snr=0.0, emission=False):
+    """Tell what a second star explains: rows (m,) of "double" and "arms apart", and those to look at again.
 
     `chi2` and `n_pix` (m,) are of the fit of one star, `second` (m, 6) is as
-    `slamlib.inference.double.SecondStar` gives it, `emission` (m,) says that a line is in emission. Where two
-    stars at one velocity fit far better than one, "emission" is to be looked for: where labels were fitted to
-    the filled line, as to H alpha at MRS, a dwarf with a broad one looks like a supergiant.
+    `slamlib.inference.double.SecondStar` gives it, `snr` (m,) is as of `snr_of`, `emission` (m,) says
+    that a line is in emission. To be looked at again are stars that are no double, but that a second star
+    would describe far better.
     """
     gain, ratio, v_1, v_2, apart, error = second.T
     rest = chi2 - gain / np.maximum(n_pix, 1)
     least = DOUBLE_GAIN * np.fmax(chi2, 1) * max(instrument.effective_resolution / _SHARP, 1)
+    least *= np.fmax(np.asarray(snr) / _CLEAR, 1) ** 2
     least += _OF_MISFIT * np.fmax(rest - 1, 0) * n_pix
     much = gain > _BESIDE_EMISSION * least
     double = np.where(emission, much, gain > least) & (ratio > _FREE_OF_BOUND * FAINTEST)
     double &= np.abs(v_2 - v_1) > max(_SEPARATE * C_KMS / instrument.effective_resolution, _NEAREST)
     # What two stars do not describe either is something else.
     double &= rest < GOOD_CHI2[1]
-    doubts = {"double": double, "arms apart": np.abs(apart) > np.maximum(_APART, _APART_ERRORS * error)}
-    return doubts | {"emission": emission | (much & ~double)}
+    arms = np.abs(apart) > np.maximum(_APART, _APART_ERRORS * error)
+    return {"double": double, "arms apart": arms}, much & ~double & ~emission
 
 
 def judged(found, slam, instrument, flux, ivar, snr=None, doubts=None):

@@ -1,9 +1,12 @@
-"""Spectral lines of OB stars, by the ion that makes them."""
+"""Spectral lines of OB stars, by the ion that makes them.
+
+Air wavelengths [A] are of the NIST Atomic Spectra Database. Figures name the lines, and errors of the models
+rest on them (`slamlib.inference.model_error`).
+"""
 
 import numpy as np
 
-# Strong lines of OB stars: air wavelengths [A] from the NIST Atomic Spectra Database; blends
-# and multiplets that share a name on the figure stand together.
+# Strong lines; blends and multiplets that share a name on the figures stand together.
 LINES = (
     (r"H$\epsilon$", (3970.07,)),
     ("He I", (4026.19,)),
@@ -29,8 +32,7 @@ LINES = (
     (r"H$\alpha$", (6562.8,)),
     ("He I", (6678.15,)),
 )
-# Weaker lines than the figures name, for those who look closer: air wavelengths [A] from the
-# NIST Atomic Spectra Database, close pairs by their mean.
+# Weaker lines than the figures name; close pairs by their mean.
 WEAKER = {
     "He I": (3964.73, 4009.26, 4120.82),
     "C II": (4267.18, 5145.16, 6578.05, 6582.88),
@@ -50,6 +52,16 @@ WEAKER = {
     "Fe III": (5073.90, 5086.70, 5127.39, 5156.11, 5193.91, 5243.31),
 }
 
+# All lines of hydrogen and helium that models of OB stars show.
+HYDROGEN = (3970.07, 4101.73, 4340.46, 4861.33, 6562.8)
+HELIUM = (
+    *(3926.54, 3964.73, 4009.26, 4026.19, 4120.81, 4143.76, 4168.97, 4387.93, 4437.55, 4471.48, 4713.15),
+    *(4921.93, 5015.68, 5047.74, 5875.62, 6678.15),
+)
+IONISED = (4199.83, 4541.59, 4685.7, 4859.32, 5411.52, 6310.8, 6406.4, 6527.1, 6560.1, 6683.2)
+# A line of a metal is left out within so many times its reach of these: it cannot be told from their wings.
+_FROM_HYDROGEN, _FROM_HELIUM = 3.0, 1.6
+
 
 def lines_by_ion():
     """Return the lines [A] of each ion of a metal: a dict of tuples.
@@ -68,10 +80,10 @@ def lines_by_ion():
 
 
 def of_lines(wave, flux, centres, reach):
-    """Part of flux (n, n_pix) that lines make: what differs from a straight line across each, 0 elsewhere.
+    """Part of flux (n, n_pix) that lines of metals make: its difference from a straight line across each.
 
-    It has no share of the wings of another line on which they may lie. Lines that lie within twice the
-    `reach` [A] of one another are one.
+    It is 0 elsewhere. Lines that lie within twice the `reach` [A] of one another are one; lines near those of
+    hydrogen and helium are left out, for the straight line would end in their wings.
 
     Examples
     --------
@@ -81,9 +93,11 @@ def of_lines(wave, flux, centres, reach):
     >>> np.flatnonzero(found.round(9)), float(found.min().round(9))
     (array([10]), -0.2)
     """
-    flux = np.asarray(flux)
+    flux, centres = np.asarray(flux), np.asarray(centres)
+    for others, times in ((HYDROGEN, _FROM_HYDROGEN), (HELIUM + IONISED, _FROM_HELIUM)):
+        centres = centres[np.abs(centres[:, None] - others).min(axis=1) > times * reach]
     found = np.zeros_like(flux)
-    near = np.flatnonzero((np.abs(wave[:, None] - np.asarray(centres)) < reach).any(axis=1))
+    near = np.flatnonzero((np.abs(wave[:, None] - centres) < reach).any(axis=1))
     for line in np.split(near, np.flatnonzero(np.diff(near) > 1) + 1):
         if line.size:
             first, last = flux[..., line[:1]], flux[..., line[-1:]]
