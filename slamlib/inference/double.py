@@ -24,8 +24,6 @@ _SHARES = FAINTEST / (1 + FAINTEST), 1 / (1 + FAINTEST)
 # same if each rotates half as fast and moves with this part of that speed. Such a pair is tried where its
 # velocities are further from the middle than this, in units of the FWHM; the second star has this share.
 _BLENDED, _APART, _EVEN = 0.4, 0.2, 0.45
-# Two like stars fit any broad lines a little better than one: of what they gain this does not count.
-_BY_CHANCE = 3.0
 # Gain from which on two stars are fitted, and the steps of that fit: the first, and at most.
 _WORTH, _FIRST, _STEPS = 4.0, 4, 16
 # Prior precision of what is free: next to nothing.
@@ -127,14 +125,14 @@ class SecondStar:
         found[:, 0], found[:, 4:] = linear["gain"], linear["arms"]
         best, still = linear["best"], np.zeros(len(z))
         start = z, self.labels[best], still, self.velocities[best], linear["share"]
-        self._fit_both(found, likelihood, z, linear, linear["gain"] > _WORTH, start, 0.0)
+        self._fit_both(found, likelihood, z, linear, linear["gain"] > _WORTH, start)
         if self.pair.slam.rotation is not None:
             alike, speed = self._alike(z)
             start = alike, alike, speed, -speed, still + _EVEN
-            self._fit_both(found, likelihood, z, linear, speed > _APART, start, _BY_CHANCE)
+            self._fit_both(found, likelihood, z, linear, speed > _APART, start)
         return found
 
-    def _fit_both(self, found, likelihood, z, linear, rows, start, by_chance):
+    def _fit_both(self, found, likelihood, z, linear, rows, start):
         """Fit two stars to `rows` from a `start`, and keep in `found` what gains more than before."""
         rows, begin = np.flatnonzero(rows), np.clip(np.column_stack(start), *self.pair.bounds)
         alone = likelihood.evaluate(z)[0] - linear["alone"]
@@ -143,7 +141,7 @@ class SecondStar:
             if not rows.size:
                 return
             end = minimise(likelihood[rows].of(self.pair), begin[rows], self.pair.bounds, steps)
-            gain, begin[rows] = alone[rows] - end.chi2 - by_chance, end.z
+            gain, begin[rows] = alone[rows] - end.chi2, end.z
             worth = gain > _WORTH
             rows, gain, end = rows[worth], gain[worth], end[worth]
         share, velocities = end.z[:, -1], end.z[:, -3:-1] * self.pair.unit
