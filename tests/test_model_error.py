@@ -123,7 +123,7 @@ def test_errors_cover_lines_that_are_wrong(lines, matched_slam, error, plain):
     """Lines of B stars deeper or shallower by one and a half times what the table of terms expects."""
     labels = matched_slam.training_labels_
     labels = labels[(labels[:, 0] < 30_000) & (labels[:, 0] > 17_000)][:60]
-    flux, amplitude = matched_slam.predict(labels), 0.12 if lines is HELIUM else 0.04
+    flux, amplitude = matched_slam.predict(labels), 0.15 if lines is HELIUM else 0.04
     shape = np.max([_window(LRS.wave, centre, 16) for centre in lines], axis=0)
     sign = np.random.default_rng(3).choice([-1, 1], len(flux))[:, None]
     wrong = 1 + (flux - 1) * (1 + amplitude * sign * shape)

@@ -122,20 +122,24 @@ class SecondStar:
         """Return the columns (m, 6) at standardised labels (m, d)."""
         linear = self._linear(likelihood, z)
         found = np.full((len(z), self.width), np.nan)
-        found[:, 0], found[:, 4:] = linear["gain"], linear["arms"]
+        found[:, 0], found[:, 4:] = -np.inf, linear["arms"]
+        alone = likelihood.evaluate(z)[0] - linear["alone"]
         best, still = linear["best"], np.zeros(len(z))
         start = z, self.labels[best], still, self.velocities[best], linear["share"]
-        self._fit_both(found, likelihood, z, linear, linear["gain"] > _WORTH, start)
+        self._fit_both(found, likelihood, alone, linear["gain"] > _WORTH, start)
         if self.pair.slam.rotation is not None:
             alike, speed = self._alike(z)
             start = alike, alike, speed, -speed, still + _EVEN
-            self._fit_both(found, likelihood, z, linear, speed > _APART, start)
+            self._fit_both(found, likelihood, alone, speed > _APART, start)
+        found[:, 0] = np.maximum(found[:, 0], linear["gain"])
         return found
 
-    def _fit_both(self, found, likelihood, z, linear, rows, start):
-        """Fit two stars to `rows` from a `start`, and keep in `found` what gains more than before."""
+    def _fit_both(self, found, likelihood, alone, rows, start):
+        """Fit two stars to `rows` (m,) from a `start`, and keep in `found` what gains more than before.
+
+        `alone` (m,) is the chi-square of one star at any velocity.
+        """
         rows, begin = np.flatnonzero(rows), np.clip(np.column_stack(start), *self.pair.bounds)
-        alone = likelihood.evaluate(z)[0] - linear["alone"]
         # A few steps tell most single stars.
         for steps in (_FIRST, _STEPS):
             if not rows.size:
@@ -148,8 +152,7 @@ class SecondStar:
         fainter = np.minimum(share, 1 - share)
         ordered = np.where(share[:, None] > 0.5, velocities[:, ::-1], velocities)
         both = np.column_stack([gain, fainter / (1 - fainter), ordered])
-        more = np.isnan(found[rows, 1]) | (gain > found[rows, 0])
-        both[:, 0] = np.maximum(gain, found[rows, 0])
+        more = gain > found[rows, 0]
         found[rows[more], :4] = both[more]
 
     def _alike(self, z):

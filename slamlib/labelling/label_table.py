@@ -19,7 +19,7 @@ from slamlib.threads import blas_threads
 # Columns of what a second star is like: name, unit, description.
 SECOND_COLUMNS = (
     ("gain_2", None, "by how much a second star lowers chi-square"),
-    ("ratio_2", None, "flux of the fainter star over the brighter one's, where two stars were fitted"),
+    ("ratio_2", None, "flux of the fainter star over the brighter one's, where two stars gain more than 4"),
     ("v_1", u.km / u.s, "velocity of the brighter star, less rv"),
     ("v_2", u.km / u.s, "velocity of the fainter star, less rv"),
 )
@@ -101,7 +101,7 @@ def _quote(table, labeller, found, ivar, errors, noise_alone):
 
 
 def unknown_profile(labeller):
-    """Scatter of the square of v sin i [km^2 / s^2] by what is not known of the width of the profile.
+    """Scatter of the square of v sin i [km^2 / s^2] that an unknown width of the profile causes.
 
     0 if the model is taken for exact, has no rotation, or knows the profile from a survey's slowest stars.
     """

@@ -263,7 +263,7 @@ class Labeller:
         Table
             What files say (`read_many`), then that of `judged`, and, unless this is the paper's way, the
             errors by blocks, ``b_teff``, ... (`slamlib.inference.blocks`; NaN beside a limit of v sin i), and
-            what a second star is like. Stars in emission have labels, at MRS no log g, without the lines.
+            what a second star is like. Stars in emission are labelled without both lines (no log g at MRS).
         """
         if ivar is None:
             files = list_files(spectra)

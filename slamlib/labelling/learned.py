@@ -78,7 +78,7 @@ def learned(labeller, flux, ivar, snr, progress=True, table=None):
         if changes[-1] < _STABLE:
             break
     digest = hashlib.sha256(flux.tobytes() + ivar.tobytes()).hexdigest()[:12]
-    # Slow stars bound how much wider the profile is, not how much narrower.
+    # The slowest stars tell that a profile is wider, not that it is narrower.
     wider = bool(now.systematics.blur[0] > base.systematics.blur[0])
     told = {"stars": int(stars.size), "rounds": len(changes), "spectra": digest, "profile": wider}
     return replace(now, about=labeller.about | {"learned": told})

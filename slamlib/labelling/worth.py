@@ -43,7 +43,7 @@ DOUBLE_GAIN, _SHARP = 11.0, 3600.0
 # Above this SNR it is more by the square of the ratio: there models err by more than noise.
 _CLEAR = 160.0
 # Added to that is this share of what two stars do not describe beyond noise, as of real stars that differ
-# from the models: single stars of MILES gain up to 0.04 of it, the double star pi And 0.3.
+# from the models: single stars of MILES that meet the rest gain up to 0.04 of it, pi And 0.3.
 _OF_MISFIT = 0.05
 # Its flux ratio lies clear of its bound, where other causes end.
 _FREE_OF_BOUND = 1.3
